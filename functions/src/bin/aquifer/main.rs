@@ -1,0 +1,2 @@
+//! aquifer
+fn main() {}

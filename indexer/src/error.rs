@@ -1,0 +1,243 @@
+//! What can go wrong, named by what the caller can do about it.
+//!
+//! Every public operation fails with an [`Error`]. Its [`ErrorKind`] decides what happens next (mend
+//! the request, try again, call somebody); its text says which file or which input is meant and
+//! how to mend it; its source keeps the cause.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The result of an operation of this library.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What the caller can do about an [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The request is wrong: mend it.
+    Invalid,
+    /// What was named does not exist.
+    NotFound,
+    /// What was asked contradicts what exists.
+    Conflict,
+    /// The request exceeds a limit: send less.
+    TooLarge,
+    /// Somebody else is working and the deadline came first: try again.
+    Busy,
+    /// The file system refused (full, read-only, permission, stale, input/output): try again or mend it.
+    Unavailable,
+    /// A checksum or a structure is wrong: the file that is named is damaged.
+    Corrupt,
+    /// A newer writer has taken over: nothing was published, try again.
+    Fenced,
+    /// A defect in this program.
+    Internal,
+}
+
+/// The error of every public operation.
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    path: Option<PathBuf>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of `kind` with a text that says what is wrong and how to mend it.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            path: None,
+            source: None,
+        }
+    }
+
+    /// Shorthand for [`ErrorKind::Invalid`].
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message)
+    }
+
+    /// Shorthand for [`ErrorKind::NotFound`].
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::NotFound, message)
+    }
+
+    /// Shorthand for [`ErrorKind::Corrupt`], naming the damaged file.
+    pub fn corrupt(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Corrupt, message).at(path)
+    }
+
+    /// Shorthand for [`ErrorKind::Internal`].
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, message)
+    }
+
+    /// An input/output failure on `path`.
+    ///
+    /// Damage that a lower layer found while reading (it travels inside an [`io::Error`]) is
+    /// given back as it was.
+    pub fn io(path: impl AsRef<Path>, error: io::Error) -> Self {
+        match Self::unwrap_io(error) {
+            Ok(inner) => inner,
+            Err(error) => Self::new(ErrorKind::Unavailable, io_advice(&error))
+                .at(path)
+                .because(error),
+        }
+    }
+
+    /// Names the file this is about.
+    #[must_use]
+    pub fn at(mut self, path: impl AsRef<Path>) -> Self {
+        self.path = Some(path.as_ref().to_path_buf());
+        self
+    }
+
+    /// Keeps the cause.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What the caller can do.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What is wrong, in words, without the cause.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The file this is about, where there is one; relative to the folder of the index.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The raw operating-system error behind this, if there is one.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        let mut cause: Option<&(dyn StdError + 'static)> = StdError::source(self);
+        while let Some(error) = cause {
+            if let Some(code) = error
+                .downcast_ref::<io::Error>()
+                .and_then(io::Error::raw_os_error)
+            {
+                return Some(code);
+            }
+            cause = error.source();
+        }
+        None
+    }
+
+    /// Wraps this error so that it can travel through an interface that only knows [`io::Error`].
+    pub fn into_io(self) -> io::Error {
+        io::Error::other(self)
+    }
+
+    fn unwrap_io(error: io::Error) -> Result<Self, io::Error> {
+        match error.downcast::<Self>() {
+            Ok(inner) => Ok(inner),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What a person can do about an input/output error, by its kind.
+fn io_advice(error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "the file system is full: free some space, then send the request again"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "the file system is mounted read-only: mount it read-write, or serve with --read-only"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "permission denied: the folder must be readable (and, to write, writable) by this user"
+        }
+        io::ErrorKind::NotFound => "the file does not exist (any more)",
+        _ => "the file system failed",
+    };
+    advice.to_owned()
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = &self.path {
+            write!(f, "{}: ", path.display())?;
+        }
+        f.write_str(&self.message)?;
+        let mut cause = StdError::source(self);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {self}", self.kind)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl From<tantivy::TantivyError> for Error {
+    /// Finds the file-system error or the damage inside tantivy's error.
+    fn from(error: tantivy::TantivyError) -> Self {
+        let mut cause: Option<&(dyn StdError + 'static)> = Some(&error);
+        while let Some(current) = cause {
+            if let Some(io) = current.downcast_ref::<io::Error>() {
+                if let Some(inner) = io.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
+                    let mut copy = Self::new(inner.kind, inner.message.clone());
+                    copy.path = inner.path.clone();
+                    return copy.because(error);
+                }
+                return Self::new(ErrorKind::Unavailable, io_advice(io)).because(error);
+            }
+            cause = current.source();
+        }
+        let kind = match &error {
+            tantivy::TantivyError::DataCorruption(_)
+            | tantivy::TantivyError::IncompatibleIndex(_) => ErrorKind::Corrupt,
+            tantivy::TantivyError::OpenReadError(_) | tantivy::TantivyError::IoError(_) => {
+                ErrorKind::Unavailable
+            }
+            _ => ErrorKind::Internal,
+        };
+        Self::new(kind, "the search library failed").because(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_survives_the_way_through_io_and_tantivy() {
+        let damage = Error::corrupt("bundles/x", "page 3 has a wrong checksum");
+        let through_io = Error::io("elsewhere", damage.into_io());
+        assert_eq!(through_io.kind(), ErrorKind::Corrupt);
+        assert_eq!(through_io.path(), Some(Path::new("bundles/x")));
+        let through_tantivy: Error = tantivy::TantivyError::from(through_io.into_io()).into();
+        assert_eq!(through_tantivy.kind(), ErrorKind::Corrupt);
+        assert_eq!(through_tantivy.path(), Some(Path::new("bundles/x")));
+    }
+
+    #[test]
+    fn the_operating_system_code_is_found_behind_the_text() {
+        let error = Error::io("lock", io::Error::from_raw_os_error(28));
+        assert_eq!(error.raw_os_error(), Some(28));
+        assert!(error.to_string().contains("full"), "{error}");
+    }
+}

@@ -1,0 +1,24 @@
+//! A full-text index that many short-lived processes share over one file system.
+//!
+//! A document flows one way through the modules: it is parsed and validated ([`document`],
+//! against a [`mapping`]), laid into the inbox, applied by the writer, published as a new
+//! snapshot, found by a reader's refresh, and answered by [`search`]. [`index`] is the front
+//! door: [`Aquifer`] is a root folder of indexes, [`Index`] one of them.
+
+pub mod analysis;
+pub mod check;
+pub mod clock;
+pub mod config;
+pub mod document;
+pub mod error;
+pub mod format;
+pub mod inbox;
+pub mod index;
+pub mod layout;
+pub mod mapping;
+pub mod mount;
+pub mod search;
+pub mod snapshot;
+pub mod writer;
+
+pub use error::{Error, ErrorKind, Result};
