@@ -128,6 +128,12 @@ impl Inbox {
         batch::decode(&bytes, id, &path).map(Some)
     }
 
+    /// Whether a batch was laid aside.
+    pub fn is_damaged(&self, id: BatchId) -> Result<bool> {
+        let names = self.mount.list(INBOX).map_err(|error| Error::io(INBOX, error))?;
+        Ok(names.iter().any(|name| layout::parse_damaged_batch(name) == Some(id)))
+    }
+
     /// Removes an applied batch. `true` when it is certainly gone.
     pub fn remove(&self, id: BatchId) -> bool {
         match self.mount.unlink(&layout::batch(id)) {

@@ -8,6 +8,7 @@
 mod counting;
 mod faulty;
 mod posix;
+mod root;
 
 use std::fmt;
 use std::io;
@@ -17,6 +18,7 @@ use std::time::SystemTime;
 pub use counting::{CountingMount, OperationCounts};
 pub use faulty::{Fault, FaultyMount};
 pub use posix::PosixMount;
+pub use root::RootFolder;
 
 /// The unit of coherent reads and in-place writes, in bytes: what `O_DIRECT` wants everywhere.
 pub const COHERENT_PAGE: usize = 4096;

@@ -300,7 +300,7 @@ impl Follower {
                 Err(error) => tracing::info!(%error, "HEAD names a manifest that cannot be read"),
             },
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
-            Err(error) => tracing::warn!(%error, "HEAD cannot be read: listing the manifests"),
+            Err(error) => tracing::info!(%error, "HEAD cannot be read: listing the manifests"),
         }
         let (manifest, file) = self.newest_listed()?;
         self.cold_from(manifest, file, &HotImage::default())

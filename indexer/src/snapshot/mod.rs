@@ -156,6 +156,11 @@ impl Snapshot {
         deletes(&self.manifest, segment)
     }
 
+    /// The open container of each segment, in the order of the manifest.
+    pub fn segment_containers(&self) -> impl Iterator<Item = &Arc<OpenContainer>> {
+        self.segments.iter().map(|open| &open.container)
+    }
+
     /// The open containers, each once.
     pub fn containers(&self) -> Vec<Arc<OpenContainer>> {
         let mut containers: Vec<Arc<OpenContainer>> = Vec::new();

@@ -46,6 +46,10 @@ impl Draft {
         &self.base
     }
 
+    pub(super) fn cause(&self) -> Cause {
+        self.cause
+    }
+
     pub(super) fn version(&self) -> u64 {
         self.base.version() + 1
     }

@@ -26,7 +26,7 @@ const WRITE_SIZE: usize = 1024 * 1024;
 const TRAILER_MAGIC: [u8; 4] = *b"AQBN";
 
 /// A segment in its container.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PackedSegment {
     pub(super) id: Uuid,
     pub(super) max_doc: u32,
@@ -35,7 +35,7 @@ pub(super) struct PackedSegment {
 }
 
 /// Where a packed segment's hot section goes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum PackedHot {
     /// Into the manifest's blob.
     Blob(Vec<u8>),
@@ -44,7 +44,7 @@ pub(super) enum PackedHot {
 }
 
 /// Packed segments and their container.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Packed {
     pub(super) container: Container,
     pub(super) segments: Vec<PackedSegment>,
