@@ -1,1 +1,8 @@
-//! (module search)
+//! Search: from a request to hits.
+
+pub mod limits;
+mod parse;
+mod query;
+mod request;
+
+pub use request::{Hit, Operator, SearchRequest, SearchResponse, Sort};
