@@ -1,1 +1,36 @@
-//! (module analysis)
+//! The one seam between a language and how its text becomes terms.
+//!
+//! Every text is read by the script-aware [`fallback`]; a language that has an [`analyser`] of its
+//! own is read by that too, into a field of its own, so that stems and their statistics do not mix
+//! with words of other languages. All analysers see the text in Unicode's compatibility form
+//! (NFKC), so that full-width letters, half-width kana and ligatures are found by their plain
+//! spelling, and all report offsets into the text as it was given, so that highlights fit it.
+
+mod detect;
+mod language;
+
+use tantivy::tokenizer::{LowerCaser, SimpleTokenizer, Stemmer, TextAnalyzer};
+
+pub use detect::detect;
+pub use language::{Language, MalformedLanguage};
+
+/// The languages that have an analyser of their own; every other one is read by the fallback.
+pub const ANALYSED: &[Language] = &[Language::ENGLISH];
+
+/// The analyser of `language`, or none where only the [`fallback`] reads it.
+pub fn analyser(language: &Language) -> Option<TextAnalyzer> {
+    (*language == Language::ENGLISH).then(|| {
+        TextAnalyzer::builder(SimpleTokenizer::default())
+            .filter(LowerCaser)
+            .filter(Stemmer::new(tantivy::tokenizer::Language::English))
+            .build()
+    })
+}
+
+/// The analyser that reads every text: lower-cased words, and pairs of neighbouring characters in
+/// the scripts that are written without spaces.
+pub fn fallback() -> TextAnalyzer {
+    TextAnalyzer::builder(SimpleTokenizer::default())
+        .filter(LowerCaser)
+        .build()
+}
