@@ -5,6 +5,8 @@
 //! fallback's field could add nothing but its own reading of the same words, so only the
 //! language's field is searched: half the postings, and a plain term, over which tantivy can skip.
 
+use std::sync::Arc;
+
 use tantivy::query::{DisjunctionMaxQuery, EnableScoring, Explanation, Query, Scorer, Weight};
 use tantivy::schema::Field;
 use tantivy::{DocId, Score, SegmentReader, Term};
@@ -13,9 +15,9 @@ use tantivy::{DocId, Score, SegmentReader, Term};
 #[derive(Clone, Debug)]
 pub(super) struct Best {
     /// By the fallback.
-    pub(super) fallback: (Field, Box<dyn Query>),
+    pub(super) fallback: (Field, Arc<dyn Query>),
     /// By the analysers of languages.
-    pub(super) languages: Vec<(Field, Box<dyn Query>)>,
+    pub(super) languages: Vec<(Field, Arc<dyn Query>)>,
 }
 
 /// Which readings a text field needs.
@@ -65,7 +67,7 @@ pub(super) fn needed<'a>(
 
 impl Query for Best {
     fn weight(&self, scoring: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
-        let weigh = |(field, query): &(Field, Box<dyn Query>)| {
+        let weigh = |(field, query): &(Field, Arc<dyn Query>)| {
             tantivy::Result::Ok((*field, query.weight(scoring)?))
         };
         let readings = std::iter::once(&self.fallback)

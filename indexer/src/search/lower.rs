@@ -39,7 +39,7 @@ pub(super) struct Plan<'a> {
 }
 
 /// What a query reads that is not a term.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Reads {
     /// Ranges of terms.
     pub(super) prefixes: Vec<Prefix>,
@@ -636,8 +636,11 @@ impl<'a> Target<'a> {
                 fallback
             } else {
                 Box::new(Best {
-                    fallback: (self.field.fallback, fallback),
-                    languages,
+                    fallback: (self.field.fallback, fallback.into()),
+                    languages: languages
+                        .into_iter()
+                        .map(|(field, query)| (field, query.into()))
+                        .collect(),
                 })
             }
         };
