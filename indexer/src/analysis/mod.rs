@@ -8,8 +8,15 @@
 
 mod detect;
 mod language;
+mod normal;
+mod words;
 
-use tantivy::tokenizer::{LowerCaser, SimpleTokenizer, Stemmer, TextAnalyzer};
+#[cfg(test)]
+mod tests;
+
+use tantivy::tokenizer::{Stemmer, TextAnalyzer};
+
+use words::{Apostrophe, Words};
 
 pub use detect::detect;
 pub use language::{Language, MalformedLanguage};
@@ -18,19 +25,19 @@ pub use language::{Language, MalformedLanguage};
 pub const ANALYSED: &[Language] = &[Language::ENGLISH];
 
 /// The analyser of `language`, or none where only the [`fallback`] reads it.
+///
+/// English: words in lower case, reduced to their stems (Snowball), possessives too. No word is
+/// left out for being common, so that every phrase can be found.
 pub fn analyser(language: &Language) -> Option<TextAnalyzer> {
     (*language == Language::ENGLISH).then(|| {
-        TextAnalyzer::builder(SimpleTokenizer::default())
-            .filter(LowerCaser)
+        TextAnalyzer::builder(Words::new(Apostrophe::Joins))
             .filter(Stemmer::new(tantivy::tokenizer::Language::English))
             .build()
     })
 }
 
-/// The analyser that reads every text: lower-cased words, and pairs of neighbouring characters in
-/// the scripts that are written without spaces.
+/// The analyser that reads every text: words in lower case, and overlapping pairs of characters in
+/// the scripts that are written without spaces (one that stands alone is a token of its own).
 pub fn fallback() -> TextAnalyzer {
-    TextAnalyzer::builder(SimpleTokenizer::default())
-        .filter(LowerCaser)
-        .build()
+    TextAnalyzer::builder(Words::new(Apostrophe::Parts)).build()
 }

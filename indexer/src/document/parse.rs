@@ -306,16 +306,14 @@ impl Reader<'_> {
     }
 
     /// Keeps `text` as its place in the source, where it is a part of that.
-    fn text(&self, text: &Cow<'_, str>) -> Stored {
-        match text {
-            Cow::Owned(text) => Stored::Owned(text.as_str().into()),
-            Cow::Borrowed(text) => {
-                let start = text
-                    .as_ptr()
-                    .addr()
-                    .wrapping_sub(self.source.as_ptr().addr());
-                Stored::Source(start..start.wrapping_add(text.len()))
-            }
+    fn text(&self, text: &str) -> Stored {
+        let start = text
+            .as_ptr()
+            .addr()
+            .checked_sub(self.source.as_ptr().addr());
+        match start.map(|start| start..start + text.len()) {
+            Some(place) if place.end <= self.source.len() => Stored::Source(place),
+            _ => Stored::Owned(text.into()),
         }
     }
 
