@@ -37,7 +37,7 @@ pub use request::{Hit, Operator, SearchRequest, SearchResponse, Sort};
 /// Runs a search: how many documents match, and the hits that were asked for.
 ///
 /// Blocks while it reads; `min_version` is the caller's business.
-pub fn execute(
+pub(crate) fn execute(
     searcher: &Searcher,
     schema: &IndexSchema,
     request: &SearchRequest,
