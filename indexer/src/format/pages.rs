@@ -123,6 +123,23 @@ impl Pages {
         if read < on_mount {
             return Err(super::damaged(path, "the length"));
         }
+        self.verify(bytes, first, path)
+    }
+
+    /// Verifies all pages, which are in memory already, and gives their payload.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] naming `path`.
+    pub fn decode(&self, file: &[u8], path: &str) -> Result<Vec<u8>> {
+        let range = usize::try_from(self.base).ok().zip(usize::try_from(paged_len(self.len)).ok());
+        let bytes = range.and_then(|(base, len)| file.get(base..base.checked_add(len)?));
+        let bytes = bytes.ok_or_else(|| super::damaged(path, "the length"))?;
+        self.verify(bytes.to_vec(), 0, path)
+    }
+
+    /// Checks pages from number `first` on and leaves their payload.
+    fn verify(&self, mut bytes: Vec<u8>, first: u64, path: &str) -> Result<Vec<u8>> {
+        let on_mount = bytes.len();
         for (page, piece) in (first..).zip(bytes.chunks(PAGE)) {
             let stored = piece.split_last_chunk::<CHECKSUM>();
             let valid = stored.is_some_and(|(payload, stored)| {

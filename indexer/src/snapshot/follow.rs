@@ -7,10 +7,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use tantivy::directory::OwnedBytes;
+
 use super::{Snapshot, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::{self, Head, HotImage};
-use crate::format::manifest::{Applied, Cause, Manifest};
+use crate::format::manifest::{Applied, Cause, ContainerId, Manifest};
 use crate::format::mark::{ManifestId, MarkPage};
 use crate::layout::{self, BatchId};
 use crate::mount::{Access, COHERENT_PAGE, MountFile};
@@ -111,10 +113,22 @@ impl Follower {
             None => Ok(opened.snapshot),
             Some(task) => match futures_lite::future::block_on(task) {
                 Ok(None) => Ok(opened.snapshot),
-                Ok(Some(_)) => self.advance(opened.snapshot),
+                Ok(Some(next)) => self.advance(opened.snapshot, next),
                 Err(error) => self.restart_after(error),
             },
         }
+    }
+
+    /// Holds the version that this process has just published after `base`, without reading it back.
+    pub(crate) fn adopt(&self, base: &Snapshot, manifest: Manifest) -> Result<Arc<Snapshot>> {
+        let _turn = self.advancing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = self.held().filter(|held| held.version() >= manifest.version) {
+            return Ok(held);
+        }
+        self.remember(&manifest.body.applied);
+        let image = HotImage::default();
+        let snapshot = Snapshot::open(manifest, &self.source, Some(base), &image)?;
+        self.hold(snapshot, None)
     }
 
     /// Like [`Self::newest`], but after a cold start the check of the mark may still be under way,
@@ -125,7 +139,7 @@ impl Follower {
         };
         let snapshot = match self.successor(&snapshot) {
             Ok(None) => snapshot,
-            Ok(Some(_)) => self.advance(snapshot)?,
+            Ok(Some(next)) => self.advance(snapshot, next)?,
             Err(error) => self.restart_after(error)?,
         };
         Ok(Opened { snapshot, pending: None })
@@ -204,17 +218,39 @@ impl Follower {
             return Err(crate::format::damaged(&path, "the identity of the manifest"));
         }
         self.remember(&manifest.body.applied);
+        self.keep_pages(&manifest, &bytes, &path)?;
         Ok((manifest, page, file))
     }
 
-    /// Follows the marks from `from` to the newest version and holds it.
-    fn advance(&self, from: Arc<Snapshot>) -> Result<Arc<Snapshot>> {
+    /// The segments that travel inside a manifest came with it: no second read for them.
+    pub(crate) fn keep_pages(&self, manifest: &Manifest, file: &[u8], path: &str) -> Result<()> {
+        let id = ContainerId::Manifest(manifest.version);
+        let own = manifest.body.containers.iter().find(|container| container.id == id);
+        if let Some(container) = own {
+            let payload = container.pages().decode(file, path)?;
+            self.source.cache.insert(container.uuid, 0, OwnedBytes::new(payload));
+        }
+        Ok(())
+    }
+
+    /// Follows the marks from `from`, whose mark names `next`, to the newest version and holds it.
+    fn advance(&self, from: Arc<Snapshot>, next: ManifestId) -> Result<Arc<Snapshot>> {
         let _turn = self.advancing.lock().unwrap_or_else(PoisonError::into_inner);
         // Somebody else may have come further while this thread waited for its turn.
-        let from = self.held().filter(|held| held.version() > from.version()).unwrap_or(from);
-        match self.follow(&from) {
-            Ok(None) => Ok(from),
-            Ok(Some((manifest, file))) => {
+        let further = self.held().filter(|held| held.version() > from.version());
+        let (from, next) = match further {
+            None => (from, Some(next)),
+            Some(further) => {
+                let next = match self.successor(&further) {
+                    Ok(next) => next,
+                    Err(error) => return self.restart_after(error),
+                };
+                (further, next)
+            }
+        };
+        let Some(next) = next else { return Ok(from) };
+        match self.follow(next) {
+            Ok((manifest, file)) => {
                 let image = HotImage::default();
                 let opened = Snapshot::open(manifest, &self.source, Some(&from), &image);
                 match opened {
@@ -226,16 +262,16 @@ impl Follower {
         }
     }
 
-    fn follow(&self, from: &Snapshot) -> Result<Option<(Manifest, Arc<dyn MountFile>)>> {
-        let Some(mut next) = self.successor(from)? else {
-            return Ok(None);
-        };
-        for step in 1_usize.. {
+    /// The newest manifest, from `next` on along the marks.
+    fn follow(&self, mut next: ManifestId) -> Result<(Manifest, Arc<dyn MountFile>)> {
+        let mut step = 0;
+        loop {
             let (manifest, page, file) = self.read_manifest(next)?;
             match page.successor {
-                None => return Ok(Some((manifest, file))),
+                None => return Ok((manifest, file)),
                 Some(successor) => next = successor,
             }
+            step += 1;
             if step == FOLLOW_BEFORE_HEAD
                 && self.access == Access::CoherentRead
                 && let Ok(head) = self.read_head()
@@ -244,7 +280,6 @@ impl Follower {
                 next = head.id;
             }
         }
-        Ok(None)
     }
 
     fn restart_after(&self, error: Error) -> Result<Arc<Snapshot>> {
@@ -258,15 +293,12 @@ impl Follower {
             None => Ok(opened.snapshot),
             Some(task) => match futures_lite::future::block_on(task)? {
                 None => Ok(opened.snapshot),
-                Some(_) => match self.follow(&opened.snapshot)? {
-                    None => Ok(opened.snapshot),
-                    Some((manifest, file)) => {
-                        let image = HotImage::default();
-                        let from = Some(&*opened.snapshot);
-                        let snapshot = Snapshot::open(manifest, &self.source, from, &image)?;
-                        self.hold(snapshot, Some(file))
-                    }
-                },
+                Some(next) => {
+                    let (manifest, file) = self.follow(next)?;
+                    let (from, image) = (Some(&*opened.snapshot), HotImage::default());
+                    let snapshot = Snapshot::open(manifest, &self.source, from, &image)?;
+                    self.hold(snapshot, Some(file))
+                }
             },
         }
     }
@@ -296,14 +328,16 @@ impl Follower {
                 return self.settle(Opened { snapshot, pending: Some(task) });
             }
             Ok(Head { id, hot, .. }) => match self.read_manifest(id) {
-                Ok((manifest, _, file)) => return self.cold_from(manifest, file, &hot),
+                Ok((manifest, page, file)) => {
+                    return self.cold_from(manifest, page, file, &hot);
+                }
                 Err(error) => tracing::info!(%error, "HEAD names a manifest that cannot be read"),
             },
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
             Err(error) => tracing::info!(%error, "HEAD cannot be read: listing the manifests"),
         }
-        let (manifest, file) = self.newest_listed()?;
-        self.cold_from(manifest, file, &HotImage::default())
+        let (manifest, page, file) = self.newest_listed()?;
+        self.cold_from(manifest, page, file, &HotImage::default())
     }
 
     /// A check that has failed already is not worth working for.
@@ -312,10 +346,10 @@ impl Follower {
             Some(task) if task.is_finished() => {
                 let snapshot = match futures_lite::future::block_on(task) {
                     Ok(None) => opened.snapshot,
-                    Ok(Some(_)) => self.advance(opened.snapshot)?,
+                    Ok(Some(next)) => self.advance(opened.snapshot, next)?,
                     Err(error) if is_stale(&error) => {
-                        let (manifest, file) = self.newest_listed()?;
-                        return self.cold_from(manifest, file, &HotImage::default());
+                        let (manifest, page, file) = self.newest_listed()?;
+                        return self.cold_from(manifest, page, file, &HotImage::default());
                     }
                     Err(error) => return Err(error),
                 };
@@ -328,21 +362,20 @@ impl Follower {
     fn cold_from(
         &self,
         manifest: Manifest,
+        page: MarkPage,
         file: Arc<dyn MountFile>,
         hot: &HotImage,
     ) -> Result<Opened> {
-        let snapshot = Snapshot::open(manifest, &self.source, None, hot)?;
-        let snapshot = match self.follow(&snapshot)? {
-            None => self.hold(snapshot, Some(file))?,
-            Some((manifest, file)) => {
-                let next = Snapshot::open(manifest, &self.source, Some(&snapshot), hot)?;
-                self.hold(next, Some(file))?
-            }
+        let (manifest, file) = match page.successor {
+            None => (manifest, file),
+            Some(next) => self.follow(next)?,
         };
+        let snapshot = Snapshot::open(manifest, &self.source, None, hot)?;
+        let snapshot = self.hold(snapshot, Some(file))?;
         Ok(Opened { snapshot, pending: None })
     }
 
-    fn newest_listed(&self) -> Result<(Manifest, Arc<dyn MountFile>)> {
+    fn newest_listed(&self) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
         let names = self.source.mount.list(layout::MANIFESTS).map_err(|error| {
             if error.kind() == std::io::ErrorKind::NotFound {
                 return no_index();
@@ -355,7 +388,7 @@ impl Follower {
         let mut failure = no_index();
         for version in versions.into_iter().take(LISTED_TRIES) {
             match self.read_version(version) {
-                Ok((manifest, _, file)) => return Ok((manifest, file)),
+                Ok(newest) => return Ok(newest),
                 // A damaged newest manifest must not be passed over silently: what it
                 // acknowledged would be missing from the answers.
                 Err(error) if error.kind() == ErrorKind::Corrupt => return Err(error),

@@ -72,6 +72,13 @@ impl Writer {
         let (manifest, pages) = draft.finish(stamp, latest)?;
         self.publisher.publish(&base, manifest, &pages)
     }
+
+    /// What may come after the answer.
+    pub(super) fn finish(&self, base: &Snapshot, published: &Published) -> Result<()> {
+        let snapshot = self.follower.adopt(base, published.manifest.clone())?;
+        self.publisher.finish(published, &snapshot);
+        Ok(())
+    }
 }
 
 /// Merges small segments of the base and new ones, while they are small enough for a commit.

@@ -210,12 +210,17 @@ impl Writer {
     }
 
     fn look(&self, leader: &mut Leader, tickets: &[Arc<Ticket>]) -> Result<bool> {
-        let tip = self.follower.newest()?;
-        self.settle_waiting(leader);
+        // The lock can be tried at the version that is known; under it the newest is looked for.
+        let tip = match self.follower.held() {
+            Some(held) => held,
+            None => self.follower.newest()?,
+        };
         let generation = tip.manifest().body.lock_generation;
         if let Some(held) = self.lock.attempt(generation, tip.version())? {
             return self.apply(leader, &held, tickets);
         }
+        self.follower.newest()?;
+        self.settle_waiting(leader);
         if !tickets.is_empty() {
             self.inbox.list()?;
         }
@@ -280,8 +285,7 @@ impl Writer {
                     let version = published.id.version;
                     self.settle(leader, &direct, &members, &counts, version);
                     self.changed.notify_all();
-                    let snapshot = self.follower.newest()?;
-                    self.publisher.finish(&published, &snapshot);
+                    self.finish(&base, &published)?;
                     self.remove_applied(members.iter().filter(|m| m.stored).map(|m| m.id));
                     return Ok(true);
                 }

@@ -169,8 +169,7 @@ impl Writer {
             match self.publish(draft, &held, 0) {
                 Ok(_) if last => return Ok(true),
                 Ok(published) => {
-                    let snapshot = self.follower.newest()?;
-                    self.publisher.finish(&published, &snapshot);
+                    self.finish(&tip, &published)?;
                     return Ok(true);
                 }
                 Err(error) if error.kind() == ErrorKind::Fenced => {

@@ -35,7 +35,7 @@ struct HeadState {
 #[derive(Debug)]
 pub(super) struct Published {
     pub(super) id: ManifestId,
-    manifest: Manifest,
+    pub(super) manifest: Manifest,
     temporary: String,
 }
 
@@ -73,6 +73,9 @@ impl Publisher {
         if let Err(error) = self.mark(base, id) {
             self.remove(&temporary);
             return Err(error);
+        }
+        if let Err(error) = self.follower.keep_pages(&manifest, &bytes, &manifest.path()) {
+            tracing::debug!(%error, "the pages just written are read back when they are needed");
         }
         self.observer.reached(Step::BeforeHead);
         Ok(Published { id, manifest, temporary })
