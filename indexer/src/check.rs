@@ -41,8 +41,13 @@ pub struct CheckReport {
 
 impl CheckReport {
     fn blame(&mut self, file: &str, error: &Error) {
-        let file = error.path().map_or_else(|| file.to_owned(), |path| path.display().to_string());
-        self.problems.push(Problem { file, detail: error.copy().message().to_owned() });
+        let file = error
+            .path()
+            .map_or_else(|| file.to_owned(), |path| path.display().to_string());
+        self.problems.push(Problem {
+            file,
+            detail: error.copy().message().to_owned(),
+        });
     }
 }
 
@@ -69,10 +74,15 @@ pub fn check(follower: &Follower, inbox: &Inbox) -> Result<CheckReport> {
 
 fn check_head(follower: &Follower, report: &mut CheckReport) {
     match follower.read_head() {
-        Ok(head) if head.manifest.is_none() && head.id.len < crate::format::head::MAX as u64 / 2 => {
+        Ok(head)
+            if head.manifest.is_none() && head.id.len < crate::format::head::MAX as u64 / 2 =>
+        {
             let detail = "the copy of the manifest is damaged: the next commit mends it; until then \
                           cold readers take one read more";
-            report.problems.push(Problem { file: layout::HEAD.into(), detail: detail.into() });
+            report.problems.push(Problem {
+                file: layout::HEAD.into(),
+                detail: detail.into(),
+            });
         }
         Ok(_) => report.files += 1,
         // A new index has none before its first commit.
@@ -89,8 +99,10 @@ fn check_manifests(follower: &Follower, report: &mut CheckReport) -> Result<()> 
         }
         Error::io(MANIFESTS, error)
     })?;
-    let mut versions: Vec<u64> =
-        names.iter().filter_map(|name| layout::parse_manifest(name)).collect();
+    let mut versions: Vec<u64> = names
+        .iter()
+        .filter_map(|name| layout::parse_manifest(name))
+        .collect();
     versions.sort_unstable();
     let mut expected = None;
     for version in versions {
@@ -99,11 +111,16 @@ fn check_manifests(follower: &Follower, report: &mut CheckReport) -> Result<()> 
             Ok((manifest, page, _)) => {
                 report.files += 1;
                 let wrong = expected
-                    .filter(|expected: &crate::format::mark::ManifestId| expected.version == version)
+                    .filter(|expected: &crate::format::mark::ManifestId| {
+                        expected.version == version
+                    })
                     .is_some_and(|expected| expected != manifest.id());
                 if wrong {
                     let detail = "the mark of the version before names another manifest";
-                    report.problems.push(Problem { file: path, detail: detail.into() });
+                    report.problems.push(Problem {
+                        file: path,
+                        detail: detail.into(),
+                    });
                 }
                 expected = page.successor;
             }
@@ -122,11 +139,21 @@ fn check_inbox(follower: &Follower, inbox: &Inbox, report: &mut CheckReport) -> 
             Err(error) => report.blame(&layout::batch(id), &error),
         }
     }
-    let names = follower.source().mount.list(INBOX).map_err(|error| Error::io(INBOX, error))?;
-    for id in names.iter().filter_map(|name| layout::parse_damaged_batch(name)) {
+    let names = follower
+        .source()
+        .mount
+        .list(INBOX)
+        .map_err(|error| Error::io(INBOX, error))?;
+    for id in names
+        .iter()
+        .filter_map(|name| layout::parse_damaged_batch(name))
+    {
         let detail = "a damaged batch that was laid aside: its documents must be sent again; then \
                       remove the file";
-        report.problems.push(Problem { file: layout::damaged_batch(id), detail: detail.into() });
+        report.problems.push(Problem {
+            file: layout::damaged_batch(id),
+            detail: detail.into(),
+        });
     }
     Ok(())
 }
@@ -140,12 +167,17 @@ fn check_snapshot(snapshot: &Snapshot, report: &mut CheckReport) {
             whole = false;
         }
     }
-    for (segment, container) in
-        snapshot.manifest().body.segments.iter().zip(snapshot.segment_containers())
+    for (segment, container) in snapshot
+        .manifest()
+        .body
+        .segments
+        .iter()
+        .zip(snapshot.segment_containers())
     {
         if let HotPlace::File(span) = segment.hot
-            && let Err(error) =
-                container.read_raw(span).and_then(|bytes| hot::decode(&bytes, container.path()))
+            && let Err(error) = container
+                .read_raw(span)
+                .and_then(|bytes| hot::decode(&bytes, container.path()))
         {
             report.blame(container.path(), &error);
             whole = false;
@@ -177,15 +209,23 @@ fn check_keys(snapshot: &Snapshot, report: &mut CheckReport) -> Result<()> {
                     if !keys.insert(hasher.hash_one(terms.key())) {
                         let key = String::from_utf8_lossy(terms.key()).into_owned();
                         let detail = format!("two documents have the key `{key}`");
-                        report.problems.push(Problem { file: file.clone(), detail });
+                        report.problems.push(Problem {
+                            file: file.clone(),
+                            detail,
+                        });
                     }
                 }
                 postings.advance();
             }
         }
     }
-    let listed: u64 =
-        snapshot.manifest().body.segments.iter().map(|s| u64::from(s.live_docs())).sum();
+    let listed: u64 = snapshot
+        .manifest()
+        .body
+        .segments
+        .iter()
+        .map(|s| u64::from(s.live_docs()))
+        .sum();
     if live != listed || live != report.documents {
         let detail = format!(
             "the manifest counts {listed} documents, the segments {live}, the keys {}",

@@ -110,7 +110,12 @@ impl Error {
             message.push_str(&format!(": {error}"));
             cause = error.source();
         }
-        Self { kind: self.kind, message, path: self.path.clone(), source: None }
+        Self {
+            kind: self.kind,
+            message,
+            path: self.path.clone(),
+            source: None,
+        }
     }
 
     /// What the caller can do.

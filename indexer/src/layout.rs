@@ -25,12 +25,20 @@ const BUNDLE: &str = ".bundle";
 /// The lock file of a generation. A holder that shows no sign of life is overtaken by moving on
 /// to the next generation, so that nobody waits for its lock again.
 pub fn lock(generation: u32) -> String {
-    if generation == 0 { "lock".to_owned() } else { format!("lock.{generation}") }
+    if generation == 0 {
+        "lock".to_owned()
+    } else {
+        format!("lock.{generation}")
+    }
 }
 
 /// The generation of a lock file's name.
 pub fn parse_lock(name: &str) -> Option<u32> {
-    if name == "lock" { Some(0) } else { name.strip_prefix("lock.")?.parse().ok() }
+    if name == "lock" {
+        Some(0)
+    } else {
+        name.strip_prefix("lock.")?.parse().ok()
+    }
 }
 
 /// The manifest of a version.
@@ -123,9 +131,15 @@ impl FromStr for BatchId {
         let (clock, random) = text.split_once('-').ok_or(NotABatchId)?;
         let hex = |digits: &str| {
             let plain = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-            plain.then(|| u64::from_str_radix(digits, 16).ok()).flatten().ok_or(NotABatchId)
+            plain
+                .then(|| u64::from_str_radix(digits, 16).ok())
+                .flatten()
+                .ok_or(NotABatchId)
         };
-        Ok(Self { clock: hex(clock)?, random: hex(random)? })
+        Ok(Self {
+            clock: hex(clock)?,
+            random: hex(random)?,
+        })
     }
 }
 
@@ -152,7 +166,10 @@ mod tests {
         assert_eq!(parse_manifest("42"), None);
         assert_eq!(parse_lock(&lock(0)), Some(0));
         assert_eq!(parse_lock(&lock(7)), Some(7));
-        let id = BatchId { clock: 5, random: u64::MAX };
+        let id = BatchId {
+            clock: 5,
+            random: u64::MAX,
+        };
         let path = batch(id);
         assert_eq!(parse_batch(path.strip_prefix("inbox/").unwrap()), Some(id));
         assert!("5-6".parse::<BatchId>().is_err());
@@ -160,8 +177,14 @@ mod tests {
 
     #[test]
     fn batches_sort_by_their_clock_as_names_and_as_values() {
-        let early = BatchId { clock: 9, random: u64::MAX };
-        let late = BatchId { clock: 10, random: 0 };
+        let early = BatchId {
+            clock: 9,
+            random: u64::MAX,
+        };
+        let late = BatchId {
+            clock: 10,
+            random: 0,
+        };
         assert!(early < late && early.to_string() < late.to_string());
     }
 }

@@ -63,7 +63,10 @@ pub fn decode(bytes: &[u8], id: BatchId, path: &str) -> Result<Stored> {
     let mut fields = Fields::new(header, path);
     fields.expect_format(MAGIC)?;
     fields.take(2)?;
-    let written_for = BatchId { clock: fields.u64()?, random: fields.u64()? };
+    let written_for = BatchId {
+        clock: fields.u64()?,
+        random: fields.u64()?,
+    };
     let body_len = fields.u64()?;
     let body_crc = fields.u32()?;
     if fields.u32()? != crc(header.get(..HEADER - 4).unwrap_or_default()) || written_for != id {
@@ -98,7 +101,10 @@ mod tests {
 
     #[test]
     fn a_batch_is_whole_torn_or_damaged() {
-        let id = BatchId { clock: 1, random: 2 };
+        let id = BatchId {
+            clock: 1,
+            random: 2,
+        };
         let bytes = encode(id, [(true, "{\"a\":1}"), (false, "k")].into_iter()).unwrap();
         let whole = vec![
             StoredOperation::Upsert("{\"a\":1}".into()),
@@ -106,7 +112,11 @@ mod tests {
         ];
         assert_eq!(decode(&bytes, id, "b").unwrap(), Stored::Whole(whole));
         for len in 0..bytes.len() {
-            assert_eq!(decode(&bytes[..len], id, "b").unwrap(), Stored::Torn, "{len} bytes");
+            assert_eq!(
+                decode(&bytes[..len], id, "b").unwrap(),
+                Stored::Torn,
+                "{len} bytes"
+            );
         }
         for position in 0..bytes.len() {
             let mut damaged = bytes.clone();

@@ -58,7 +58,8 @@ impl HotImage {
             .entries
             .iter()
             .find(|entry| &entry.container == container && entry.file_offset == file_offset)?;
-        self.bytes.get(entry.offset..entry.offset.checked_add(entry.len)?)
+        self.bytes
+            .get(entry.offset..entry.offset.checked_add(entry.len)?)
     }
 }
 
@@ -130,7 +131,10 @@ fn encode_header(id: ManifestId, directory: &Directory) -> Vec<u8> {
     let mut bytes = fixed(&serde_json::to_vec(directory).unwrap_or_default());
     if bytes.len() + 4 > HEADER {
         // More large bundles than the header can name: readers fetch their hot sections.
-        let bare = Directory { hot: Vec::new(), ..*directory };
+        let bare = Directory {
+            hot: Vec::new(),
+            ..*directory
+        };
         bytes = fixed(&serde_json::to_vec(&bare).unwrap_or_default());
     }
     bytes.resize(HEADER - 4, 0);
@@ -153,7 +157,11 @@ pub fn decode(bytes: &[u8], path: &str) -> Result<Head> {
         return Err(fields.damaged("the checksum of HEAD"));
     }
     fields.take(2)?;
-    let id = ManifestId { version: fields.u64()?, nonce: fields.uuid()?, len: fields.u64()? };
+    let id = ManifestId {
+        version: fields.u64()?,
+        nonce: fields.uuid()?,
+        len: fields.u64()?,
+    };
     let len = usize::try_from(fields.u64()?).unwrap_or(usize::MAX);
     let directory: Directory = serde_json::from_slice(fields.take(len)?)
         .map_err(|error| super::damaged(path, "the JSON of HEAD").because(error))?;
@@ -165,7 +173,15 @@ pub fn decode(bytes: &[u8], path: &str) -> Result<Head> {
         .map(|(manifest, _)| manifest)
         .filter(|manifest| manifest.id() == id);
     let hot = piece(directory.hot_offset, directory.hot_len)
-        .map(|bytes| HotImage { entries: directory.hot, bytes: bytes.to_vec() })
+        .map(|bytes| HotImage {
+            entries: directory.hot,
+            bytes: bytes.to_vec(),
+        })
         .unwrap_or_default();
-    Ok(Head { id, manifest, hot, hot_offset: directory.hot_offset })
+    Ok(Head {
+        id,
+        manifest,
+        hot,
+        hot_offset: directory.hot_offset,
+    })
 }

@@ -46,7 +46,11 @@ pub fn decode(section: &[u8], path: &str) -> Result<Vec<HotRange>> {
         let extension = String::from_utf8_lossy(fields.take(len)?).into_owned();
         let offset = fields.u64()?;
         let len = fields.len32()?;
-        ranges.push(HotRange { extension, offset, bytes: fields.take(len)?.to_vec() });
+        ranges.push(HotRange {
+            extension,
+            offset,
+            bytes: fields.take(len)?.to_vec(),
+        });
     }
     Ok(ranges)
 }
@@ -58,8 +62,16 @@ mod tests {
     #[test]
     fn ranges_read_back_and_damage_is_noticed() {
         let ranges = vec![
-            HotRange { extension: "term".into(), offset: 9, bytes: vec![1, 2, 3] },
-            HotRange { extension: "fast".into(), offset: 0, bytes: vec![] },
+            HotRange {
+                extension: "term".into(),
+                offset: 9,
+                bytes: vec![1, 2, 3],
+            },
+            HotRange {
+                extension: "fast".into(),
+                offset: 0,
+                bytes: vec![],
+            },
         ];
         let section = encode(&ranges).unwrap();
         assert_eq!(decode(&section, "m").unwrap(), ranges);

@@ -60,7 +60,11 @@ pub struct Container {
 impl Container {
     /// How to read its pages.
     pub fn pages(&self) -> Pages {
-        Pages { container: self.uuid, base: self.base, len: self.len }
+        Pages {
+            container: self.uuid,
+            base: self.base,
+            len: self.len,
+        }
     }
 
     /// Bytes that its pages take on the mount.
@@ -120,7 +124,8 @@ pub struct Segment {
 impl Segment {
     /// Documents that are not deleted.
     pub fn live_docs(&self) -> u32 {
-        self.max_doc.saturating_sub(self.deletes.map_or(0, |deletes| deletes.count))
+        self.max_doc
+            .saturating_sub(self.deletes.map_or(0, |deletes| deletes.count))
     }
 
     /// Bytes of its files.
@@ -239,12 +244,18 @@ impl Manifest {
 
     /// Identity, as marks and HEAD name it.
     pub fn id(&self) -> ManifestId {
-        ManifestId { version: self.version, nonce: self.nonce, len: self.file_len() }
+        ManifestId {
+            version: self.version,
+            nonce: self.nonce,
+            len: self.file_len(),
+        }
     }
 
     /// Bytes of a range of the blob.
     pub fn blob_at(&self, span: Span) -> Result<&[u8]> {
-        let range = usize::try_from(span.offset).ok().zip(usize::try_from(span.len).ok());
+        let range = usize::try_from(span.offset)
+            .ok()
+            .zip(usize::try_from(span.len).ok());
         range
             .and_then(|(offset, len)| self.blob.get(offset..offset.checked_add(len)?))
             .ok_or_else(|| super::damaged(&self.path(), "a reference into the blob"))
@@ -319,7 +330,13 @@ impl Manifest {
         bytes.resize(usize::try_from(self.pages_base).map_err(too_long)?, 0);
         bytes.extend(pages);
         bytes.resize(bytes.len().next_multiple_of(COHERENT_PAGE), 0);
-        bytes.extend(MarkPage { owner: self.id(), successor: None }.encode());
+        bytes.extend(
+            MarkPage {
+                owner: self.id(),
+                successor: None,
+            }
+            .encode(),
+        );
         Ok(bytes)
     }
 
@@ -341,9 +358,12 @@ impl Manifest {
         if fields.u32()? != crc(header.get(..HEADER - 4).unwrap_or_default()) {
             return Err(fields.damaged("the checksum of the header"));
         }
-        let content_len = body_len.checked_add(blob_len).and_then(|len| usize::try_from(len).ok());
+        let content_len = body_len
+            .checked_add(blob_len)
+            .and_then(|len| usize::try_from(len).ok());
         let content_len = content_len.ok_or_else(|| fields.damaged("the length of the body"))?;
-        let content = Fields::new(bytes.get(HEADER..).unwrap_or_default(), path).take(content_len)?;
+        let content =
+            Fields::new(bytes.get(HEADER..).unwrap_or_default(), path).take(content_len)?;
         if crc(content) != content_crc {
             return Err(fields.damaged("the checksum of the body"));
         }
@@ -351,8 +371,16 @@ impl Manifest {
         let body = serde_json::from_slice(body)
             .map_err(|error| super::damaged(path, "the JSON of the body").because(error))?;
         let blob = blob.to_vec();
-        let manifest =
-            Self { version, epoch, nonce, lineage, body, blob, pages_base, pages_len };
+        let manifest = Self {
+            version,
+            epoch,
+            nonce,
+            lineage,
+            body,
+            blob,
+            pages_base,
+            pages_len,
+        };
         Ok((manifest, HEADER + content_len))
     }
 }

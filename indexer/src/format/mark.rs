@@ -58,7 +58,11 @@ impl MarkPage {
         fields.take(SUCCESSOR - BLOCK)?;
         let block = fields.take(BLOCK)?;
         let empty = block.iter().all(|&byte| byte == 0);
-        let successor = if empty { None } else { Some(decode_block(block, path)?) };
+        let successor = if empty {
+            None
+        } else {
+            Some(decode_block(block, path)?)
+        };
         Ok(Self { owner, successor })
     }
 }
@@ -79,7 +83,11 @@ fn decode_block(block: &[u8], path: &str) -> Result<ManifestId> {
     let mut fields = Fields::new(block, path);
     fields.expect_format(MAGIC)?;
     fields.take(2)?;
-    let id = ManifestId { version: fields.u64()?, nonce: fields.uuid()?, len: fields.u64()? };
+    let id = ManifestId {
+        version: fields.u64()?,
+        nonce: fields.uuid()?,
+        len: fields.u64()?,
+    };
     let covered = block.get(..BLOCK - 4).unwrap_or_default();
     if fields.u32()? != crc(covered) {
         return Err(fields.damaged("the checksum of a successor mark"));
@@ -93,8 +101,16 @@ mod tests {
 
     #[test]
     fn pages_read_back_and_damage_is_noticed() {
-        let owner = ManifestId { version: 7, nonce: Uuid::from_u128(1), len: 8192 };
-        let next = ManifestId { version: 8, nonce: Uuid::from_u128(2), len: 12288 };
+        let owner = ManifestId {
+            version: 7,
+            nonce: Uuid::from_u128(1),
+            len: 8192,
+        };
+        let next = ManifestId {
+            version: 8,
+            nonce: Uuid::from_u128(2),
+            len: 12288,
+        };
         for successor in [None, Some(next)] {
             let page = MarkPage { owner, successor };
             let bytes = page.encode();

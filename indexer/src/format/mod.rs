@@ -30,7 +30,10 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8]> {
         let (taken, rest) = self.bytes.split_at_checked(len).ok_or_else(|| {
-            Error::corrupt(self.file, "the file is cut short: restore it, or build the index anew")
+            Error::corrupt(
+                self.file,
+                "the file is cut short: restore it, or build the index anew",
+            )
         })?;
         self.bytes = rest;
         Ok(taken)

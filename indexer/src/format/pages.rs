@@ -46,7 +46,13 @@ pub struct PageWriter<W> {
 impl<W: io::Write> PageWriter<W> {
     /// Writes pages of `container` to `inner`.
     pub fn new(inner: W, container: Uuid) -> Self {
-        Self { inner, container, payload: Vec::with_capacity(PAGE), page: 0, len: 0 }
+        Self {
+            inner,
+            container,
+            payload: Vec::with_capacity(PAGE),
+            page: 0,
+            len: 0,
+        }
     }
 
     /// Payload bytes written so far.
@@ -119,7 +125,9 @@ impl Pages {
             .map_err(|error| Error::internal("a range exceeds memory").because(error))?;
         let mut bytes = vec![0; on_mount];
         let offset = self.base + first * PAGE as u64;
-        let read = file.read_at(&mut bytes, offset).map_err(|error| Error::io(path, error))?;
+        let read = file
+            .read_at(&mut bytes, offset)
+            .map_err(|error| Error::io(path, error))?;
         if read < on_mount {
             return Err(super::damaged(path, "the length"));
         }
@@ -131,7 +139,9 @@ impl Pages {
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`] naming `path`.
     pub fn decode(&self, file: &[u8], path: &str) -> Result<Vec<u8>> {
-        let range = usize::try_from(self.base).ok().zip(usize::try_from(paged_len(self.len)).ok());
+        let range = usize::try_from(self.base)
+            .ok()
+            .zip(usize::try_from(paged_len(self.len)).ok());
         let bytes = range.and_then(|(base, len)| file.get(base..base.checked_add(len)?));
         let bytes = bytes.ok_or_else(|| super::damaged(path, "the length"))?;
         self.verify(bytes.to_vec(), 0, path)
@@ -146,7 +156,10 @@ impl Pages {
                 checksum(self.container, page, payload) == u32::from_le_bytes(*stored)
             });
             if !valid {
-                return Err(super::damaged(path, &format!("the checksum of page {page}")));
+                return Err(super::damaged(
+                    path,
+                    &format!("the checksum of page {page}"),
+                ));
             }
         }
         let mut kept = 0;
@@ -189,7 +202,11 @@ mod tests {
         std::fs::write(folder.path().join("x"), bytes).unwrap();
         let mount = PosixMount::open(folder.path()).unwrap();
         let file = mount.open("x", Access::Read).unwrap();
-        let pages = Pages { container, base: 100, len: len as u64 };
+        let pages = Pages {
+            container,
+            base: 100,
+            len: len as u64,
+        };
         let covering = pages.covering(&range);
         let read = pages.read(&*file, "x", &covering)?;
         let (start, end) = (covering.start as usize, covering.end as usize);

@@ -55,14 +55,20 @@ pub struct Inbox {
 impl Inbox {
     /// The inbox in the index folder `mount`.
     pub fn new(mount: Arc<dyn Mount>, clock: Arc<dyn Clock>) -> Self {
-        Self { mount, clock, last: AtomicU64::new(0) }
+        Self {
+            mount,
+            clock,
+            last: AtomicU64::new(0),
+        }
     }
 
     /// A new identity, later than every one this process has made or been told of.
     pub fn next_id(&self) -> BatchId {
         let now = self.clock.wall_ms() << COUNT_BITS;
         let advance = |last: u64| Some(now.max(last.saturating_add(1)));
-        let last = self.last.fetch_update(Ordering::SeqCst, Ordering::SeqCst, advance);
+        let last = self
+            .last
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, advance);
         let clock = now.max(last.unwrap_or_default().saturating_add(1));
         let (_, random) = uuid::Uuid::new_v4().as_u64_pair();
         BatchId { clock, random }
@@ -86,7 +92,9 @@ impl Inbox {
         let path = layout::batch(id);
         let io = |error| Error::io(&path, error);
         let file = self.mount.open(&path, Access::CreateNew).map_err(io)?;
-        let written = file.write_durably_at(&bytes, 0).and_then(|()| self.mount.sync_dir(INBOX));
+        let written = file
+            .write_durably_at(&bytes, 0)
+            .and_then(|()| self.mount.sync_dir(INBOX));
         if let Err(error) = written {
             // It must not be applied after the client was told that it failed.
             let removed = self.mount.unlink(&path);
@@ -98,8 +106,14 @@ impl Inbox {
 
     /// The batches that lie here, oldest first.
     pub fn list(&self) -> Result<Vec<BatchId>> {
-        let names = self.mount.list(INBOX).map_err(|error| Error::io(INBOX, error))?;
-        let mut ids: Vec<_> = names.iter().filter_map(|name| layout::parse_batch(name)).collect();
+        let names = self
+            .mount
+            .list(INBOX)
+            .map_err(|error| Error::io(INBOX, error))?;
+        let mut ids: Vec<_> = names
+            .iter()
+            .filter_map(|name| layout::parse_batch(name))
+            .collect();
         ids.sort_unstable();
         if let Some(last) = ids.last() {
             self.witness(last.clock);
@@ -123,15 +137,22 @@ impl Inbox {
             return Err(crate::format::damaged(&path, "the length of the batch"));
         }
         let mut bytes = vec![0; len];
-        let read = file.read_at(&mut bytes, 0).map_err(|error| Error::io(&path, error))?;
+        let read = file
+            .read_at(&mut bytes, 0)
+            .map_err(|error| Error::io(&path, error))?;
         bytes.truncate(read);
         batch::decode(&bytes, id, &path).map(Some)
     }
 
     /// Whether a batch was laid aside.
     pub fn is_damaged(&self, id: BatchId) -> Result<bool> {
-        let names = self.mount.list(INBOX).map_err(|error| Error::io(INBOX, error))?;
-        Ok(names.iter().any(|name| layout::parse_damaged_batch(name) == Some(id)))
+        let names = self
+            .mount
+            .list(INBOX)
+            .map_err(|error| Error::io(INBOX, error))?;
+        Ok(names
+            .iter()
+            .any(|name| layout::parse_damaged_batch(name) == Some(id)))
     }
 
     /// Removes an applied batch. `true` when it is certainly gone.
@@ -151,7 +172,9 @@ impl Inbox {
             }
             _ => {}
         }
-        self.mount.unlink(&from).map_err(|error| Error::io(&from, error))
+        self.mount
+            .unlink(&from)
+            .map_err(|error| Error::io(&from, error))
     }
 }
 

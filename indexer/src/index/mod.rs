@@ -45,7 +45,13 @@ impl Aquifer {
         let root =
             RootFolder::open(path, !config.read_only).map_err(|error| Error::io(path, error))?;
         let cache = Arc::new(RangeCache::new(config.cache_bytes));
-        Ok(Self { root, config, cache, clock: Arc::new(SystemClock), open: Mutex::default() })
+        Ok(Self {
+            root,
+            config,
+            cache,
+            clock: Arc::new(SystemClock),
+            open: Mutex::default(),
+        })
     }
 
     /// Whether this process may write.
@@ -55,8 +61,10 @@ impl Aquifer {
 
     /// The names of the indexes, in order.
     pub fn indexes(&self) -> Result<Vec<String>> {
-        let mut names =
-            self.root.list().map_err(|error| Error::io(self.root.path(), error))?;
+        let mut names = self
+            .root
+            .list()
+            .map_err(|error| Error::io(self.root.path(), error))?;
         names.retain(|name| check_name(name).is_ok() && self.index(name).is_ok());
         Ok(names)
     }
@@ -94,7 +102,9 @@ impl Aquifer {
         let index = self.index(name)?;
         index.delete()?;
         self.lock_open().remove(name);
-        self.root.remove(name).map_err(|error| Error::io(self.root.path().join(name), error))
+        self.root
+            .remove(name)
+            .map_err(|error| Error::io(self.root.path().join(name), error))
     }
 
     /// An index by its name.
@@ -136,13 +146,21 @@ impl Aquifer {
             _ => Error::io(self.root.path().join(name), error),
         })?;
         let (cache, clock) = (Arc::clone(&self.cache), Arc::clone(&self.clock));
-        let index = Arc::new(Index::open(name, Arc::new(mount), cache, clock, &self.config));
+        let index = Arc::new(Index::open(
+            name,
+            Arc::new(mount),
+            cache,
+            clock,
+            &self.config,
+        ));
         match index.snapshot() {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_index(name)),
             // A damaged or unreachable index is there all the same, and says so when it is used.
             _ => {}
         }
-        Ok(Arc::clone(self.lock_open().entry(name.to_owned()).or_insert(index)))
+        Ok(Arc::clone(
+            self.lock_open().entry(name.to_owned()).or_insert(index),
+        ))
     }
 
     fn check_writable(&self) -> Result<()> {
@@ -172,14 +190,21 @@ fn no_index(name: &str) -> Error {
 
 /// Names of indexes are folders and parts of URLs on every system.
 fn check_name(name: &str) -> Result<()> {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
-    let starts = name.bytes().next().is_some_and(|byte| inner(byte) && !b"_-".contains(&byte));
+    let inner =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    let starts = name
+        .bytes()
+        .next()
+        .is_some_and(|byte| inner(byte) && !b"_-".contains(&byte));
     if starts && name.len() <= NAME_MAX && name.bytes().all(inner) {
         return Ok(());
     }
     Err(Error::invalid(format!(
         "`{}` is no name for an index: use 1 to {NAME_MAX} of a-z, 0-9, _ and -, beginning with a \
          letter or a digit",
-        name.chars().take(NAME_MAX + 1).collect::<String>().escape_debug()
+        name.chars()
+            .take(NAME_MAX + 1)
+            .collect::<String>()
+            .escape_debug()
     )))
 }

@@ -11,6 +11,7 @@ use tantivy::schema::Value as _;
 use super::{Stats, read_only};
 use crate::check::{CheckReport, check};
 use crate::clock::Clock;
+use crate::concurrent;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox::{Batch, Inbox, not_a_batch};
@@ -86,7 +87,10 @@ impl Index {
         clock: Arc<dyn Clock>,
         config: &Config,
     ) -> Self {
-        let source = Source { mount: Arc::clone(&mount), cache: Arc::clone(&cache) };
+        let source = Source {
+            mount: Arc::clone(&mount),
+            cache: Arc::clone(&cache),
+        };
         let follower = Arc::new(Follower::new(source, !config.read_only));
         let writer = (!config.read_only).then(|| {
             let (follower, clock) = (Arc::clone(&follower), Arc::clone(&clock));
@@ -156,7 +160,8 @@ impl Index {
                 tracing::warn!(%error, "the inbox could not be drained; the next write does it");
             }
         };
-        blocking::unblock(drain).detach();
+        // Nobody waits for it.
+        drop(concurrent::spawn(drain));
     }
 
     /// Applies what lies in the inbox.
@@ -174,7 +179,11 @@ impl Index {
         self.wait_for(request.min_version, deadline)?;
         self.read(|snapshot| {
             let (count, hits) = search::execute(snapshot.searcher()?, snapshot.schema(), request)?;
-            Ok(SearchResponse { count, hits, version: snapshot.version() })
+            Ok(SearchResponse {
+                count,
+                hits,
+                version: snapshot.version(),
+            })
         })
     }
 
@@ -196,7 +205,11 @@ impl Index {
             let opened = self.follower.open()?;
             let result = guarded(|| read(&opened.snapshot));
             // After a cold start the answer may be from a version before the newest.
-            if opened.is_newest()? { result } else { read(&*self.follower.newest()?) }
+            if opened.is_newest()? {
+                result
+            } else {
+                read(&*self.follower.newest()?)
+            }
         };
         match attempt() {
             Err(error) if is_stale(&error) => {
@@ -209,7 +222,9 @@ impl Index {
     }
 
     fn wait_for(&self, version: Option<u64>, deadline: Instant) -> Result<()> {
-        let Some(version) = version else { return Ok(()) };
+        let Some(version) = version else {
+            return Ok(());
+        };
         loop {
             let newest = self.follower.newest()?.version();
             if newest >= version {
@@ -241,7 +256,11 @@ impl Index {
     pub fn batch_status(&self, id: &str) -> Result<BatchStatus> {
         let batch: BatchId = id.parse().map_err(not_a_batch)?;
         let newest = self.follower.newest()?;
-        let status = |state, version| BatchStatus { batch, state, version };
+        let status = |state, version| BatchStatus {
+            batch,
+            state,
+            version,
+        };
         if let Some(applied) = self.follower.applied(batch) {
             return Ok(status(BatchState::Applied, Some(applied.version)));
         }
@@ -293,7 +312,12 @@ fn find(snapshot: &Snapshot, unique_key: &str) -> Result<Option<Found>> {
     let Some(&(position, doc)) = located.get(unique_key) else {
         return Ok(None);
     };
-    let id = snapshot.manifest().body.segments.get(position).map(|segment| segment.id.simple());
+    let id = snapshot
+        .manifest()
+        .body
+        .segments
+        .get(position)
+        .map(|segment| segment.id.simple());
     let searcher = snapshot.searcher()?;
     let ordinal = searcher
         .segment_readers()
@@ -303,16 +327,27 @@ fn find(snapshot: &Snapshot, unique_key: &str) -> Result<Option<Found>> {
         .ok_or_else(|| Error::internal("a segment is not open"))?;
     let document: TantivyDocument = searcher.doc(tantivy::DocAddress::new(ordinal, doc))?;
     let source = document.get_first(snapshot.schema().source());
-    let source = source.and_then(|value| value.as_bytes()).unwrap_or_default();
-    let source = String::from_utf8_lossy(source).into_owned().into_boxed_str();
-    Ok(Some(Found { source, version: snapshot.version() }))
+    let source = source
+        .and_then(|value| value.as_bytes())
+        .unwrap_or_default();
+    let source = String::from_utf8_lossy(source)
+        .into_owned()
+        .into_boxed_str();
+    Ok(Some(Found {
+        source,
+        version: snapshot.version(),
+    }))
 }
 
 /// tantivy panics where it meets what it holds to be impossible; for a request that is an error.
 fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
-        Err(Error::internal(format!("the search library gave up: {text}")))
+        let text = text
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no text");
+        Err(Error::internal(format!(
+            "the search library gave up: {text}"
+        )))
     })
 }

@@ -44,7 +44,11 @@ impl Stats {
             deleted_documents: all - live,
             segments: body.segments.len(),
             containers: body.containers.len(),
-            bytes: body.segments.iter().map(crate::format::manifest::Segment::bytes).sum(),
+            bytes: body
+                .segments
+                .iter()
+                .map(crate::format::manifest::Segment::bytes)
+                .sum(),
             retired_containers: body.retired.len(),
             inbox: inbox.list()?.len(),
             cache_bytes: cache.bytes(),

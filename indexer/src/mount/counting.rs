@@ -32,7 +32,10 @@ impl OperationCounts {
 
     /// Calls that change nothing on the server.
     pub fn read_class(&self) -> u64 {
-        Self::READ_CLASS.iter().filter_map(|name| self.calls.get(name)).sum()
+        Self::READ_CLASS
+            .iter()
+            .filter_map(|name| self.calls.get(name))
+            .sum()
     }
 
     /// Calls that change something on the server: locks count, closes do not.
@@ -86,13 +89,22 @@ pub struct CountingMount {
 impl CountingMount {
     /// Counts what goes to `inner`.
     pub fn new(inner: Arc<dyn Mount>) -> Self {
-        Self { inner, counter: Arc::default() }
+        Self {
+            inner,
+            counter: Arc::default(),
+        }
     }
 
     /// Counts what goes to `inner`; each read takes `latency`, so that rounds can be told apart.
     pub fn with_latency(inner: Arc<dyn Mount>, latency: Duration) -> Self {
-        let counter = Counter { latency, ..Counter::default() };
-        Self { inner, counter: Arc::new(counter) }
+        let counter = Counter {
+            latency,
+            ..Counter::default()
+        };
+        Self {
+            inner,
+            counter: Arc::new(counter),
+        }
     }
 
     /// What was counted since the last call; the count starts again at nothing.
@@ -101,13 +113,21 @@ impl CountingMount {
     }
 
     fn file(&self, path: &str, inner: Arc<dyn MountFile>) -> Arc<dyn MountFile> {
-        Arc::new(CountingFile { inner, path: path.into(), counter: Arc::clone(&self.counter) })
+        Arc::new(CountingFile {
+            inner,
+            path: path.into(),
+            counter: Arc::clone(&self.counter),
+        })
     }
 }
 
 impl Mount for CountingMount {
     fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn MountFile>> {
-        let name = if access == Access::CreateNew { "create" } else { "open" };
+        let name = if access == Access::CreateNew {
+            "create"
+        } else {
+            "open"
+        };
         self.counter.count(name, path);
         Ok(self.file(path, self.inner.open(path, access)?))
     }
@@ -147,7 +167,11 @@ impl Mount for CountingMount {
         let guard = self.inner.try_lock(path)?;
         let counter = Arc::clone(&self.counter);
         Ok(guard.map(|inner| {
-            Box::new(CountingLock { inner: Some(inner), path: path.into(), counter }) as Box<_>
+            Box::new(CountingLock {
+                inner: Some(inner),
+                path: path.into(),
+                counter,
+            }) as Box<_>
         }))
     }
 }
@@ -177,14 +201,16 @@ struct CountingFile {
 
 impl CountingFile {
     fn count_write(&self, bytes: &[u8], offset: u64) {
-        self.counter.count("write", &format!("{} {offset}+{}", self.path, bytes.len()));
+        self.counter
+            .count("write", &format!("{} {offset}+{}", self.path, bytes.len()));
         self.counter.lock().bytes_written += bytes.len() as u64;
     }
 }
 
 impl MountFile for CountingFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.counter.count("read", &format!("{} {offset}+{}", self.path, buffer.len()));
+        self.counter
+            .count("read", &format!("{} {offset}+{}", self.path, buffer.len()));
         self.counter.read(|| self.inner.read_at(buffer, offset))
     }
 

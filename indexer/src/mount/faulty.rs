@@ -50,12 +50,19 @@ impl FaultyMount {
             fault,
             dead: AtomicBool::new(false),
         };
-        Self { inner, plan: Arc::new(plan), reads_too: false }
+        Self {
+            inner,
+            plan: Arc::new(plan),
+            reads_too: false,
+        }
     }
 
     /// Fails at the `target`-th operation of any kind.
     pub fn with_reads(inner: Arc<dyn Mount>, target: u64, fault: Fault) -> Self {
-        Self { reads_too: true, ..Self::new(inner, target, fault) }
+        Self {
+            reads_too: true,
+            ..Self::new(inner, target, fault)
+        }
     }
 
     /// Operations counted so far.
@@ -112,7 +119,11 @@ impl Plan {
         if counted {
             return self.run(operation, || ());
         }
-        if self.dead.load(Ordering::SeqCst) { Err(dead()) } else { operation() }
+        if self.dead.load(Ordering::SeqCst) {
+            Err(dead())
+        } else {
+            operation()
+        }
     }
 }
 
@@ -124,7 +135,11 @@ impl Mount for FaultyMount {
             _ => self.plan.read(self.reads_too, open)?,
         };
         let plan = Arc::clone(&self.plan);
-        Ok(Arc::new(FaultyFile { inner, plan, reads_too: self.reads_too }))
+        Ok(Arc::new(FaultyFile {
+            inner,
+            plan,
+            reads_too: self.reads_too,
+        }))
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
@@ -172,7 +187,8 @@ impl FaultyFile {
 
 impl MountFile for FaultyFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.plan.read(self.reads_too, || self.inner.read_at(buffer, offset))
+        self.plan
+            .read(self.reads_too, || self.inner.read_at(buffer, offset))
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -182,7 +198,8 @@ impl MountFile for FaultyFile {
 
     fn write_durably_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let half = || self.write_half(bytes, offset);
-        self.plan.run(|| self.inner.write_durably_at(bytes, offset), half)
+        self.plan
+            .run(|| self.inner.write_durably_at(bytes, offset), half)
     }
 
     fn sync(&self) -> io::Result<()> {

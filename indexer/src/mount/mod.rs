@@ -74,7 +74,10 @@ pub trait Mount: Send + Sync + fmt::Debug {
 }
 
 /// An open file. Reads and writes carry their position.
-#[expect(clippy::len_without_is_empty, reason = "an empty file has no meaning here")]
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "an empty file has no meaning here"
+)]
 pub trait MountFile: Send + Sync + fmt::Debug {
     /// Fills `buffer` from `offset`, up to the end of the file; gives the bytes read.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
@@ -94,5 +97,7 @@ pub trait MountFile: Send + Sync + fmt::Debug {
 pub fn is_stale(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let stale = [Errno::STALE, Errno::BADF, Errno::IO, Errno::NOENT];
-    error.raw_os_error().is_some_and(|code| stale.iter().any(|e| e.raw_os_error() == code))
+    error
+        .raw_os_error()
+        .is_some_and(|code| stale.iter().any(|e| e.raw_os_error() == code))
 }

@@ -51,8 +51,16 @@ impl PosixMount {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = rustix::fs::open(folder, flags, Mode::empty())?;
         let kind = rustix::fs::fstatfs(&folder)?.f_type;
-        let local = LOCAL_FILE_SYSTEMS.iter().any(|&known| i128::from(known) == i128::from(kind));
-        Ok(Self { shared: Arc::new(Shared { folder, local, umask_hides: umask_hides() }) })
+        let local = LOCAL_FILE_SYSTEMS
+            .iter()
+            .any(|&known| i128::from(known) == i128::from(kind));
+        Ok(Self {
+            shared: Arc::new(Shared {
+                folder,
+                local,
+                umask_hides: umask_hides(),
+            }),
+        })
     }
 }
 
@@ -68,7 +76,12 @@ fn umask_hides() -> bool {
 
 impl Shared {
     fn open_fd(&self, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
-        Ok(rustix::fs::openat(&self.folder, path, flags | OFlags::CLOEXEC, FILE_MODE)?)
+        Ok(rustix::fs::openat(
+            &self.folder,
+            path,
+            flags | OFlags::CLOEXEC,
+            FILE_MODE,
+        )?)
     }
 
     fn open_created(&self, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
@@ -92,7 +105,9 @@ impl Mount for PosixMount {
             Access::Read => return Ok(plain(shared.open_fd(path, OFlags::RDONLY)?)),
             Access::Update => return Ok(plain(shared.open_created(path, OFlags::RDWR)?)),
             Access::CreateNew => {
-                return Ok(plain(shared.open_created(path, OFlags::RDWR | OFlags::EXCL)?));
+                return Ok(plain(
+                    shared.open_created(path, OFlags::RDWR | OFlags::EXCL)?,
+                ));
             }
             Access::CoherentRead => OFlags::RDONLY,
             Access::CoherentUpdate => OFlags::RDWR,
@@ -104,7 +119,11 @@ impl Mount for PosixMount {
             Ok(fd) => Ok(Arc::new(DirectFile { fd })),
             Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
                 shared.open_fd(path, flags)?;
-                Ok(Arc::new(ReopenedFile { shared: Arc::clone(shared), path: path.into(), flags }))
+                Ok(Arc::new(ReopenedFile {
+                    shared: Arc::clone(shared),
+                    path: path.into(),
+                    flags,
+                }))
             }
             Err(error) => Err(error),
         }
@@ -130,22 +149,37 @@ impl Mount for PosixMount {
         let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
         let nanos = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
         let modified = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
-        Ok(Metadata { len: u64::try_from(stat.st_size).unwrap_or(0), modified })
+        Ok(Metadata {
+            len: u64::try_from(stat.st_size).unwrap_or(0),
+            modified,
+        })
     }
 
     fn link(&self, from: &str, to: &str) -> io::Result<()> {
         let folder = &self.shared.folder;
-        Ok(rustix::fs::linkat(folder, from, folder, to, AtFlags::empty())?)
+        Ok(rustix::fs::linkat(
+            folder,
+            from,
+            folder,
+            to,
+            AtFlags::empty(),
+        )?)
     }
 
     fn unlink(&self, path: &str) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.shared.folder, path, AtFlags::empty())?)
+        Ok(rustix::fs::unlinkat(
+            &self.shared.folder,
+            path,
+            AtFlags::empty(),
+        )?)
     }
 
     fn make_dir(&self, folder: &str) -> io::Result<()> {
         match rustix::fs::mkdirat(&self.shared.folder, folder, FOLDER_MODE) {
             Ok(()) if self.shared.umask_hides => {
-                let fd = self.shared.open_fd(folder, OFlags::RDONLY | OFlags::DIRECTORY)?;
+                let fd = self
+                    .shared
+                    .open_fd(folder, OFlags::RDONLY | OFlags::DIRECTORY)?;
                 Ok(rustix::fs::fchmod(fd, FOLDER_MODE)?)
             }
             Ok(()) | Err(Errno::EXIST) => Ok(()),
@@ -154,7 +188,9 @@ impl Mount for PosixMount {
     }
 
     fn sync_dir(&self, folder: &str) -> io::Result<()> {
-        let fd = self.shared.open_fd(folder, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let fd = self
+            .shared
+            .open_fd(folder, OFlags::RDONLY | OFlags::DIRECTORY)?;
         Ok(rustix::fs::fsync(fd)?)
     }
 
@@ -201,7 +237,11 @@ fn read_full(fd: &OwnedFd, mut buffer: &mut [u8], mut offset: u64) -> io::Result
 }
 
 fn write_full(fd: &OwnedFd, mut bytes: &[u8], mut offset: u64, durably: bool) -> io::Result<()> {
-    let mut flags = if durably { ReadWriteFlags::DSYNC } else { ReadWriteFlags::empty() };
+    let mut flags = if durably {
+        ReadWriteFlags::DSYNC
+    } else {
+        ReadWriteFlags::empty()
+    };
     let mut sync_after = false;
     while !bytes.is_empty() {
         let written = match rustix::io::pwritev2(fd, &[IoSlice::new(bytes)], offset, flags) {
@@ -287,7 +327,9 @@ impl MountFile for DirectFile {
 
     fn write_durably_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let (mut space, start) = aligned(bytes.len());
-        let source = space.get_mut(start..start + bytes.len()).unwrap_or_default();
+        let source = space
+            .get_mut(start..start + bytes.len())
+            .unwrap_or_default();
         source.copy_from_slice(bytes);
         write_full(&self.fd, source, offset, true)
     }

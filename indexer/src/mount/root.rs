@@ -24,7 +24,9 @@ impl RootFolder {
         if !fs::metadata(path)?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(Self { path: path.to_path_buf() })
+        Ok(Self {
+            path: path.to_path_buf(),
+        })
     }
 
     /// Its path.
@@ -64,7 +66,11 @@ impl RootFolder {
     pub fn remove(&self, name: &str) -> io::Result<()> {
         let away = format!("{DELETED}{name}-{}", uuid::Uuid::new_v4().simple());
         fs::rename(self.path.join(name), self.path.join(away))?;
-        for left in self.list()?.into_iter().filter(|name| name.starts_with(DELETED)) {
+        for left in self
+            .list()?
+            .into_iter()
+            .filter(|name| name.starts_with(DELETED))
+        {
             match fs::remove_dir_all(self.path.join(left)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}

@@ -86,7 +86,9 @@ fn select_value(value: Value, path: &mut String, fields: &[String]) -> Option<Va
     match value {
         Value::Object(object) => {
             let selected = select_object(object, path, fields);
-            let some = selected.as_object().is_some_and(|object| !object.is_empty());
+            let some = selected
+                .as_object()
+                .is_some_and(|object| !object.is_empty());
             some.then_some(selected)
         }
         Value::Array(values) => {
@@ -128,7 +130,8 @@ mod tests {
     use super::*;
 
     fn check(fields: &[&str], expected: &str) {
-        let source = r#"{"a":1,"b":{"c":2,"d":{"e":3}},"bb":4,"list":[{"x":1,"y":2},{"y":3}],"s":"t"}"#;
+        let source =
+            r#"{"a":1,"b":{"c":2,"d":{"e":3}},"bb":4,"list":[{"x":1,"y":2},{"y":3}],"s":"t"}"#;
         let fields: Vec<String> = fields.iter().map(|&field| field.to_owned()).collect();
         let selected = select(source.to_owned(), Some(&fields)).unwrap();
         assert_eq!(selected.get(), expected, "{fields:?}");
@@ -145,7 +148,10 @@ mod tests {
         check(&["b*"], r#"{"b":{"c":2,"d":{"e":3}},"bb":4}"#);
         check(&["list.x"], r#"{"list":[{"x":1}]}"#);
         check(&["a.b", "s.t"], "{}");
-        check(&["*"], r#"{"a":1,"b":{"c":2,"d":{"e":3}},"bb":4,"list":[{"x":1,"y":2},{"y":3}],"s":"t"}"#);
+        check(
+            &["*"],
+            r#"{"a":1,"b":{"c":2,"d":{"e":3}},"bb":4,"list":[{"x":1,"y":2},{"y":3}],"s":"t"}"#,
+        );
     }
 
     #[test]

@@ -249,9 +249,7 @@ impl<'a> Lowering<'a> {
                     }
                     self.prefixes(field, text)
                 }
-                Unit::Run { pairs, .. } => {
-                    self.reading(field, fallback_only(pairs.clone()), asked)
-                }
+                Unit::Run { pairs, .. } => self.reading(field, fallback_only(pairs.clone()), asked),
                 Unit::Word { written, term } => {
                     let reading = Reading {
                         fallback: vec![(0, term.clone())],
@@ -292,7 +290,9 @@ impl<'a> Lowering<'a> {
             match self.resolve(name)? {
                 Resolved::Text(_) => {}
                 Resolved::Keyword(field) | Resolved::Key(field) => {
-                    return Ok(vec![self.prefix_of(Term::from_field_text(field, text), text)]);
+                    return Ok(vec![
+                        self.prefix_of(Term::from_field_text(field, text), text),
+                    ]);
                 }
                 Resolved::Dynamic {
                     json,
@@ -311,9 +311,7 @@ impl<'a> Lowering<'a> {
         let mut units = words::units(&mut self.fallback, text);
         let last = match units.pop() {
             // `東京*` is what 東京 means anyway: more may always follow.
-            Some(Unit::Run { pairs, .. }) => {
-                self.reading(field, fallback_only(pairs), asked)
-            }
+            Some(Unit::Run { pairs, .. }) => self.reading(field, fallback_only(pairs), asked),
             Some(Unit::Word { term: text, .. } | Unit::Character(text)) => {
                 if asked {
                     self.mark(field, fallback_only(vec![(0, text.clone())]), true);
@@ -326,7 +324,10 @@ impl<'a> Lowering<'a> {
             return Ok(last);
         }
         // `well-kno*`: the words before the last one are whole.
-        let start = text.char_indices().rev().find(|(_, c)| !c.is_alphanumeric());
+        let start = text
+            .char_indices()
+            .rev()
+            .find(|(_, c)| !c.is_alphanumeric());
         let before = start.and_then(|(at, _)| text.get(..at)).unwrap_or_default();
         let operator = std::mem::replace(&mut self.operator, Operator::And);
         let before = self.words(field, before, asked);
@@ -356,7 +357,10 @@ impl<'a> Lowering<'a> {
             Resolved::Date(field) => values::span(text).map(|span| {
                 self.column(name.to_owned());
                 let term = |date| Term::from_field_date(*field, date);
-                between(Bound::Included(term(span.first)), Bound::Included(term(span.last)))
+                between(
+                    Bound::Included(term(span.first)),
+                    Bound::Included(term(span.last)),
+                )
             }),
             Resolved::Dynamic {
                 json,
@@ -456,7 +460,10 @@ impl<'a> Lowering<'a> {
         match &resolved {
             // Has no column: the terms of the dictionary are read.
             Resolved::Key(_) => {
-                return Ok(terms.into_iter().map(|(from, to)| self.keys(from, to)).collect());
+                return Ok(terms
+                    .into_iter()
+                    .map(|(from, to)| self.keys(from, to))
+                    .collect());
             }
             Resolved::Dynamic { json, path, .. } => {
                 self.column(json_column(self.schema, *json, path));
@@ -466,7 +473,10 @@ impl<'a> Lowering<'a> {
         if terms.is_empty() {
             return Ok(vec![Box::new(EmptyQuery)]);
         }
-        Ok(terms.into_iter().map(|(from, to)| between(from, to)).collect())
+        Ok(terms
+            .into_iter()
+            .map(|(from, to)| between(from, to))
+            .collect())
     }
 
     /// A range of keys.
@@ -539,7 +549,10 @@ impl<'a> Lowering<'a> {
         targets
             .into_iter()
             .map(|(field, boost)| {
-                boosted(self.prefix_of(Term::from_field_text(field, text), text), boost)
+                boosted(
+                    self.prefix_of(Term::from_field_text(field, text), text),
+                    boost,
+                )
             })
             .collect()
     }
@@ -612,7 +625,10 @@ impl<'a> Target<'a> {
         reading: &'b Reading,
     ) -> impl Iterator<Item = (Field, &'b [(usize, String)])> {
         self.languages.iter().filter_map(|(language, field)| {
-            let (_, terms) = reading.languages.iter().find(|(known, _)| known == language)?;
+            let (_, terms) = reading
+                .languages
+                .iter()
+                .find(|(known, _)| known == language)?;
             Some((*field, terms.as_slice()))
         })
     }
@@ -626,7 +642,9 @@ impl<'a> Target<'a> {
                 Some((field, query))
             })
             .collect();
-        let query = if self.covered && let Some((_, query)) = languages.pop() {
+        let query = if self.covered
+            && let Some((_, query)) = languages.pop()
+        {
             query
         } else {
             let fallback = row(&reading.fallback, |term| {

@@ -57,9 +57,10 @@ fn plan<'a>(
 ) -> Result<Plan<'a>> {
     let lang = match request.lang.as_deref().map(str::trim) {
         None | Some("") => None,
-        Some(lang) => Some(lang.parse::<Language>().map_err(|error| {
-            Error::invalid(format!("`lang` is `{lang}`")).because(error)
-        })?),
+        Some(lang) => Some(
+            lang.parse::<Language>()
+                .map_err(|error| Error::invalid(format!("`lang` is `{lang}`")).because(error))?,
+        ),
     };
     let query = if request.query.trim().is_empty() {
         None
@@ -77,7 +78,11 @@ fn plan<'a>(
             text: tag.clone(),
         });
     }
-    for filter in request.filter.iter().filter(|filter| !filter.trim().is_empty()) {
+    for filter in request
+        .filter
+        .iter()
+        .filter(|filter| !filter.trim().is_empty())
+    {
         let query = parse::parse(filter, Operator::And, &|_| true)?;
         filters.push(query.unwrap_or_else(|| Query::Bool(query::Bool::default())));
     }
@@ -90,7 +95,9 @@ fn is_field(searcher: &Searcher, schema: &IndexSchema, name: &str) -> bool {
         None => false,
         Some(Resolved::Dynamic { .. }) => {
             let term = Term::from_field_text(schema.present(), name);
-            searcher.doc_freq(&term).is_ok_and(|documents| documents > 0)
+            searcher
+                .doc_freq(&term)
+                .is_ok_and(|documents| documents > 0)
         }
         Some(_) => true,
     }
@@ -111,7 +118,9 @@ fn collect(
     });
     let mut reads = plan.reads.clone();
     let keys = sort_keys(schema, &request.sort)?;
-    reads.columns.extend(keys.iter().filter_map(|key| key.column.clone()));
+    reads
+        .columns
+        .extend(keys.iter().filter_map(|key| key.column.clone()));
     if by_score && request.limit > 0 {
         for term in ranking.terms() {
             terms.insert(term, true);
@@ -195,8 +204,11 @@ fn hits(
         .into_iter()
         .zip(sources)
         .map(|(found, source)| {
-            let mut sort: Vec<serde_json::Value> =
-                found.values.into_iter().map(order::Value::into_json).collect();
+            let mut sort: Vec<serde_json::Value> = found
+                .values
+                .into_iter()
+                .map(order::Value::into_json)
+                .collect();
             if by_fields && sort.is_empty() {
                 sort.extend(found.score.map(serde_json::Value::from));
             }

@@ -107,7 +107,10 @@ impl Ranking {
             }
         }
         best.sort_by(|left, right| {
-            let order = right.score.unwrap_or_default().total_cmp(&left.score.unwrap_or_default());
+            let order = right
+                .score
+                .unwrap_or_default()
+                .total_cmp(&left.score.unwrap_or_default());
             order.then(left.address.cmp(&right.address))
         });
         Ok(())
@@ -194,7 +197,8 @@ impl<'a> Look<'a> {
             }
             if postings.doc() == doc {
                 postings.positions(&mut self.positions);
-                self.places.extend(self.positions.iter().map(|at| (*at, *word)));
+                self.places
+                    .extend(self.positions.iter().map(|at| (*at, *word)));
             }
         }
         if self.places.len() < 2 {
@@ -216,8 +220,14 @@ impl<'a> Look<'a> {
                 }
             }
         }
-        #[expect(clippy::cast_precision_loss, reason = "lengths are kept inexactly anyway")]
-        let length = self.lengths.as_ref().map_or(1, |lengths| lengths.fieldnorm(doc)) as Score;
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "lengths are kept inexactly anyway"
+        )]
+        let length = self
+            .lengths
+            .as_ref()
+            .map_or(1, |lengths| lengths.fieldnorm(doc)) as Score;
         let norm = K1 * (1.0 - B + B * length / self.average);
         self.near
             .iter()

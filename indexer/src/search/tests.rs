@@ -76,12 +76,15 @@ fn asking(query: &str) -> SearchRequest {
 
 #[test]
 fn documents_with_more_of_the_words_come_first_then_those_with_the_words_together() {
-    let index = Small::new("{}", &[&[
-        r#"{"unique_key":"apart","content":"red things are here and there is somewhere among all of them also one more apple"}"#,
-        r#"{"unique_key":"one","content":"an apple and an apple and some words to make it as long as the others more or less"}"#,
-        r#"{"unique_key":"close","content":"here and there is somewhere among all of them also one more red apple in a box"}"#,
-        r#"{"unique_key":"none","content":"nothing of that kind"}"#,
-        r#"{"unique_key":"title","title":"red apple","content":"something"}"#,
-    ]]);
+    let index = Small::new(
+        "{}",
+        &[&[
+            r#"{"unique_key":"apart","content":"red things are here and there is somewhere among all of them also one more apple"}"#,
+            r#"{"unique_key":"one","content":"an apple and an apple and some words to make it as long as the others more or less"}"#,
+            r#"{"unique_key":"close","content":"here and there is somewhere among all of them also one more red apple in a box"}"#,
+            r#"{"unique_key":"none","content":"nothing of that kind"}"#,
+            r#"{"unique_key":"title","title":"red apple","content":"something"}"#,
+        ]],
+    );
     index.finds("red apple", &["title", "close", "apart", "one"]);
 }

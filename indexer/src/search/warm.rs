@@ -84,7 +84,10 @@ async fn lengths(segment: &SegmentReader, field: Field) -> tantivy::Result<()> {
 }
 
 async fn columns(segment: &SegmentReader, name: &str) -> tantivy::Result<()> {
-    let columns = segment.fast_fields().list_dynamic_column_handles(name).await?;
+    let columns = segment
+        .fast_fields()
+        .list_dynamic_column_handles(name)
+        .await?;
     let reads = columns
         .iter()
         .map(|column| column.file_slice().read_bytes_async());

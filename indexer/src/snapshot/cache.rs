@@ -42,7 +42,10 @@ struct Entry {
 impl RangeCache {
     /// A cache of at most `capacity` bytes.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, state: Mutex::default() }
+        Self {
+            capacity,
+            state: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -52,7 +55,10 @@ impl RangeCache {
     /// The bytes of `range`, if an entry covers it.
     pub fn get(&self, container: Uuid, range: &Range<u64>) -> Option<OwnedBytes> {
         let mut state = self.lock();
-        let (&key, entry) = state.entries.range(..=(container, range.start)).next_back()?;
+        let (&key, entry) = state
+            .entries
+            .range(..=(container, range.start))
+            .next_back()?;
         let start = usize::try_from(range.start.checked_sub(key.1)?).ok()?;
         let end = start.checked_add(usize::try_from(range.end - range.start).ok()?)?;
         if key.0 != container || end > entry.bytes.len() {
@@ -76,11 +82,15 @@ impl RangeCache {
         state.remove((container, start));
         state.uses += 1;
         let used = state.uses;
-        state.entries.insert((container, start), Entry { bytes, used });
+        state
+            .entries
+            .insert((container, start), Entry { bytes, used });
         state.by_use.insert(used, (container, start));
         state.bytes += cost;
         while state.bytes > self.capacity {
-            let Some((_, oldest)) = state.by_use.pop_first() else { break };
+            let Some((_, oldest)) = state.by_use.pop_first() else {
+                break;
+            };
             state.remove(oldest);
         }
     }
@@ -141,8 +151,14 @@ mod tests {
         }
         assert!(cache.get(CONTAINER, &(1000..1001)).is_some(), "touched");
         cache.insert(CONTAINER, 50_000, bytes(2000, 0));
-        assert!(cache.get(CONTAINER, &(2000..2001)).is_none(), "the oldest has gone");
-        assert!(cache.get(CONTAINER, &(1000..1001)).is_some(), "the touched one stays");
+        assert!(
+            cache.get(CONTAINER, &(2000..2001)).is_none(),
+            "the oldest has gone"
+        );
+        assert!(
+            cache.get(CONTAINER, &(1000..1001)).is_some(),
+            "the touched one stays"
+        );
         assert!(cache.bytes() <= 10 * (1000 + OVERHEAD));
     }
 }

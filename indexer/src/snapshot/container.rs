@@ -69,16 +69,23 @@ impl OpenContainer {
             return Err(crate::format::damaged(&self.path, "a reference to a page"));
         }
         let whole = self.pages.len <= WHOLE;
-        let fetched = if whole { 0..self.pages.len } else { self.pages.covering(range) };
+        let fetched = if whole {
+            0..self.pages.len
+        } else {
+            self.pages.covering(range)
+        };
         let turn = Arc::clone(self.lock_fetching().entry(fetched.start).or_default());
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bytes) = self.cached(range) {
             return Ok(bytes);
         }
-        let bytes = self.file().and_then(|file| self.pages.read(&**file, &self.path, &fetched));
+        let bytes = self
+            .file()
+            .and_then(|file| self.pages.read(&**file, &self.path, &fetched));
         self.lock_fetching().remove(&fetched.start);
         let bytes = OwnedBytes::new(bytes?);
-        self.cache.insert(self.pages.container, fetched.start, bytes.clone());
+        self.cache
+            .insert(self.pages.container, fetched.start, bytes.clone());
         let offset = |at: u64| usize::try_from(at - fetched.start).unwrap_or(usize::MAX);
         Ok(bytes.slice(offset(range.start)..offset(range.end)))
     }
@@ -101,7 +108,9 @@ impl OpenContainer {
         let step = self.pages.covering(&(0..WHOLE)).end.max(1);
         let mut start = 0;
         while start < self.pages.len {
-            let range = self.pages.covering(&(start..(start + step).min(self.pages.len)));
+            let range = self
+                .pages
+                .covering(&(start..(start + step).min(self.pages.len)));
             start = range.end;
             self.pages.read(&**file, &self.path, &range)?;
         }

@@ -18,6 +18,7 @@ use tantivy::directory::{
 use tantivy::{Directory, HasLen};
 
 use super::container::OpenContainer;
+use crate::concurrent;
 use crate::error::{Error, Result};
 use crate::format::manifest::Span;
 
@@ -37,7 +38,11 @@ impl SegmentFile {
         mut hot: Vec<(u64, OwnedBytes)>,
     ) -> Self {
         hot.sort_by_key(|(start, _)| *start);
-        Self { container, span, hot }
+        Self {
+            container,
+            span,
+            hot,
+        }
     }
 
     fn in_memory(&self, range: &Range<usize>) -> Option<OwnedBytes> {
@@ -69,7 +74,10 @@ impl FileHandle for SegmentFile {
     fn read_bytes(&self, range: Range<usize>) -> io::Result<OwnedBytes> {
         match self.in_memory(&range) {
             Some(bytes) => Ok(bytes),
-            None => self.container.read(&self.in_container(&range)).map_err(Error::into_io),
+            None => self
+                .container
+                .read(&self.in_container(&range))
+                .map_err(Error::into_io),
         }
     }
 
@@ -79,7 +87,8 @@ impl FileHandle for SegmentFile {
         }
         let container = Arc::clone(&self.container);
         let range = self.in_container(&range);
-        blocking::unblock(move || container.read(&range)).await.map_err(Error::into_io)
+        let reading = concurrent::spawn(move || container.read(&range)).map_err(Error::into_io)?;
+        concurrent::finish(reading).await.map_err(Error::into_io)
     }
 }
 
@@ -92,7 +101,10 @@ pub(crate) struct SnapshotDirectory {
 
 impl SnapshotDirectory {
     pub(crate) fn new(meta: Vec<u8>, files: HashMap<PathBuf, Arc<dyn FileHandle>>) -> Self {
-        Self { meta: Arc::new(meta), files: Arc::new(files) }
+        Self {
+            meta: Arc::new(meta),
+            files: Arc::new(files),
+        }
     }
 }
 
@@ -107,7 +119,10 @@ pub(crate) fn alive_file(deleted: &roaring::RoaringBitmap, max_doc: u32) -> Resu
     let mut bytes = Vec::new();
     let written = tantivy::fastfield::write_alive_bitset(&alive, &mut bytes);
     written.map_err(|error| Error::internal("a bitset cannot be written").because(error))?;
-    let footer = Footer { version: tantivy::version().clone(), crc: crate::format::crc(&bytes) };
+    let footer = Footer {
+        version: tantivy::version().clone(),
+        crc: crate::format::crc(&bytes),
+    };
     let footer = serde_json::to_vec(&footer)
         .map_err(|error| Error::internal("a footer cannot be written").because(error))?;
     bytes.extend(&footer);
@@ -129,7 +144,10 @@ fn is_meta(path: &Path) -> bool {
 }
 
 fn refused() -> io::Error {
-    io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "a snapshot is never written")
+    io::Error::new(
+        io::ErrorKind::ReadOnlyFilesystem,
+        "a snapshot is never written",
+    )
 }
 
 impl Directory for SnapshotDirectory {
@@ -140,7 +158,10 @@ impl Directory for SnapshotDirectory {
 
     fn delete(&self, path: &Path) -> Result<(), DeleteError> {
         let io_error = Arc::new(refused());
-        Err(DeleteError::IoError { io_error, filepath: path.to_path_buf() })
+        Err(DeleteError::IoError {
+            io_error,
+            filepath: path.to_path_buf(),
+        })
     }
 
     fn exists(&self, path: &Path) -> Result<bool, OpenReadError> {

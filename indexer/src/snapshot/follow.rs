@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tantivy::directory::OwnedBytes;
+use tokio::task::JoinHandle;
 
 use super::{Snapshot, Source};
+use crate::concurrent;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::{self, Head, HotImage};
 use crate::format::manifest::{Applied, Cause, ContainerId, Manifest};
@@ -48,12 +50,14 @@ struct AppliedLog {
 pub struct Opened {
     /// The snapshot.
     pub snapshot: Arc<Snapshot>,
-    pending: Option<blocking::Task<Result<Option<ManifestId>>>>,
+    pending: Option<JoinHandle<Result<Option<ManifestId>>>>,
 }
 
 impl std::fmt::Debug for Opened {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Opened").field("version", &self.snapshot.version()).finish()
+        f.debug_struct("Opened")
+            .field("version", &self.snapshot.version())
+            .finish()
     }
 }
 
@@ -62,7 +66,7 @@ impl Opened {
     pub fn is_newest(self) -> Result<bool> {
         match self.pending {
             None => Ok(true),
-            Some(task) => Ok(futures_lite::future::block_on(task)?.is_none()),
+            Some(task) => Ok(concurrent::wait(task)?.is_none()),
         }
     }
 }
@@ -76,7 +80,11 @@ pub fn is_stale(error: &Error) -> bool {
 impl Follower {
     /// Follows the index in `source`. `writable`: marks will be set through the held descriptor.
     pub fn new(source: Source, writable: bool) -> Self {
-        let access = if writable { Access::CoherentUpdate } else { Access::CoherentRead };
+        let access = if writable {
+            Access::CoherentUpdate
+        } else {
+            Access::CoherentRead
+        };
         Self {
             source,
             access,
@@ -93,7 +101,10 @@ impl Follower {
 
     /// The snapshot held, however old.
     pub fn held(&self) -> Option<Arc<Snapshot>> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Lets go of everything, so that the next call starts from HEAD.
@@ -111,7 +122,7 @@ impl Follower {
         let opened = self.open()?;
         match opened.pending {
             None => Ok(opened.snapshot),
-            Some(task) => match futures_lite::future::block_on(task) {
+            Some(task) => match concurrent::wait(task) {
                 Ok(None) => Ok(opened.snapshot),
                 Ok(Some(next)) => self.advance(opened.snapshot, next),
                 Err(error) => self.restart_after(error),
@@ -121,8 +132,14 @@ impl Follower {
 
     /// Holds the version that this process has just published after `base`, without reading it back.
     pub(crate) fn adopt(&self, base: &Snapshot, manifest: Manifest) -> Result<Arc<Snapshot>> {
-        let _turn = self.advancing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = self.held().filter(|held| held.version() >= manifest.version) {
+        let _turn = self
+            .advancing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = self
+            .held()
+            .filter(|held| held.version() >= manifest.version)
+        {
             return Ok(held);
         }
         self.remember(&manifest.body.applied);
@@ -142,7 +159,10 @@ impl Follower {
             Ok(Some(next)) => self.advance(snapshot, next)?,
             Err(error) => self.restart_after(error)?,
         };
-        Ok(Opened { snapshot, pending: None })
+        Ok(Opened {
+            snapshot,
+            pending: None,
+        })
     }
 
     /// What an applied batch did, if this process has seen the version that applied it.
@@ -169,7 +189,11 @@ impl Follower {
             None => {}
         }
         let owner = snapshot.manifest().id();
-        let page = MarkPage { owner, successor: Some(successor) }.encode();
+        let page = MarkPage {
+            owner,
+            successor: Some(successor),
+        }
+        .encode();
         let file = mark_file(&self.source, self.access, snapshot)?;
         let offset = owner.len - COHERENT_PAGE as u64;
         let written = file.write_durably_at(&page, offset);
@@ -183,7 +207,10 @@ impl Follower {
     ) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
         let (manifest, page, file) = self.read_manifest_at(id.version, id.len)?;
         if manifest.id() != id {
-            return Err(crate::format::damaged(&manifest.path(), "the identity of the manifest"));
+            return Err(crate::format::damaged(
+                &manifest.path(),
+                "the identity of the manifest",
+            ));
         }
         Ok((manifest, page, file))
     }
@@ -194,7 +221,12 @@ impl Follower {
         version: u64,
     ) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
         let path = layout::manifest(version);
-        let len = self.source.mount.metadata(&path).map_err(|error| Error::io(&path, error))?.len;
+        let len = self
+            .source
+            .mount
+            .metadata(&path)
+            .map_err(|error| Error::io(&path, error))?
+            .len;
         self.read_manifest_at(version, len)
     }
 
@@ -212,10 +244,15 @@ impl Follower {
         let read = file.read_at(&mut bytes, 0).map_err(io)?;
         bytes.truncate(read);
         let (manifest, _) = Manifest::decode(&bytes, &path)?;
-        let page = len.checked_sub(COHERENT_PAGE).and_then(|start| bytes.get(start..));
+        let page = len
+            .checked_sub(COHERENT_PAGE)
+            .and_then(|start| bytes.get(start..));
         let page = MarkPage::decode(page.unwrap_or_default(), &path)?;
         if manifest.version != version || page.owner != manifest.id() {
-            return Err(crate::format::damaged(&path, "the identity of the manifest"));
+            return Err(crate::format::damaged(
+                &path,
+                "the identity of the manifest",
+            ));
         }
         self.remember(&manifest.body.applied);
         self.keep_pages(&manifest, &bytes, &path)?;
@@ -225,17 +262,26 @@ impl Follower {
     /// The segments that travel inside a manifest came with it: no second read for them.
     pub(crate) fn keep_pages(&self, manifest: &Manifest, file: &[u8], path: &str) -> Result<()> {
         let id = ContainerId::Manifest(manifest.version);
-        let own = manifest.body.containers.iter().find(|container| container.id == id);
+        let own = manifest
+            .body
+            .containers
+            .iter()
+            .find(|container| container.id == id);
         if let Some(container) = own {
             let payload = container.pages().decode(file, path)?;
-            self.source.cache.insert(container.uuid, 0, OwnedBytes::new(payload));
+            self.source
+                .cache
+                .insert(container.uuid, 0, OwnedBytes::new(payload));
         }
         Ok(())
     }
 
     /// Follows the marks from `from`, whose mark names `next`, to the newest version and holds it.
     fn advance(&self, from: Arc<Snapshot>, next: ManifestId) -> Result<Arc<Snapshot>> {
-        let _turn = self.advancing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self
+            .advancing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         // Somebody else may have come further while this thread waited for its turn.
         let further = self.held().filter(|held| held.version() > from.version());
         let (from, next) = match further {
@@ -291,7 +337,7 @@ impl Follower {
         let opened = self.cold()?;
         match opened.pending {
             None => Ok(opened.snapshot),
-            Some(task) => match futures_lite::future::block_on(task)? {
+            Some(task) => match concurrent::wait(task)? {
                 None => Ok(opened.snapshot),
                 Some(next) => {
                     let (manifest, file) = self.follow(next)?;
@@ -316,7 +362,12 @@ impl Follower {
 
     fn cold_once(&self) -> Result<Opened> {
         match self.read_head() {
-            Ok(Head { id, manifest: Some(manifest), hot, .. }) => {
+            Ok(Head {
+                id,
+                manifest: Some(manifest),
+                hot,
+                ..
+            }) => {
                 self.remember(&manifest.body.applied);
                 let snapshot = Snapshot::open(manifest, &self.source, None, &hot)?;
                 debug_assert_eq!(snapshot.manifest().id(), id);
@@ -324,8 +375,11 @@ impl Follower {
                 let snapshot = self.hold(snapshot, None)?;
                 let (source, access) = (self.source.clone(), self.access);
                 let checked = Arc::clone(&snapshot);
-                let task = blocking::unblock(move || read_successor(&source, access, &checked));
-                return self.settle(Opened { snapshot, pending: Some(task) });
+                let task = concurrent::spawn(move || read_successor(&source, access, &checked))?;
+                return self.settle(Opened {
+                    snapshot,
+                    pending: Some(task),
+                });
             }
             Ok(Head { id, hot, .. }) => match self.read_manifest(id) {
                 Ok((manifest, page, file)) => {
@@ -344,7 +398,7 @@ impl Follower {
     fn settle(&self, opened: Opened) -> Result<Opened> {
         match opened.pending {
             Some(task) if task.is_finished() => {
-                let snapshot = match futures_lite::future::block_on(task) {
+                let snapshot = match concurrent::wait(task) {
                     Ok(None) => opened.snapshot,
                     Ok(Some(next)) => self.advance(opened.snapshot, next)?,
                     Err(error) if is_stale(&error) => {
@@ -353,7 +407,10 @@ impl Follower {
                     }
                     Err(error) => return Err(error),
                 };
-                Ok(Opened { snapshot, pending: None })
+                Ok(Opened {
+                    snapshot,
+                    pending: None,
+                })
             }
             pending => Ok(Opened { pending, ..opened }),
         }
@@ -372,7 +429,10 @@ impl Follower {
         };
         let snapshot = Snapshot::open(manifest, &self.source, None, hot)?;
         let snapshot = self.hold(snapshot, Some(file))?;
-        Ok(Opened { snapshot, pending: None })
+        Ok(Opened {
+            snapshot,
+            pending: None,
+        })
     }
 
     fn newest_listed(&self) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
@@ -382,8 +442,10 @@ impl Follower {
             }
             Error::io(layout::MANIFESTS, error)
         })?;
-        let mut versions: Vec<u64> =
-            names.iter().filter_map(|name| layout::parse_manifest(name)).collect();
+        let mut versions: Vec<u64> = names
+            .iter()
+            .filter_map(|name| layout::parse_manifest(name))
+            .collect();
         versions.sort_unstable_by(|a, b| b.cmp(a));
         let mut failure = no_index();
         for version in versions.into_iter().take(LISTED_TRIES) {
@@ -405,7 +467,11 @@ impl Follower {
             }
             _ => Error::io(layout::HEAD, error),
         };
-        let file = self.source.mount.open(layout::HEAD, Access::Read).map_err(io)?;
+        let file = self
+            .source
+            .mount
+            .open(layout::HEAD, Access::Read)
+            .map_err(io)?;
         let mut bytes = vec![0; head::MAX];
         let read = file.read_at(&mut bytes, 0).map_err(io)?;
         bytes.truncate(read);
@@ -454,7 +520,10 @@ fn mark_file(source: &Source, access: Access, snapshot: &Snapshot) -> Result<Arc
         return Ok(Arc::clone(file));
     }
     let path = snapshot.manifest().path();
-    let file = source.mount.open(&path, access).map_err(|error| Error::io(&path, error))?;
+    let file = source
+        .mount
+        .open(&path, access)
+        .map_err(|error| Error::io(&path, error))?;
     Ok(Arc::clone(snapshot.mark.get_or_init(|| file)))
 }
 
@@ -470,10 +539,16 @@ fn read_successor(
     for _ in 0..MARK_TRIES {
         let mut page = vec![0; COHERENT_PAGE];
         let offset = owner.len - COHERENT_PAGE as u64;
-        file.read_at(&mut page, offset).map_err(|error| Error::io(&path, error))?;
+        file.read_at(&mut page, offset)
+            .map_err(|error| Error::io(&path, error))?;
         match MarkPage::decode(&page, &path) {
             Ok(page) if page.owner == owner => return Ok(page.successor),
-            Ok(_) => return Err(crate::format::damaged(&path, "the identity of the manifest")),
+            Ok(_) => {
+                return Err(crate::format::damaged(
+                    &path,
+                    "the identity of the manifest",
+                ));
+            }
             Err(error) => failure = error,
         }
     }

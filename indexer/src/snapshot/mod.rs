@@ -12,11 +12,13 @@ use std::sync::{Arc, OnceLock};
 use roaring::RoaringBitmap;
 use tantivy::directory::{FileHandle, OwnedBytes};
 use tantivy::{IndexReader, ReloadPolicy, Searcher};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use self::cache::RangeCache;
 use self::container::OpenContainer;
 use self::directory::{SegmentFile, SnapshotDirectory};
+use crate::concurrent;
 use crate::error::{Error, Result};
 use crate::format::head::HotImage;
 use crate::format::hot::{self, HotRange};
@@ -81,7 +83,13 @@ impl Snapshot {
         image: &HotImage,
     ) -> Result<Self> {
         let shared: HashMap<Uuid, &Arc<OpenSegment>> = previous
-            .map(|previous| previous.segments.iter().map(|open| (open.id, open)).collect())
+            .map(|previous| {
+                previous
+                    .segments
+                    .iter()
+                    .map(|open| (open.id, open))
+                    .collect()
+            })
             .unwrap_or_default();
         let mut containers: HashMap<ContainerId, Arc<OpenContainer>> = shared
             .values()
@@ -98,7 +106,12 @@ impl Snapshot {
                 let (mount, cache) = (Arc::clone(&source.mount), Arc::clone(&source.cache));
                 Arc::new(OpenContainer::new(described, mount, cache))
             });
-            pending.push(Pending::start(&manifest, segment, Arc::clone(container), image)?);
+            pending.push(Pending::start(
+                &manifest,
+                segment,
+                Arc::clone(container),
+                image,
+            )?);
         }
         let segments = pending.into_iter().zip(&manifest.body.segments);
         let segments: Vec<_> = segments
@@ -113,7 +126,14 @@ impl Snapshot {
         let mut index = tantivy::Index::open(tantivy_directory(&manifest, &segments, &schema)?)?;
         index.set_tokenizers(schema.tokenizers());
         let (searcher, mark) = (OnceLock::new(), OnceLock::new());
-        Ok(Self { manifest, schema, segments, index, searcher, mark })
+        Ok(Self {
+            manifest,
+            schema,
+            segments,
+            index,
+            searcher,
+            mark,
+        })
     }
 
     /// What this version consists of.
@@ -147,7 +167,10 @@ impl Snapshot {
             .reload_policy(ReloadPolicy::Manual)
             .doc_store_cache_num_blocks(STORE_BLOCKS)
             .try_into()?;
-        let opened = Opened { searcher: reader.searcher(), _reader: reader };
+        let opened = Opened {
+            searcher: reader.searcher(),
+            _reader: reader,
+        };
         Ok(&self.searcher.get_or_init(|| opened).searcher)
     }
 
@@ -165,7 +188,10 @@ impl Snapshot {
     pub fn containers(&self) -> Vec<Arc<OpenContainer>> {
         let mut containers: Vec<Arc<OpenContainer>> = Vec::new();
         for open in &self.segments {
-            if !containers.iter().any(|known| Arc::ptr_eq(known, &open.container)) {
+            if !containers
+                .iter()
+                .any(|known| Arc::ptr_eq(known, &open.container))
+            {
                 containers.push(Arc::clone(&open.container));
             }
         }
@@ -186,8 +212,14 @@ fn deletes(manifest: &Manifest, segment: &Segment) -> Result<RoaringBitmap> {
 /// A segment on its way to being open.
 enum Pending {
     Open(Arc<OpenSegment>),
-    Here { container: Arc<OpenContainer>, hot: Vec<HotRange> },
-    Fetching { container: Arc<OpenContainer>, hot: blocking::Task<Result<Vec<HotRange>>> },
+    Here {
+        container: Arc<OpenContainer>,
+        hot: Vec<HotRange>,
+    },
+    Fetching {
+        container: Arc<OpenContainer>,
+        hot: JoinHandle<Result<Vec<HotRange>>>,
+    },
 }
 
 impl Pending {
@@ -210,7 +242,7 @@ impl Pending {
             return Ok(Self::Here { container, hot });
         }
         let from = Arc::clone(&container);
-        let hot = blocking::unblock(move || hot::decode(&from.read_raw(span)?, from.path()));
+        let hot = concurrent::spawn(move || hot::decode(&from.read_raw(span)?, from.path()))?;
         Ok(Self::Fetching { container, hot })
     }
 
@@ -218,7 +250,7 @@ impl Pending {
         let (container, hot) = match self {
             Self::Open(open) => return Ok(open),
             Self::Here { container, hot } => (container, hot),
-            Self::Fetching { container, hot } => (container, futures_lite::future::block_on(hot)?),
+            Self::Fetching { container, hot } => (container, concurrent::wait(hot)?),
         };
         let mut by_file: HashMap<String, Vec<(u64, OwnedBytes)>> = HashMap::new();
         for range in hot {
@@ -234,7 +266,11 @@ impl Pending {
                 (extension.clone(), Arc::new(file))
             })
             .collect();
-        Ok(Arc::new(OpenSegment { id: segment.id, container, files }))
+        Ok(Arc::new(OpenSegment {
+            id: segment.id,
+            container,
+            files,
+        }))
     }
 }
 
@@ -251,8 +287,7 @@ fn tantivy_directory(
             files.insert(format!("{name}.{extension}").into(), Arc::clone(file) as _);
         }
         if let Some(deletes_meta) = segment.deletes {
-            let alive =
-                directory::alive_file(&deletes(manifest, segment)?, segment.max_doc)?;
+            let alive = directory::alive_file(&deletes(manifest, segment)?, segment.max_doc)?;
             let path = format!("{name}.{}.del", deletes_meta.version);
             files.insert(path.into(), Arc::new(alive));
         }

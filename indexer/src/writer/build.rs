@@ -26,7 +26,10 @@ pub(super) fn build(
     if documents.is_empty() {
         return Ok(Vec::new());
     }
-    let bytes: usize = documents.iter().map(|document| document.source().len()).sum();
+    let bytes: usize = documents
+        .iter()
+        .map(|document| document.source().len())
+        .sum();
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let threads = (bytes / BYTES_FOR_A_THREAD).clamp(1, cores);
     if threads == 1 {

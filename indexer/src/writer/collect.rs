@@ -61,18 +61,31 @@ impl Writer {
                 return Ok(None);
             }
             let mut draft = Draft::new(tip, Cause::Collect);
-            garbage.retired.iter().for_each(|container| draft.collect(container.clone()));
+            garbage
+                .retired
+                .iter()
+                .for_each(|container| draft.collect(container.clone()));
             Ok(Some(draft))
         })?;
         tracing::debug!(fenced, ?garbage, "collecting");
-        let mut report =
-            GcReport { version: self.follower.newest()?.version(), ..GcReport::default() };
-        let retired = garbage.retired.iter().filter_map(|container| match container {
-            ContainerId::Bundle(name) => Some(layout::bundle(name)),
-            // It goes with the other manifests.
-            ContainerId::Manifest(_) => None,
-        });
-        for path in garbage.others.into_iter().chain(garbage.orphans).chain(retired) {
+        let mut report = GcReport {
+            version: self.follower.newest()?.version(),
+            ..GcReport::default()
+        };
+        let retired = garbage
+            .retired
+            .iter()
+            .filter_map(|container| match container {
+                ContainerId::Bundle(name) => Some(layout::bundle(name)),
+                // It goes with the other manifests.
+                ContainerId::Manifest(_) => None,
+            });
+        for path in garbage
+            .others
+            .into_iter()
+            .chain(garbage.orphans)
+            .chain(retired)
+        {
             self.remove_file(&path, &mut report);
         }
         Ok(report)
@@ -94,7 +107,11 @@ impl Writer {
     fn find_garbage(&self, tip: &Snapshot) -> Result<Garbage> {
         let mount = &self.follower.source().mount;
         let now = server_time(&**mount)?;
-        let ages = Ages { mount: Arc::clone(mount), now, retention: self.config.retention };
+        let ages = Ages {
+            mount: Arc::clone(mount),
+            now,
+            retention: self.config.retention,
+        };
         let mut garbage = Garbage::default();
         let mut needed: BTreeSet<u64> = BTreeSet::from([tip.version()]);
         let mut known: BTreeSet<&str> = BTreeSet::new();
@@ -103,7 +120,9 @@ impl Writer {
             &ContainerId::Manifest(version) => drop(needed.insert(version)),
             ContainerId::Bundle(name) => drop(known.insert(name)),
         };
-        body.containers.iter().for_each(|container| need(&container.id));
+        body.containers
+            .iter()
+            .for_each(|container| need(&container.id));
         let mut times = Vec::new();
         for retired in &body.retired {
             // The manifest that retired it was last touched when it was published or superseded.
@@ -129,7 +148,9 @@ impl Writer {
             .collect();
         garbage.others = old_manifests(&ages, tip.version(), &needed)?;
         garbage.others.extend(self.torn_batches(&ages)?);
-        garbage.others.extend(old_locks(&ages, body.lock_generation)?);
+        garbage
+            .others
+            .extend(old_locks(&ages, body.lock_generation)?);
         Ok(garbage)
     }
 
@@ -153,8 +174,10 @@ fn list(mount: &dyn Mount, folder: &str) -> Result<Vec<String>> {
 /// Manifests before the tip that nothing needs, and temporary ones, oldest first.
 fn old_manifests(ages: &Ages, tip: u64, needed: &BTreeSet<u64>) -> Result<Vec<String>> {
     let names = list(&*ages.mount, MANIFESTS)?;
-    let mut versions: Vec<u64> =
-        names.iter().filter_map(|name| layout::parse_manifest(name)).collect();
+    let mut versions: Vec<u64> = names
+        .iter()
+        .filter_map(|name| layout::parse_manifest(name))
+        .collect();
     versions.retain(|&version| version < tip);
     versions.sort_unstable();
     // A manifest is last touched when its successor mark is set, so the older, the longer ago.
@@ -166,13 +189,20 @@ fn old_manifests(ages: &Ages, tip: u64, needed: &BTreeSet<u64>) -> Result<Vec<St
         .filter(|name| layout::is_temporary(name))
         .map(|name| format!("{MANIFESTS}/{name}"))
         .filter(|path| ages.over(path));
-    Ok(versions.iter().map(|&version| layout::manifest(version)).chain(temporary).collect())
+    Ok(versions
+        .iter()
+        .map(|&version| layout::manifest(version))
+        .chain(temporary)
+        .collect())
 }
 
 fn old_locks(ages: &Ages, generation: u32) -> Result<Vec<String>> {
     let names = list(&*ages.mount, ".")?;
     let old = |name: &String| layout::parse_lock(name).is_some_and(|known| known < generation);
-    Ok(names.into_iter().filter(|name| old(name) && ages.over(name)).collect())
+    Ok(names
+        .into_iter()
+        .filter(|name| old(name) && ages.over(name))
+        .collect())
 }
 
 /// The time by the file server's clock: what it stamps on a file made now.
@@ -180,7 +210,9 @@ fn server_time(mount: &dyn Mount) -> Result<SystemTime> {
     let path = layout::temporary_manifest(Uuid::new_v4());
     let io = |error| Error::io(&path, error);
     let file = mount.open(&path, Access::CreateNew).map_err(io)?;
-    let stamped = file.write_durably_at(b"now", 0).and_then(|()| mount.metadata(&path));
+    let stamped = file
+        .write_durably_at(b"now", 0)
+        .and_then(|()| mount.metadata(&path));
     let removed = mount.unlink(&path);
     tracing::debug!(?removed, "the file that tells the time");
     Ok(stamped.map_err(io)?.modified)

@@ -53,10 +53,22 @@ impl Writer {
         }
         let version = draft.version();
         draft.applied = unconfirmed;
-        draft.applied.extend(members.iter().zip(&resolution.counts).map(|(member, counts)| {
-            Applied { batch: member.id, version, counts: *counts, in_inbox: member.stored }
-        }));
-        let latest = members.iter().map(|member| member.id.clock).max().unwrap_or(0);
+        draft.applied.extend(
+            members
+                .iter()
+                .zip(&resolution.counts)
+                .map(|(member, counts)| Applied {
+                    batch: member.id,
+                    version,
+                    counts: *counts,
+                    in_inbox: member.stored,
+                }),
+        );
+        let latest = members
+            .iter()
+            .map(|member| member.id.clock)
+            .max()
+            .unwrap_or(0);
         let published = self.publish(draft, held, latest)?;
         Ok((published, resolution.counts))
     }
@@ -94,8 +106,9 @@ fn merge_inline(draft: &mut Draft, segments: &mut Vec<RawSegment>) -> Result<()>
     if chosen.is_empty() {
         return Ok(());
     }
-    let (old, new): (Vec<usize>, Vec<usize>) =
-        chosen.into_iter().partition(|&position| position < kept.len());
+    let (old, new): (Vec<usize>, Vec<usize>) = chosen
+        .into_iter()
+        .partition(|&position| position < kept.len());
     let old: Vec<usize> = old.iter().filter_map(|&at| kept.get(at).copied()).collect();
     let mut inputs = inputs(draft, &old)?;
     let mut rest = Vec::new();
@@ -107,7 +120,11 @@ fn merge_inline(draft: &mut Draft, segments: &mut Vec<RawSegment>) -> Result<()>
         }
         for part in segment.index.searchable_segments()? {
             let (deletes, bytes) = (Default::default(), segment.bytes());
-            inputs.push(Input { segment: part, deletes, bytes });
+            inputs.push(Input {
+                segment: part,
+                deletes,
+                bytes,
+            });
         }
         taken.push(segment);
     }
@@ -125,7 +142,11 @@ pub(super) fn candidates(draft: &Draft, positions: &[usize]) -> Result<Vec<Candi
     let candidate = |&position: &usize| {
         let segment = segments.get(position).ok_or_else(no_segment)?;
         let deleted = draft.deletes(position)?.len();
-        Ok(Candidate { bytes: segment.bytes(), docs: u64::from(segment.max_doc), deleted })
+        Ok(Candidate {
+            bytes: segment.bytes(),
+            docs: u64::from(segment.max_doc),
+            deleted,
+        })
     };
     positions.iter().map(candidate).collect()
 }
@@ -139,7 +160,11 @@ pub(super) fn inputs(draft: &Draft, positions: &[usize]) -> Result<Vec<Input>> {
         let id = entry.id.simple().to_string();
         let segment = open.iter().find(|segment| segment.id().uuid_string() == id);
         let segment = segment.ok_or_else(no_segment)?.clone();
-        Ok(Input { segment, deletes: draft.deletes(position)?, bytes: entry.bytes() })
+        Ok(Input {
+            segment,
+            deletes: draft.deletes(position)?,
+            bytes: entry.bytes(),
+        })
     };
     positions.iter().map(input).collect()
 }

@@ -24,10 +24,17 @@ const FIRST: u64 = 1;
 /// [`crate::ErrorKind::Unavailable`].
 pub fn create(mount: &dyn Mount, definition: &Definition, clock: &dyn Clock) -> Result<bool> {
     for folder in FOLDERS {
-        mount.make_dir(folder).map_err(|error| Error::io(folder, error))?;
+        mount
+            .make_dir(folder)
+            .map_err(|error| Error::io(folder, error))?;
     }
-    let names = mount.list(MANIFESTS).map_err(|error| Error::io(MANIFESTS, error))?;
-    if names.iter().any(|name| layout::parse_manifest(name).is_some()) {
+    let names = mount
+        .list(MANIFESTS)
+        .map_err(|error| Error::io(MANIFESTS, error))?;
+    if names
+        .iter()
+        .any(|name| layout::parse_manifest(name).is_some())
+    {
         return Ok(false);
     }
     let body = Body {
@@ -78,7 +85,11 @@ impl Writer {
     pub fn delete(&self, deadline: Instant) -> Result<()> {
         self.publish_maintenance(deadline, |_, base| {
             let mut draft = Draft::new(base, Cause::Delete);
-            draft.kept().collect::<Vec<_>>().into_iter().for_each(|index| draft.remove(index));
+            draft
+                .kept()
+                .collect::<Vec<_>>()
+                .into_iter()
+                .for_each(|index| draft.remove(index));
             Ok(Some(draft))
         })?;
         Ok(())

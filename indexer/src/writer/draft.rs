@@ -38,8 +38,17 @@ pub(super) struct Stamp {
 
 impl Draft {
     pub(super) fn new(base: Arc<Snapshot>, cause: Cause) -> Self {
-        let kept = (0..base.manifest().body.segments.len()).map(|index| (index, None)).collect();
-        Self { base, cause, kept, packed: Vec::new(), applied: Vec::new(), collected: Vec::new() }
+        let kept = (0..base.manifest().body.segments.len())
+            .map(|index| (index, None))
+            .collect();
+        Self {
+            base,
+            cause,
+            kept,
+            packed: Vec::new(),
+            applied: Vec::new(),
+            collected: Vec::new(),
+        }
     }
 
     pub(super) fn base(&self) -> &Arc<Snapshot> {
@@ -57,12 +66,18 @@ impl Draft {
     /// The term it is written in: a new one when another writer wrote the base.
     pub(super) fn epoch(&self, writer: Uuid) -> u64 {
         let base = self.base.manifest();
-        if base.body.writer == writer { base.epoch } else { base.epoch + 1 }
+        if base.body.writer == writer {
+            base.epoch
+        } else {
+            base.epoch + 1
+        }
     }
 
     fn segment(&self, index: usize) -> Result<&Segment> {
         let segments = &self.base.manifest().body.segments;
-        segments.get(index).ok_or_else(|| Error::internal("a draft names no segment"))
+        segments
+            .get(index)
+            .ok_or_else(|| Error::internal("a draft names no segment"))
     }
 
     /// All deletes of a kept segment so far.
@@ -123,7 +138,10 @@ impl Draft {
         retired.retain(|entry| !self.collected.contains(&entry.container));
         for container in &base.body.containers {
             if !live(&container.id) {
-                retired.push(Retired { container: container.id.clone(), version });
+                retired.push(Retired {
+                    container: container.id.clone(),
+                    version,
+                });
             }
         }
         let body = Body {
@@ -132,7 +150,11 @@ impl Draft {
             writer: stamp.writer,
             lock_generation: stamp.lock_generation,
             batch_clock: batch_clock.max(base.body.batch_clock),
-            collected: if self.cause == Cause::Collect { version } else { base.body.collected },
+            collected: if self.cause == Cause::Collect {
+                version
+            } else {
+                base.body.collected
+            },
             definition: base.body.definition.clone(),
             containers: assembly.containers,
             segments: assembly.segments,
@@ -162,24 +184,26 @@ struct Assembly {
 
 impl Assembly {
     fn put(&mut self, bytes: &[u8]) -> Span {
-        let span = Span { offset: self.blob.len() as u64, len: bytes.len() as u64 };
+        let span = Span {
+            offset: self.blob.len() as u64,
+            len: bytes.len() as u64,
+        };
         self.blob.extend_from_slice(bytes);
         span
     }
 
     fn container(&mut self, container: &Container) -> usize {
-        let known = self.containers.iter().position(|known| known.id == container.id);
+        let known = self
+            .containers
+            .iter()
+            .position(|known| known.id == container.id);
         known.unwrap_or_else(|| {
             self.containers.push(container.clone());
             self.containers.len() - 1
         })
     }
 
-    fn put_deletes(
-        &mut self,
-        deletes: &RoaringBitmap,
-        version: u64,
-    ) -> Result<Option<Deletes>> {
+    fn put_deletes(&mut self, deletes: &RoaringBitmap, version: u64) -> Result<Option<Deletes>> {
         if deletes.is_empty() {
             return Ok(None);
         }
@@ -188,7 +212,11 @@ impl Assembly {
         written.map_err(|error| Error::internal("a bitmap cannot be written").because(error))?;
         let count = u32::try_from(deletes.len())
             .map_err(|error| Error::internal("too many deletes").because(error))?;
-        Ok(Some(Deletes { count, version, blob: self.put(&bytes) }))
+        Ok(Some(Deletes {
+            count,
+            version,
+            blob: self.put(&bytes),
+        }))
     }
 
     fn keep(
@@ -205,12 +233,18 @@ impl Assembly {
         };
         let deletes = match (changed, segment.deletes) {
             (Some(changed), _) => self.put_deletes(changed, version)?,
-            (None, Some(old)) => {
-                Some(Deletes { blob: self.put(base.blob_at(old.blob)?), ..old })
-            }
+            (None, Some(old)) => Some(Deletes {
+                blob: self.put(base.blob_at(old.blob)?),
+                ..old
+            }),
             (None, None) => None,
         };
-        self.segments.push(Segment { container, hot, deletes, ..segment.clone() });
+        self.segments.push(Segment {
+            container,
+            hot,
+            deletes,
+            ..segment.clone()
+        });
         Ok(())
     }
 
@@ -226,7 +260,14 @@ impl Assembly {
                 None => None,
             };
             let (id, max_doc, files) = (segment.id, segment.max_doc, segment.files);
-            self.segments.push(Segment { id, max_doc, container, files, hot, deletes });
+            self.segments.push(Segment {
+                id,
+                max_doc,
+                container,
+                files,
+                hot,
+                deletes,
+            });
         }
         Ok(())
     }

@@ -82,11 +82,17 @@ impl Ticket {
     }
 
     fn take(&self) -> Option<Result<Outcome>> {
-        self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.outcome
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     fn settled(&self) -> bool {
-        self.outcome.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.outcome
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
     }
 }
 
@@ -115,7 +121,11 @@ impl Writer {
             return self.store(&batch);
         }
         let batch = Arc::new(batch);
-        let ticket = Arc::new(Ticket { batch, deadline, outcome: Mutex::default() });
+        let ticket = Arc::new(Ticket {
+            batch,
+            deadline,
+            outcome: Mutex::default(),
+        });
         self.lock_queue().tickets.push_back(Arc::clone(&ticket));
         loop {
             if let Some(outcome) = ticket.take() {
@@ -200,7 +210,10 @@ impl Writer {
                 tickets.iter().for_each(|ticket| ticket.fail(&error));
                 if error.kind() == ErrorKind::NotFound {
                     // The index was deleted, and its inbox with it.
-                    leader.waiting.values().for_each(|ticket| ticket.fail(&error));
+                    leader
+                        .waiting
+                        .values()
+                        .for_each(|ticket| ticket.fail(&error));
                     leader.waiting.clear();
                 }
                 self.settle_waiting(leader);
@@ -354,7 +367,11 @@ impl Writer {
             match self.read_batch(id, base) {
                 Ok(Some(batch)) => {
                     bytes += batch.bytes();
-                    members.push(Member { id, batch: Arc::new(batch), stored: true });
+                    members.push(Member {
+                        id,
+                        batch: Arc::new(batch),
+                        stored: true,
+                    });
                 }
                 Ok(None) => {}
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
@@ -390,14 +407,23 @@ impl Writer {
         let applied = &base.manifest().body.applied;
         let left = || applied.iter().filter(|entry| entry.in_inbox);
         self.remove_applied(left().map(|entry| entry.batch));
-        let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut confirmed = self
+            .confirmed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         confirmed.retain(|id| left().any(|entry| entry.batch == *id));
-        left().filter(|entry| !confirmed.contains(&entry.batch)).copied().collect()
+        left()
+            .filter(|entry| !confirmed.contains(&entry.batch))
+            .copied()
+            .collect()
     }
 
     fn remove_applied(&self, ids: impl Iterator<Item = BatchId>) {
         for id in ids {
-            let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut confirmed = self
+                .confirmed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             if !confirmed.contains(&id) && self.inbox.remove(id) {
                 confirmed.insert(id);
             }
@@ -411,7 +437,9 @@ impl Queue {
         let mut bytes = 0;
         let mut taken = Vec::new();
         while taken.len() < GROUP_BATCHES_MAX && bytes < GROUP_BYTES_MAX {
-            let Some(ticket) = self.tickets.pop_front() else { break };
+            let Some(ticket) = self.tickets.pop_front() else {
+                break;
+            };
             bytes += ticket.batch.bytes();
             taken.push(ticket);
         }
@@ -427,11 +455,19 @@ impl Queue {
 
     /// Takes one back; `false` when somebody has taken it up already.
     fn withdraw(&mut self, ticket: &Arc<Ticket>) -> bool {
-        let position = self.tickets.iter().position(|queued| Arc::ptr_eq(queued, ticket));
-        position.and_then(|position| self.tickets.remove(position)).is_some()
+        let position = self
+            .tickets
+            .iter()
+            .position(|queued| Arc::ptr_eq(queued, ticket));
+        position
+            .and_then(|position| self.tickets.remove(position))
+            .is_some()
     }
 }
 
 fn applied_outcome(applied: &Applied) -> Outcome {
-    Outcome::Applied { version: applied.version, counts: applied.counts }
+    Outcome::Applied {
+        version: applied.version,
+        counts: applied.counts,
+    }
 }

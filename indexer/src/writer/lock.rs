@@ -54,7 +54,13 @@ impl Lock {
         writer: Uuid,
         overtake_after: Duration,
     ) -> Self {
-        Self { mount, clock, writer, overtake_after, observed: Mutex::default() }
+        Self {
+            mount,
+            clock,
+            writer,
+            overtake_after,
+            observed: Mutex::default(),
+        }
     }
 
     /// Tries to take the lock of `generation`, the one that `version`, the tip, names. `None`: somebody
@@ -74,7 +80,12 @@ impl Lock {
             seen.generation == generation && seen.version == version && seen.heartbeat == heartbeat
         });
         let Some(seen) = unchanged else {
-            *observed = Some(Observation { generation, version, heartbeat, since: now });
+            *observed = Some(Observation {
+                generation,
+                version,
+                heartbeat,
+                since: now,
+            });
             return Ok(None);
         };
         if now.saturating_duration_since(seen.since) < self.overtake_after {
@@ -83,7 +94,11 @@ impl Lock {
         drop(observed);
         let held = self.take(generation.saturating_add(1))?;
         if held.is_some() {
-            tracing::warn!(generation, version, "the lock holder shows no sign of life: overtaken");
+            tracing::warn!(
+                generation,
+                version,
+                "the lock holder shows no sign of life: overtaken"
+            );
         }
         Ok(held)
     }
@@ -94,7 +109,10 @@ impl Lock {
 
     fn take(&self, generation: u32) -> Result<Option<Held>> {
         let path = layout::lock(generation);
-        let guard = self.mount.try_lock(&path).map_err(|error| Error::io(&path, error))?;
+        let guard = self
+            .mount
+            .try_lock(&path)
+            .map_err(|error| Error::io(&path, error))?;
         Ok(guard.map(|guard| Held {
             generation,
             _heartbeat: Heartbeat::start(Arc::clone(&self.mount), path, self.writer),
@@ -143,8 +161,13 @@ impl Heartbeat {
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("heartbeat".into()).spawn(beat);
-        Self { stop, thread: thread.ok() }
+        let thread = std::thread::Builder::new()
+            .name("heartbeat".into())
+            .spawn(beat);
+        Self {
+            stop,
+            thread: thread.ok(),
+        }
     }
 }
 

@@ -127,21 +127,34 @@ impl Writer {
             if prepared.may_be_collected(&tip, self.clock.now(), self.config.retention) {
                 return Ok(None);
             }
-            let Some(positions) = prepared.positions(&tip) else { return Ok(None) };
+            let Some(positions) = prepared.positions(&tip) else {
+                return Ok(None);
+            };
             let mut draft = Draft::new(Arc::clone(&tip), Cause::Merge);
             let deletes = prepared.replayed(&draft, &positions)?;
-            positions.into_iter().for_each(|position| draft.remove(position));
+            positions
+                .into_iter()
+                .for_each(|position| draft.remove(position));
             let mount = &self.follower.source().mount;
             let packed = match (&prepared.bundle, &prepared.small) {
                 (Some(bundle), _) => Some(bundle.clone()),
                 (None, Some(small)) => {
                     let (version, epoch) = (draft.version(), draft.epoch(self.id));
-                    Some(pack::pack(std::slice::from_ref(small), &**mount, version, epoch)?)
+                    Some(pack::pack(
+                        std::slice::from_ref(small),
+                        &**mount,
+                        version,
+                        epoch,
+                    )?)
                 }
                 (None, None) => None,
             };
             if let Some(packed) = packed {
-                let docs = packed.segments.iter().map(|s| u64::from(s.max_doc)).sum::<u64>();
+                let docs = packed
+                    .segments
+                    .iter()
+                    .map(|s| u64::from(s.max_doc))
+                    .sum::<u64>();
                 if deletes.len() < docs {
                     draft.add(packed, vec![deletes]);
                 }
@@ -201,7 +214,10 @@ impl Writer {
 }
 
 fn busy() -> Error {
-    Error::new(ErrorKind::Busy, "another process is writing: try again later")
+    Error::new(
+        ErrorKind::Busy,
+        "another process is writing: try again later",
+    )
 }
 
 enum Step {
@@ -230,7 +246,14 @@ impl Prepared {
             inputs.push((segment.id, segment.max_doc, base.deletes(segment)?));
         }
         let (bundle, small, path) = (None, None, None);
-        Ok(Self { base: Arc::clone(base), inputs, began, bundle, small, path })
+        Ok(Self {
+            base: Arc::clone(base),
+            inputs,
+            began,
+            bundle,
+            small,
+            path,
+        })
     }
 
     /// Whether a collection that was published since the merge began may have taken the bundle for
@@ -253,8 +276,12 @@ impl Prepared {
         let with_now = |((_, max_doc, then), &position): (&(Uuid, u32, RoaringBitmap), &usize)| {
             Ok((*max_doc, then.clone(), draft.deletes(position)?))
         };
-        let inputs: Vec<_> =
-            self.inputs.iter().zip(positions).map(with_now).collect::<Result<_>>()?;
+        let inputs: Vec<_> = self
+            .inputs
+            .iter()
+            .zip(positions)
+            .map(with_now)
+            .collect::<Result<_>>()?;
         Ok(merge::replay(&inputs))
     }
 }

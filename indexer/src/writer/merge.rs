@@ -42,7 +42,9 @@ impl Candidate {
     }
 
     fn tier(self) -> u32 {
-        (self.live_bytes() / LOWEST_TIER).checked_ilog(FAN_IN as u64).map_or(0, |tier| tier + 1)
+        (self.live_bytes() / LOWEST_TIER)
+            .checked_ilog(FAN_IN as u64)
+            .map_or(0, |tier| tier + 1)
     }
 
     fn rotten(self) -> bool {
@@ -76,7 +78,13 @@ pub(super) fn choose(candidates: &[Candidate], limit: u64) -> Vec<usize> {
         }
     }
     let rotten = |&position: &usize| candidates.get(position).is_some_and(|c| c.rotten());
-    tiers.values().flatten().copied().find(rotten).into_iter().collect()
+    tiers
+        .values()
+        .flatten()
+        .copied()
+        .find(rotten)
+        .into_iter()
+        .collect()
 }
 
 /// The positions of all candidates, smallest first, as long as they fit into one segment; for a
@@ -87,14 +95,18 @@ pub(super) fn choose_all(candidates: &[Candidate]) -> Vec<usize> {
     let mut total = 0;
     let mut chosen = Vec::new();
     for position in order {
-        let Some(candidate) = candidates.get(position) else { continue };
+        let Some(candidate) = candidates.get(position) else {
+            continue;
+        };
         total += candidate.live_bytes();
         if total > SEGMENT_MAX {
             break;
         }
         chosen.push(position);
     }
-    let deleted = chosen.iter().filter_map(|&position| candidates.get(position));
+    let deleted = chosen
+        .iter()
+        .filter_map(|&position| candidates.get(position));
     let gain = chosen.len() > 1 || deleted.map(|c| c.deleted).sum::<u64>() > 0;
     if gain { chosen } else { Vec::new() }
 }
@@ -126,11 +138,17 @@ fn alive(input: &Input) -> Result<Option<AliveBitSet>> {
     }
     let max_doc = input.segment.meta().max_doc();
     let mut alive = tantivy::BitSet::with_max_value_and_full(max_doc);
-    input.deletes.iter().filter(|&doc| doc < max_doc).for_each(|doc| alive.remove(doc));
+    input
+        .deletes
+        .iter()
+        .filter(|&doc| doc < max_doc)
+        .for_each(|doc| alive.remove(doc));
     let mut bytes = Vec::new();
     let written = write_alive_bitset(&alive, &mut bytes);
     written.map_err(|error| Error::internal("a bitset cannot be written").because(error))?;
-    Ok(Some(AliveBitSet::open(tantivy::directory::OwnedBytes::new(bytes))))
+    Ok(Some(AliveBitSet::open(
+        tantivy::directory::OwnedBytes::new(bytes),
+    )))
 }
 
 /// Where the documents deleted since the merge began are in the merged segment. `inputs` gives, for each
@@ -155,14 +173,22 @@ mod tests {
     use super::*;
 
     fn candidate(bytes: u64) -> Candidate {
-        Candidate { bytes, docs: 100, deleted: 0 }
+        Candidate {
+            bytes,
+            docs: 100,
+            deleted: 0,
+        }
     }
 
     #[test]
     fn a_full_tier_is_merged_and_a_rotten_segment_rewritten() {
         assert!(choose(&[candidate(1000); 7], INLINE_MAX).is_empty());
         assert_eq!(choose(&[candidate(1000); 8], INLINE_MAX).len(), 8);
-        let rotten = Candidate { bytes: 1 << 20, docs: 100, deleted: 26 };
+        let rotten = Candidate {
+            bytes: 1 << 20,
+            docs: 100,
+            deleted: 26,
+        };
         assert_eq!(choose(&[candidate(1000), rotten], INLINE_MAX), [1]);
         assert!(choose(&[candidate(INLINE_MAX + 1); 8], INLINE_MAX).is_empty());
     }
@@ -177,7 +203,10 @@ mod tests {
                 if chosen.is_empty() {
                     break;
                 }
-                let bytes = chosen.iter().map(|&position| segments[position].bytes).sum();
+                let bytes = chosen
+                    .iter()
+                    .map(|&position| segments[position].bytes)
+                    .sum();
                 let mut position = 0;
                 segments.retain(|_| {
                     position += 1;
@@ -186,7 +215,11 @@ mod tests {
                 segments.push(candidate(bytes));
             }
         }
-        assert!(segments.len() <= 5 * (FAN_IN - 1), "{} segments", segments.len());
+        assert!(
+            segments.len() <= 5 * (FAN_IN - 1),
+            "{} segments",
+            segments.len()
+        );
     }
 
     proptest! {

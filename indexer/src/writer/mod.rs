@@ -60,7 +60,12 @@ impl Writer {
     pub fn new(follower: Arc<Follower>, clock: Arc<dyn Clock>, config: Config) -> Self {
         let id = Uuid::new_v4();
         let mount = Arc::clone(&follower.source().mount);
-        let lock = Lock::new(Arc::clone(&mount), Arc::clone(&clock), id, config.overtake_after);
+        let lock = Lock::new(
+            Arc::clone(&mount),
+            Arc::clone(&clock),
+            id,
+            config.overtake_after,
+        );
         Self {
             id,
             inbox: Inbox::new(mount, Arc::clone(&clock)),

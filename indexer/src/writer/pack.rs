@@ -60,7 +60,11 @@ pub(super) fn pack(
     epoch: u64,
 ) -> Result<Packed> {
     let bytes: u64 = segments.iter().map(RawSegment::bytes).sum();
-    if bytes <= EMBED_MAX { embed(segments, version) } else { bundle(segments, mount, epoch) }
+    if bytes <= EMBED_MAX {
+        embed(segments, version)
+    } else {
+        bundle(segments, mount, epoch)
+    }
 }
 
 fn embed(segments: &[RawSegment], version: u64) -> Result<Packed> {
@@ -70,13 +74,27 @@ fn embed(segments: &[RawSegment], version: u64) -> Result<Packed> {
     for segment in segments {
         let files = copy_files(segment, &mut pages).map_err(|error| Error::io("memory", error))?;
         let hot = PackedHot::Blob(hot::encode(&segment.hot)?);
-        packed.push(PackedSegment { id: segment.id, max_doc: segment.max_doc, files, hot });
+        packed.push(PackedSegment {
+            id: segment.id,
+            max_doc: segment.max_doc,
+            files,
+            hot,
+        });
     }
     let len = pages.position();
     let pages = pages.finish().map_err(|error| Error::io("memory", error))?;
     // The base is settled when the manifest is encoded.
-    let container = Container { id: ContainerId::Manifest(version), uuid, base: 0, len };
-    Ok(Packed { container, segments: packed, pages })
+    let container = Container {
+        id: ContainerId::Manifest(version),
+        uuid,
+        base: 0,
+        len,
+    };
+    Ok(Packed {
+        container,
+        segments: packed,
+        pages,
+    })
 }
 
 /// Writes a bundle: pages, hot sections, file table, trailer.
@@ -84,10 +102,14 @@ pub(super) fn bundle(segments: &[RawSegment], mount: &dyn Mount, epoch: u64) -> 
     let uuid = Uuid::new_v4();
     let name = layout::bundle_name(epoch, uuid);
     let path = layout::bundle(&name);
-    let file = mount.open(&path, Access::CreateNew).map_err(|error| Error::io(&path, error))?;
+    let file = mount
+        .open(&path, Access::CreateNew)
+        .map_err(|error| Error::io(&path, error))?;
     match write_bundle(segments, &file, uuid, name) {
         Ok(packed) => {
-            mount.sync_dir(layout::BUNDLES).map_err(|error| Error::io(&path, error))?;
+            mount
+                .sync_dir(layout::BUNDLES)
+                .map_err(|error| Error::io(&path, error))?;
             Ok(packed)
         }
         Err(error) => {
@@ -117,20 +139,42 @@ fn write_bundle(
     let mut entries = Vec::new();
     for (segment, files) in packed {
         let section = hot::encode(&segment.hot)?;
-        let span = Span { offset: out.position, len: section.len() as u64 };
+        let span = Span {
+            offset: out.position,
+            len: section.len() as u64,
+        };
         out.write_all(&section).map_err(io)?;
         let small = section.len() <= HOT_IN_MANIFEST_MAX;
-        let hot = if small { PackedHot::Blob(section) } else { PackedHot::File(span) };
-        entries.push(PackedSegment { id: segment.id, max_doc: segment.max_doc, files, hot });
+        let hot = if small {
+            PackedHot::Blob(section)
+        } else {
+            PackedHot::File(span)
+        };
+        entries.push(PackedSegment {
+            id: segment.id,
+            max_doc: segment.max_doc,
+            files,
+            hot,
+        });
     }
-    let container = Container { id: ContainerId::Bundle(name.clone()), uuid, base: 0, len };
+    let container = Container {
+        id: ContainerId::Bundle(name.clone()),
+        uuid,
+        base: 0,
+        len,
+    };
     let table = file_table(&container, &entries)?;
     let table_offset = out.position;
     out.write_all(&table).map_err(io)?;
-    out.write_all(&trailer(uuid, table_offset, &table)).map_err(io)?;
+    out.write_all(&trailer(uuid, table_offset, &table))
+        .map_err(io)?;
     out.finish().map_err(io)?;
     file.sync().map_err(io)?;
-    Ok(Packed { container, segments: entries, pages: Vec::new() })
+    Ok(Packed {
+        container,
+        segments: entries,
+        pages: Vec::new(),
+    })
 }
 
 /// What is in the bundle, in JSON, for whoever has only the bundle.
@@ -167,7 +211,10 @@ fn copy_files<W: Write>(
 ) -> io::Result<BTreeMap<String, Span>> {
     let mut files = BTreeMap::new();
     for (extension, &len) in &segment.files {
-        let span = Span { offset: pages.position(), len };
+        let span = Span {
+            offset: pages.position(),
+            len,
+        };
         pages.write_all(&segment.file(extension).map_err(Error::into_io)?)?;
         files.insert(extension.clone(), span);
     }
@@ -184,7 +231,12 @@ struct FileWriter {
 
 impl FileWriter {
     fn new(file: Arc<dyn MountFile>) -> Self {
-        Self { file, buffer: Vec::with_capacity(WRITE_SIZE), written: 0, position: 0 }
+        Self {
+            file,
+            buffer: Vec::with_capacity(WRITE_SIZE),
+            written: 0,
+            position: 0,
+        }
     }
 
     fn finish(mut self) -> io::Result<()> {

@@ -41,7 +41,11 @@ pub(super) struct Published {
 
 impl Publisher {
     pub(super) fn new(follower: Arc<Follower>, observer: Observer) -> Self {
-        Self { follower, observer, head: Mutex::default() }
+        Self {
+            follower,
+            observer,
+            head: Mutex::default(),
+        }
     }
 
     /// Makes `manifest` the version after `base`. When this returns, every reader's next refresh
@@ -74,11 +78,18 @@ impl Publisher {
             self.remove(&temporary);
             return Err(error);
         }
-        if let Err(error) = self.follower.keep_pages(&manifest, &bytes, &manifest.path()) {
+        if let Err(error) = self
+            .follower
+            .keep_pages(&manifest, &bytes, &manifest.path())
+        {
             tracing::debug!(%error, "the pages just written are read back when they are needed");
         }
         self.observer.reached(Step::BeforeHead);
-        Ok(Published { id, manifest, temporary })
+        Ok(Published {
+            id,
+            manifest,
+            temporary,
+        })
     }
 
     fn write_temporary(&self, temporary: &str, bytes: &[u8]) -> Result<()> {
@@ -111,7 +122,9 @@ impl Publisher {
                 ));
             }
         }
-        mount.sync_dir(layout::MANIFESTS).map_err(|error| Error::io(&path, error))
+        mount
+            .sync_dir(layout::MANIFESTS)
+            .map_err(|error| Error::io(&path, error))
     }
 
     /// Tells the readers of `base`. A mark that names another manifest, or a manifest that is gone, means
@@ -177,20 +190,26 @@ fn ghostly(error: &Error) -> bool {
     use rustix::io::Errno;
     let gone = [Errno::STALE, Errno::NOENT].map(Errno::raw_os_error);
     error.kind() == ErrorKind::Fenced
-        || error.raw_os_error().is_some_and(|code| gone.contains(&code))
+        || error
+            .raw_os_error()
+            .is_some_and(|code| gone.contains(&code))
 }
 
 /// The hot sections that are not in the manifest, those that `known` has from there.
 fn hot_image(manifest: &Manifest, snapshot: &Snapshot, known: &HotImage) -> Result<HotImage> {
     let mut image = HotImage::default();
     for segment in &manifest.body.segments {
-        let HotPlace::File(span) = segment.hot else { continue };
+        let HotPlace::File(span) = segment.hot else {
+            continue;
+        };
         let id = &manifest.container(segment)?.id;
         let section = match known.section(id, span.offset) {
             Some(section) => section.to_vec(),
             None => {
                 let containers = snapshot.containers();
-                let Some(open) = containers.iter().find(|open| open.id() == id) else { continue };
+                let Some(open) = containers.iter().find(|open| open.id() == id) else {
+                    continue;
+                };
                 open.read_raw(span)?
             }
         };

@@ -47,9 +47,14 @@ pub(super) fn resolve<'a>(snapshot: &Snapshot, batches: &[&'a Batch]) -> Result<
         resolution.deletes.entry(segment).or_default().insert(doc);
     }
     // In key order, so that the same batches always make the same segment.
-    resolution.documents = keys.iter().filter_map(|key| last.get(key).copied().flatten()).collect();
-    let mut exists: HashMap<&str, bool> =
-        keys.iter().map(|&key| (key, located.contains_key(key))).collect();
+    resolution.documents = keys
+        .iter()
+        .filter_map(|key| last.get(key).copied().flatten())
+        .collect();
+    let mut exists: HashMap<&str, bool> = keys
+        .iter()
+        .map(|&key| (key, located.contains_key(key)))
+        .collect();
     for batch in batches {
         resolution.counts.push(count(batch, &mut exists));
     }
@@ -86,13 +91,20 @@ pub(crate) fn locate<'a>(
         return Ok(located);
     }
     let field = snapshot.schema().key();
-    let terms: Vec<Term> = keys.iter().map(|key| Term::from_field_text(field, key)).collect();
+    let terms: Vec<Term> = keys
+        .iter()
+        .map(|key| Term::from_field_text(field, key))
+        .collect();
     let readers = snapshot.searcher()?.segment_readers();
-    let indexes: Vec<_> =
-        readers.iter().map(|reader| reader.inverted_index(field)).collect::<Result<_, _>>()?;
+    let indexes: Vec<_> = readers
+        .iter()
+        .map(|reader| reader.inverted_index(field))
+        .collect::<Result<_, _>>()?;
     if keys.len() <= TOGETHER_MAX {
         let lookups = indexes.iter().flat_map(|index| {
-            terms.iter().map(move |term| async move { index.warm_postings(term, false).await })
+            terms
+                .iter()
+                .map(move |term| async move { index.warm_postings(term, false).await })
         });
         let warmed = future::block_on(try_join_all(lookups));
         warmed.map_err(|error| Error::io("bundles", error))?;
@@ -100,7 +112,9 @@ pub(crate) fn locate<'a>(
     for (reader, index) in readers.iter().zip(&indexes) {
         let id = reader.segment_id().uuid_string();
         let segments = &snapshot.manifest().body.segments;
-        let position = segments.iter().position(|segment| segment.id.simple().to_string() == id);
+        let position = segments
+            .iter()
+            .position(|segment| segment.id.simple().to_string() == id);
         let position = position.ok_or_else(|| Error::internal("a segment has no entry"))?;
         for (key, term) in keys.iter().zip(&terms) {
             if let Some(doc) = find(index, term, |doc| !reader.is_deleted(doc))? {
@@ -120,8 +134,9 @@ fn find(
     let Some(info) = index.get_term_info(term).map_err(io)? else {
         return Ok(None);
     };
-    let mut postings =
-        index.read_postings_from_terminfo(&info, IndexRecordOption::Basic).map_err(io)?;
+    let mut postings = index
+        .read_postings_from_terminfo(&info, IndexRecordOption::Basic)
+        .map_err(io)?;
     while postings.doc() != TERMINATED {
         if alive(postings.doc()) {
             return Ok(Some(postings.doc()));

@@ -39,12 +39,18 @@ impl Scratch {
     /// Room for a segment of about `bytes`.
     pub(super) fn new(bytes: u64) -> Result<Self> {
         if bytes <= MEMORY_MAX {
-            return Ok(Self { directory: Box::new(RamDirectory::create()), _folder: None });
+            return Ok(Self {
+                directory: Box::new(RamDirectory::create()),
+                _folder: None,
+            });
         }
         let folder = tempfile::Builder::new().prefix("aquifer-").tempdir();
         let folder = folder.map_err(|error| Error::io(std::env::temp_dir(), error))?;
         let directory = MmapDirectory::open(folder.path()).map_err(tantivy::TantivyError::from)?;
-        Ok(Self { directory: Box::new(directory), _folder: Some(folder) })
+        Ok(Self {
+            directory: Box::new(directory),
+            _folder: Some(folder),
+        })
     }
 
     pub(super) fn directory(&self) -> Box<dyn Directory> {
@@ -80,13 +86,21 @@ impl RawSegment {
         let mut files = BTreeMap::new();
         for path in metas.list_segment_files() {
             let name = path.to_string_lossy();
-            let Some(extension) = name.strip_prefix(&id).and_then(|rest| rest.strip_prefix('.'))
+            let Some(extension) = name
+                .strip_prefix(&id)
+                .and_then(|rest| rest.strip_prefix('.'))
             else {
                 continue;
             };
-            if scratch.directory.exists(&path).map_err(tantivy::TantivyError::from)? {
-                let file =
-                    scratch.directory.open_read(&path).map_err(tantivy::TantivyError::from)?;
+            if scratch
+                .directory
+                .exists(&path)
+                .map_err(tantivy::TantivyError::from)?
+            {
+                let file = scratch
+                    .directory
+                    .open_read(&path)
+                    .map_err(tantivy::TantivyError::from)?;
                 files.insert(extension.to_owned(), file.len() as u64);
             }
         }
@@ -95,7 +109,14 @@ impl RawSegment {
         })?;
         let hot = record_hot(&scratch, meta.max_doc(), schema)?;
         let max_doc = meta.max_doc();
-        Ok(Some(Self { id, max_doc, files, hot, index, scratch }))
+        Ok(Some(Self {
+            id,
+            max_doc,
+            files,
+            hot,
+            index,
+            scratch,
+        }))
     }
 
     /// Bytes of its files.
@@ -106,18 +127,26 @@ impl RawSegment {
     /// The bytes of one of its files, footer included.
     pub(super) fn file(&self, extension: &str) -> Result<OwnedBytes> {
         let path = PathBuf::from(format!("{}.{extension}", self.id.simple()));
-        let file = self.scratch.directory.open_read(&path).map_err(tantivy::TantivyError::from)?;
+        let file = self
+            .scratch
+            .directory
+            .open_read(&path)
+            .map_err(tantivy::TantivyError::from)?;
         file.read_bytes().map_err(|error| Error::io(path, error))
     }
 }
 
 /// Opens the segment as a reader would and keeps the ranges that this reads.
 fn record_hot(scratch: &Scratch, max_doc: u32, schema: &IndexSchema) -> Result<Vec<HotRange>> {
-    let recording =
-        RecordingDirectory { inner: scratch.directory.box_clone(), log: Arc::default() };
+    let recording = RecordingDirectory {
+        inner: scratch.directory.box_clone(),
+        log: Arc::default(),
+    };
     let mut index = Index::open(recording.clone())?;
     index.set_tokenizers(schema.tokenizers());
-    let reader = index.reader_builder().reload_policy(tantivy::ReloadPolicy::Manual);
+    let reader = index
+        .reader_builder()
+        .reload_policy(tantivy::ReloadPolicy::Manual);
     let searcher = reader.try_into()?.searcher();
     for segment in searcher.segment_readers() {
         for (field, entry) in schema.tantivy().fields() {
@@ -133,13 +162,24 @@ fn record_hot(scratch: &Scratch, max_doc: u32, schema: &IndexSchema) -> Result<V
     let mut hot = Vec::new();
     for (path, ranges) in log {
         let name = path.to_string_lossy();
-        let Some((_, extension)) = name.split_once('.') else { continue };
-        let file = scratch.directory.open_read(&path).map_err(tantivy::TantivyError::from)?;
+        let Some((_, extension)) = name.split_once('.') else {
+            continue;
+        };
+        let file = scratch
+            .directory
+            .open_read(&path)
+            .map_err(tantivy::TantivyError::from)?;
         for range in joined(ranges) {
             let offset = range.start as u64;
-            let bytes =
-                file.read_bytes_slice(range).map_err(|error| Error::io(&path, error))?.to_vec();
-            hot.push(HotRange { extension: extension.to_owned(), offset, bytes });
+            let bytes = file
+                .read_bytes_slice(range)
+                .map_err(|error| Error::io(&path, error))?
+                .to_vec();
+            hot.push(HotRange {
+                extension: extension.to_owned(),
+                offset,
+                bytes,
+            });
         }
     }
     Ok(hot)
@@ -185,7 +225,9 @@ impl HasLen for RecordingFile {
 impl FileHandle for RecordingFile {
     fn read_bytes(&self, range: Range<usize>) -> std::io::Result<OwnedBytes> {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.entry(self.path.clone()).or_default().push(range.clone());
+        log.entry(self.path.clone())
+            .or_default()
+            .push(range.clone());
         self.inner.read_bytes(range)
     }
 }
@@ -193,7 +235,11 @@ impl FileHandle for RecordingFile {
 impl Directory for RecordingDirectory {
     fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
         let inner = self.inner.get_file_handle(path)?;
-        Ok(Arc::new(RecordingFile { inner, path: path.into(), log: Arc::clone(&self.log) }))
+        Ok(Arc::new(RecordingFile {
+            inner,
+            path: path.into(),
+            log: Arc::clone(&self.log),
+        }))
     }
 
     fn delete(&self, path: &Path) -> Result<(), DeleteError> {

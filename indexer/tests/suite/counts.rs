@@ -28,9 +28,14 @@ fn a_small_post_makes_nine_changing_calls() {
         print("post of one document", &counts);
         assert_eq!(counts.write_class(), POST_WRITES, "{:#?}", counts.log);
         // The mark before and after the link, the inbox, and the manifest whose mark it is.
-        assert_eq!((counts.of("read"), counts.of("list"), counts.of("open")), (2, 1, 1));
+        assert_eq!(
+            (counts.of("read"), counts.of("list"), counts.of("open")),
+            (2, 1, 1)
+        );
     }
-    let hundred = (0..100).map(|n| document(&format!("h{n}"), "some words")).collect();
+    let hundred = (0..100)
+        .map(|n| document(&format!("h{n}"), "some words"))
+        .collect();
     post(&index, hundred).unwrap();
     let counts = counting.take();
     print("post of a hundred documents", &counts);
@@ -41,21 +46,43 @@ fn a_small_post_makes_nine_changing_calls() {
 fn a_warm_reader_without_news_makes_one_read() {
     let folder = Folder::new();
     let writer = folder.open(&config());
-    post(&writer, (0..50).map(|n| document(&format!("k{n}"), "coffee words")).collect()).unwrap();
+    post(
+        &writer,
+        (0..50)
+            .map(|n| document(&format!("k{n}"), "coffee words"))
+            .collect(),
+    )
+    .unwrap();
     let counting = CountingMount::new(folder.mount());
-    let reader = open(Arc::new(counting.clone()), &Config { read_only: true, ..config() });
+    let reader = open(
+        Arc::new(counting.clone()),
+        &Config {
+            read_only: true,
+            ..config()
+        },
+    );
     assert_eq!(search(&reader, "coffee").unwrap().len(), 50);
     counting.take();
     for _ in 0..3 {
         search(&reader, "coffee").unwrap();
         let counts = counting.take();
-        assert_eq!(counts.calls.iter().collect::<Vec<_>>(), [(&"read", &1)], "{:#?}", counts.log);
+        assert_eq!(
+            counts.calls.iter().collect::<Vec<_>>(),
+            [(&"read", &1)],
+            "{:#?}",
+            counts.log
+        );
     }
     post(&writer, vec![document("news", "coffee")]).unwrap();
     assert_eq!(search(&reader, "coffee").unwrap().len(), 51);
     let counts = counting.take();
     print("refresh with one small commit", &counts);
     // The mark, and the new manifest with the pages of the new segment in it.
-    assert_eq!((counts.of("read"), counts.of("open")), (2, 1), "{:#?}", counts.log);
+    assert_eq!(
+        (counts.of("read"), counts.of("open")),
+        (2, 1),
+        "{:#?}",
+        counts.log
+    );
     assert_eq!(counts.write_class(), 0);
 }

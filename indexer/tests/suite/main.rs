@@ -3,5 +3,6 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod counts;
+mod million;
 mod rig;
 mod round_trip;

@@ -81,10 +81,18 @@ pub fn post(index: &Index, operations: Vec<Operation>) -> Result<(u64, Counts)> 
 
 /// The keys that a query finds, sorted.
 pub fn search(index: &Index, query: &str) -> Result<Vec<String>> {
-    let request = SearchRequest { query: query.into(), limit: 1000, ..SearchRequest::default() };
+    let request = SearchRequest {
+        query: query.into(),
+        limit: 1000,
+        ..SearchRequest::default()
+    };
     let response = index.search(&request, soon())?;
     assert_eq!(response.count as usize, response.hits.len());
-    let mut keys: Vec<_> = response.hits.into_iter().map(|hit| hit.unique_key).collect();
+    let mut keys: Vec<_> = response
+        .hits
+        .into_iter()
+        .map(|hit| hit.unique_key)
+        .collect();
     keys.sort();
     Ok(keys)
 }

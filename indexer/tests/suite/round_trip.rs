@@ -12,14 +12,26 @@ use crate::rig::{Folder, assert_clean, config, delete, document, open, post, sea
 fn a_post_is_seen_by_warm_and_cold_readers() {
     let folder = Folder::new();
     let writer = folder.open(&config());
-    let reader = folder.open(&Config { read_only: true, ..config() });
+    let reader = folder.open(&Config {
+        read_only: true,
+        ..config()
+    });
     assert!(search(&reader, "coffee").unwrap().is_empty());
     for round in 0..30 {
         let key = format!("k{round}");
         let (_, counts) = post(&writer, vec![document(&key, "fresh coffee")]).unwrap();
-        assert_eq!(counts, Counts { created: 1, ..Counts::default() });
+        assert_eq!(
+            counts,
+            Counts {
+                created: 1,
+                ..Counts::default()
+            }
+        );
         assert_eq!(search(&reader, "coffee").unwrap().len(), round + 1);
-        let cold = folder.open(&Config { read_only: true, ..config() });
+        let cold = folder.open(&Config {
+            read_only: true,
+            ..config()
+        });
         assert_eq!(search(&cold, "coffee").unwrap().len(), round + 1);
     }
     assert_clean(&reader);
@@ -29,13 +41,36 @@ fn a_post_is_seen_by_warm_and_cold_readers() {
 fn upserts_and_deletes_count_what_they_did() {
     let folder = Folder::new();
     let index = folder.open(&config());
-    let batch = vec![document("a", "one"), document("b", "two"), document("a", "three")];
+    let batch = vec![
+        document("a", "one"),
+        document("b", "two"),
+        document("a", "three"),
+    ];
     let (_, counts) = post(&index, batch).unwrap();
-    assert_eq!(counts, Counts { created: 2, updated: 1, ..Counts::default() });
+    assert_eq!(
+        counts,
+        Counts {
+            created: 2,
+            updated: 1,
+            ..Counts::default()
+        }
+    );
     assert_eq!(search(&index, "one").unwrap(), Vec::<String>::new());
     assert_eq!(search(&index, "three").unwrap(), ["a"]);
-    let (_, counts) = post(&index, vec![delete("a"), delete("c"), document("b", "four")]).unwrap();
-    assert_eq!(counts, Counts { deleted: 1, missing: 1, updated: 1, ..Counts::default() });
+    let (_, counts) = post(
+        &index,
+        vec![delete("a"), delete("c"), document("b", "four")],
+    )
+    .unwrap();
+    assert_eq!(
+        counts,
+        Counts {
+            deleted: 1,
+            missing: 1,
+            updated: 1,
+            ..Counts::default()
+        }
+    );
     assert!(index.get("a", None, soon()).unwrap().is_none());
     let found = index.get("b", None, soon()).unwrap().unwrap();
     assert!(found.source.contains("four"));
@@ -46,7 +81,10 @@ fn upserts_and_deletes_count_what_they_did() {
 fn many_versions_merge_and_collect_and_nothing_is_lost() {
     let folder = Folder::new();
     let index = folder.open(&config());
-    let reader = folder.open(&Config { read_only: true, ..config() });
+    let reader = folder.open(&Config {
+        read_only: true,
+        ..config()
+    });
     for round in 0..200 {
         let key = format!("k{}", round % 50);
         post(&index, vec![document(&key, &format!("word{round} common"))]).unwrap();
@@ -60,7 +98,10 @@ fn many_versions_merge_and_collect_and_nothing_is_lost() {
     index.gc().unwrap();
     index.gc().unwrap();
     let stats = index.stats().unwrap();
-    assert_eq!((stats.documents, stats.deleted_documents, stats.segments), (50, 0, 1));
+    assert_eq!(
+        (stats.documents, stats.deleted_documents, stats.segments),
+        (50, 0, 1)
+    );
     assert_eq!(search(&reader, "common").unwrap().len(), 50);
     assert_clean(&index);
     let names = |folder_name: &str| {
@@ -102,7 +143,9 @@ fn concurrent_posts_share_commits() {
 fn a_durable_batch_becomes_visible_by_itself() {
     let folder = Folder::new();
     let index = folder.open(&config());
-    let batch = Batch { operations: vec![document("a", "later")] };
+    let batch = Batch {
+        operations: vec![document("a", "later")],
+    };
     let Outcome::Durable { batch } = index.submit(batch, Wait::Durable, soon()).unwrap() else {
         panic!("it should not have waited");
     };
@@ -130,8 +173,16 @@ fn a_lock_without_a_living_holder_is_overtaken() {
 #[test]
 fn a_read_only_process_refuses_to_write_and_leaves_no_trace() {
     let folder = Folder::new();
-    let reader = open(folder.mount(), &Config { read_only: true, ..config() });
-    let batch = Batch { operations: vec![document("a", "one")] };
+    let reader = open(
+        folder.mount(),
+        &Config {
+            read_only: true,
+            ..config()
+        },
+    );
+    let batch = Batch {
+        operations: vec![document("a", "one")],
+    };
     let error = reader.submit(batch, Wait::Visible, soon()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(search(&reader, "one").unwrap().is_empty());
