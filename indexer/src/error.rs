@@ -101,6 +101,17 @@ impl Error {
         self
     }
 
+    /// The same for somebody else who waits; its cause becomes part of the text.
+    pub(crate) fn copy(&self) -> Self {
+        let mut message = self.message.clone();
+        let mut cause = StdError::source(self);
+        while let Some(error) = cause {
+            message.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Self { kind: self.kind, message, path: self.path.clone(), source: None }
+    }
+
     /// What the caller can do.
     pub fn kind(&self) -> ErrorKind {
         self.kind

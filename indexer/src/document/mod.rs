@@ -1,1 +1,134 @@
-//! (module document)
+//! A document: one JSON object, validated against the mapping of its index.
+//!
+//! [`split`] takes the body of a request apart into the texts of its documents; [`Document::parse`]
+//! reads one of them, once: what is wrong with it becomes a [`DocumentError`] and spoils no other
+//! document. The text itself is kept byte for byte, since it is what a hit gives back.
+
+mod body;
+pub mod date;
+mod error;
+pub mod limits;
+mod parse;
+mod tree;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use tantivy::DateTime;
+
+use crate::analysis::Language;
+use crate::mapping::IndexSchema;
+
+pub use body::{BodyFormat, Documents, Part, split};
+pub use error::{DocumentError, kind};
+
+/// A document that an index takes.
+#[derive(Clone, PartialEq)]
+pub struct Document {
+    unique_key: Box<str>,
+    lang: Language,
+    language: Language,
+    source: Box<str>,
+    declared: Vec<(usize, Stored)>,
+    undeclared: Vec<(Box<str>, Stored)>,
+}
+
+/// One value of a field, borrowed from its document.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Scalar<'a> {
+    Str(&'a str),
+    I64(i64),
+    /// Only for what exceeds an i64.
+    U64(u64),
+    F64(f64),
+    Bool(bool),
+    Date(DateTime),
+}
+
+/// One value as it is kept: strings without escapes are found in the source.
+#[derive(Clone, Debug, PartialEq)]
+enum Stored {
+    Source(std::ops::Range<usize>),
+    Owned(Box<str>),
+    I64(i64),
+    U64(u64),
+    F64(f64),
+    Bool(bool),
+    Date(DateTime),
+}
+
+impl Document {
+    /// Reads and validates one JSON object.
+    ///
+    /// White space around it is dropped. Of a key that comes twice in one object the last counts; a
+    /// null is as if absent.
+    ///
+    /// # Errors
+    ///
+    /// The first thing found to be wrong, and the document's key where it has a valid one.
+    pub fn parse(source: &str, schema: &IndexSchema) -> Result<Self, DocumentError> {
+        parse::parse(source, schema)
+    }
+
+    /// The key in a document's JSON text, without validating anything else; none if there is no
+    /// valid one.
+    pub fn key_of(source: &str) -> Option<Cow<'_, str>> {
+        parse::key_of(source)
+    }
+
+    /// What identifies it in its index; a number became its decimal text.
+    pub fn unique_key(&self) -> &str {
+        &self.unique_key
+    }
+
+    /// The language its texts are analysed in.
+    pub fn language(&self) -> Language {
+        self.language
+    }
+
+    /// The language it is in: its own `lang`, or else the one it is analysed in.
+    pub fn lang(&self) -> Language {
+        self.lang
+    }
+
+    /// Its JSON text as it came.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The values of the declared fields, each with the place of its slot in the schema.
+    pub(crate) fn declared(&self) -> impl Iterator<Item = (usize, Scalar<'_>)> {
+        self.declared
+            .iter()
+            .map(|(slot, value)| (*slot, self.scalar(value)))
+    }
+
+    /// The values of the undeclared fields, each with its dotted path.
+    pub(crate) fn undeclared(&self) -> impl Iterator<Item = (&str, Scalar<'_>)> {
+        self.undeclared
+            .iter()
+            .map(|(path, value)| (&**path, self.scalar(value)))
+    }
+
+    fn scalar<'a>(&'a self, value: &'a Stored) -> Scalar<'a> {
+        match value {
+            Stored::Source(range) => Scalar::Str(self.source.get(range.clone()).unwrap_or("")),
+            Stored::Owned(text) => Scalar::Str(text),
+            Stored::I64(value) => Scalar::I64(*value),
+            Stored::U64(value) => Scalar::U64(*value),
+            Stored::F64(value) => Scalar::F64(*value),
+            Stored::Bool(value) => Scalar::Bool(*value),
+            Stored::Date(value) => Scalar::Date(*value),
+        }
+    }
+}
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document")
+            .field("unique_key", &self.unique_key)
+            .field("language", &self.language)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}

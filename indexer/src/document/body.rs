@@ -1,0 +1,221 @@
+//! The body of a request, taken apart into the texts of its documents.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::error::{DocumentError, kind};
+use super::limits::BATCH_DOCUMENTS;
+use crate::{Error, ErrorKind, Result};
+
+/// How a body says that it is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BodyFormat {
+    /// To be told from its beginning.
+    #[default]
+    Unknown,
+    /// One JSON value, or (leniently) several objects, one a line.
+    Json,
+    /// One JSON object a line.
+    Lines,
+}
+
+impl BodyFormat {
+    /// What a `Content-Type` header says.
+    pub fn of_content_type(content_type: &str) -> Self {
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        let subtype = essence.rsplit('/').next().unwrap_or_default();
+        match subtype.to_ascii_lowercase().as_str() {
+            "x-ndjson" | "ndjson" | "jsonl" | "x-jsonl" | "jsonlines" | "x-jsonlines"
+            | "json-lines" | "json-seq" => Self::Lines,
+            "json" => Self::Json,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// One document of a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// Its place among the documents of the body, from 0.
+    pub index: usize,
+    /// Its line from 1, where the body has a document a line.
+    pub line: Option<usize>,
+    /// Its JSON text, borrowed from the body.
+    pub text: Result<&'a str, DocumentError>,
+}
+
+/// The documents of a body, one after the other.
+#[derive(Debug)]
+pub struct Documents<'a> {
+    next: usize,
+    inner: Inner<'a>,
+}
+
+#[derive(Debug)]
+enum Inner<'a> {
+    One(Option<&'a str>),
+    Many(std::vec::IntoIter<&'a RawValue>),
+    Lines(Lines<'a>),
+}
+
+/// The lines of a body that are not blank, with their numbers.
+#[derive(Clone, Debug)]
+struct Lines<'a> {
+    rest: &'a [u8],
+    line: usize,
+}
+
+/// Takes a body apart: one document, an array of them, `{"documents": [...]}`, or one a line.
+///
+/// Nothing is copied. Each text is still to be parsed as a document: a line that is no JSON spoils
+/// only itself.
+///
+/// # Errors
+///
+/// `Invalid` with line and column, if a body that is one JSON value is no valid JSON; `TooLarge`
+/// for more documents than a batch may have.
+pub fn split(body: &[u8], format: BodyFormat) -> Result<Documents<'_>> {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let inner = match body.trim_ascii_start().first() {
+        None => {
+            return Err(Error::invalid(
+                "the body is empty: send a document, an array of documents, or one a line",
+            ));
+        }
+        Some(_) if format == BodyFormat::Lines => Inner::Lines(lines(body)),
+        Some(b'[') => Inner::Many(elements(text(body)?)?.into_iter()),
+        Some(b'{') => one_or_lines(body)?,
+        Some(_) => {
+            return Err(Error::invalid(
+                "the body is no JSON: it must begin with `{` (a document, or several, one a line) \
+                 or `[` (an array of documents)",
+            ));
+        }
+    };
+    let documents = Documents { next: 0, inner };
+    let count = documents.remaining();
+    if count > BATCH_DOCUMENTS {
+        return Err(Error::new(
+            ErrorKind::TooLarge,
+            format!(
+                "the body has {count} documents and the limit is {BATCH_DOCUMENTS}: send them in \
+                 several requests"
+            ),
+        ));
+    }
+    Ok(documents)
+}
+
+fn text(body: &[u8]) -> Result<&str> {
+    std::str::from_utf8(body).map_err(|error| {
+        Error::invalid(format!(
+            "the body is not UTF-8, from byte {} on: encode it as UTF-8",
+            error.valid_up_to()
+        ))
+    })
+}
+
+fn elements(text: &str) -> Result<Vec<&RawValue>> {
+    serde_json::from_str(text).map_err(|error| syntax(&error))
+}
+
+fn syntax(error: &serde_json::Error) -> Error {
+    Error::invalid(format!("the body is not valid JSON: {error}"))
+}
+
+fn one_or_lines(body: &[u8]) -> Result<Inner<'_>> {
+    let error = match text(body).map(serde_json::from_str::<&RawValue>) {
+        Ok(Ok(value)) => return Ok(one_or_wrapped(value.get())),
+        Ok(Err(error)) => syntax(&error),
+        Err(error) => error,
+    };
+    let lines = lines(body);
+    let objects = lines.clone().all(|(_, line)| line.starts_with(b"{"));
+    if objects && lines.clone().nth(1).is_some() {
+        return Ok(Inner::Lines(lines));
+    }
+    Err(error)
+}
+
+/// A document, or the array in `{"documents": [...]}`.
+fn one_or_wrapped(value: &str) -> Inner<'_> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wrapper<'a> {
+        #[serde(borrow)]
+        documents: Vec<&'a RawValue>,
+    }
+
+    let may_be_wrapped = value
+        .strip_prefix('{')
+        .is_some_and(|rest| rest.trim_ascii_start().starts_with("\"documents\""));
+    if may_be_wrapped && let Ok(wrapper) = serde_json::from_str::<Wrapper<'_>>(value) {
+        return Inner::Many(wrapper.documents.into_iter());
+    }
+    Inner::One(Some(value))
+}
+
+fn lines(body: &[u8]) -> Lines<'_> {
+    Lines {
+        rest: body,
+        line: 0,
+    }
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = (usize, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.rest.is_empty() {
+            let mut parts = self.rest.splitn(2, |&byte| byte == b'\n');
+            let line = parts.next().unwrap_or_default().trim_ascii();
+            self.rest = parts.next().unwrap_or_default();
+            self.line += 1;
+            if !line.is_empty() {
+                return Some((self.line, line));
+            }
+        }
+        None
+    }
+}
+
+impl Documents<'_> {
+    /// How many are left.
+    pub fn remaining(&self) -> usize {
+        match &self.inner {
+            Inner::One(one) => usize::from(one.is_some()),
+            Inner::Many(many) => many.len(),
+            Inner::Lines(lines) => lines.clone().count(),
+        }
+    }
+}
+
+impl<'a> Iterator for Documents<'a> {
+    type Item = Part<'a>;
+
+    fn next(&mut self) -> Option<Part<'a>> {
+        let (line, text) = match &mut self.inner {
+            Inner::One(one) => (None, Ok(one.take()?)),
+            Inner::Many(many) => (None, Ok(many.next()?.get())),
+            Inner::Lines(lines) => {
+                let (number, line) = lines.next()?;
+                (Some(number), line_text(line))
+            }
+        };
+        let index = self.next;
+        self.next += 1;
+        Some(Part { index, line, text })
+    }
+}
+
+fn line_text(line: &[u8]) -> Result<&str, DocumentError> {
+    std::str::from_utf8(line).map_err(|error| {
+        DocumentError::new(
+            kind::INVALID_JSON,
+            format!(
+                "the line is not UTF-8, from its byte {} on: encode it as UTF-8",
+                error.valid_up_to()
+            ),
+        )
+    })
+}

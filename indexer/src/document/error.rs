@@ -1,0 +1,88 @@
+//! Why a document is refused.
+
+use std::fmt;
+
+/// The stable names of the reasons, as clients see them in [`DocumentError::kind`].
+pub mod kind {
+    /// The text is not JSON.
+    pub const INVALID_JSON: &str = "invalid_json";
+    /// The JSON is not an object.
+    pub const NOT_AN_OBJECT: &str = "not_an_object";
+    /// There is no `unique_key`.
+    pub const MISSING_UNIQUE_KEY: &str = "missing_unique_key";
+    /// The `unique_key` is empty, too long, of a wrong type or holds control characters.
+    pub const INVALID_UNIQUE_KEY: &str = "invalid_unique_key";
+    /// A value does not have the type that the mapping declares.
+    pub const WRONG_TYPE: &str = "wrong_type";
+    /// A date is not one of RFC 3339.
+    pub const INVALID_DATE: &str = "invalid_date";
+    /// `lang` is not a language tag.
+    pub const INVALID_LANGUAGE: &str = "invalid_language";
+    /// The mapping is strict and does not declare this field.
+    pub const UNKNOWN_FIELD: &str = "unknown_field";
+    /// A field name is empty, too long or holds control characters.
+    pub const INVALID_FIELD_NAME: &str = "invalid_field_name";
+    /// The document, or one value in it, is longer than the limit.
+    pub const TOO_LARGE: &str = "too_large";
+    /// There is more of something (tags, fields, nesting) than the limit.
+    pub const TOO_MANY: &str = "too_many";
+}
+
+/// Why one document is refused; the others of its batch are not affected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentError {
+    /// A stable word in snake case for programs, one of [`kind`].
+    pub kind: &'static str,
+    /// What is wrong and how to mend it, for people.
+    pub detail: String,
+    /// The key of the document, where it could be read.
+    pub unique_key: Option<String>,
+}
+
+impl DocumentError {
+    pub(crate) fn new(kind: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            unique_key: None,
+        }
+    }
+
+    pub(crate) fn of(mut self, unique_key: &str) -> Self {
+        self.unique_key = Some(unique_key.to_owned());
+        self
+    }
+}
+
+impl fmt::Display for DocumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(key) = &self.unique_key {
+            write!(f, "document {}: ", quoted(key))?;
+        }
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for DocumentError {}
+
+impl From<DocumentError> for crate::Error {
+    fn from(error: DocumentError) -> Self {
+        let kind = if error.kind == kind::TOO_LARGE {
+            crate::ErrorKind::TooLarge
+        } else {
+            crate::ErrorKind::Invalid
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+/// The longest part of an offending value that an error repeats, in characters.
+const QUOTED_CHARACTERS: usize = 60;
+
+/// `value` in quotation marks for an error text, escaped and shortened.
+pub(crate) fn quoted(value: &str) -> String {
+    match value.char_indices().nth(QUOTED_CHARACTERS) {
+        Some((end, _)) => format!("{:?}...", value.get(..end).unwrap_or_default()),
+        None => format!("{value:?}"),
+    }
+}
