@@ -58,21 +58,18 @@ impl Packed {
 }
 
 impl Packed {
-    /// Reads the body as JSON, `meant` saying what it should be.
-    pub(crate) fn json<T: DeserializeOwned>(self, meant: &str) -> Result<T, Problem> {
-        parse(&self.unpack()?, meant)
+    /// Reads the body as JSON.
+    pub(crate) fn json<T: DeserializeOwned>(self) -> Result<T, Problem> {
+        parse(&self.unpack()?)
     }
 
     /// As [`Packed::json`], a body of nothing but white space being the default.
-    pub(crate) fn json_or_default<T: DeserializeOwned + Default>(
-        self,
-        meant: &str,
-    ) -> Result<T, Problem> {
+    pub(crate) fn json_or_default<T: DeserializeOwned + Default>(self) -> Result<T, Problem> {
         let bytes = self.unpack()?;
         if bytes.trim_ascii().is_empty() {
             return Ok(T::default());
         }
-        parse(&bytes, meant)
+        parse(&bytes)
     }
 }
 
@@ -105,9 +102,9 @@ impl<S: Sync> FromRequest<S> for Packed {
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8], meant: &str) -> Result<T, Problem> {
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes)
-        .map_err(|error| Problem::invalid(format!("the body is not {meant} as JSON: {error}")))
+        .map_err(|error| Problem::invalid(format!("the body cannot be read: {error}")))
 }
 
 fn format(headers: &HeaderMap) -> BodyFormat {

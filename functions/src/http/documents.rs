@@ -55,7 +55,7 @@ pub(super) async fn post(
         let format = body.format();
         let body = body.unpack()?;
         let index = state.index_to_fill(&name)?;
-        let prepared = upserts(&body, format, &index.schema())?;
+        let prepared = upserts(&body, format, &*index.schema()?)?;
         Ok((index, prepared))
     };
     let submitted = submission::submit(&state, context, wait, prepare).await?;
@@ -85,7 +85,9 @@ pub(super) async fn get(
     let min_version = parameters.parsed("min_version", "a version number")?;
     let worker = state.clone();
     let call = move || {
-        let found = worker.index(&target.index)?.get(&key, min_version)?;
+        let found = worker
+            .index(&target.index)?
+            .get(&key, min_version, context.deadline)?;
         found.ok_or_else(|| no_document(&key, &target))
     };
     let found = state.reads().run(context.deadline, call).await?;
@@ -144,7 +146,7 @@ pub(super) async fn delete_many(
     body: Packed,
 ) -> Result<Response, Problem> {
     let wait = submission::wait(&Parameters::read(&uri, &["wait"])?)?;
-    let keys = match body.json("the keys to delete")? {
+    let keys = match body.json()? {
         Keys::Array(keys) | Keys::Object(NamedKeys { unique_keys: keys }) => keys,
     };
     let submitted = delete_keys(&state, &target, context, wait, keys).await?;

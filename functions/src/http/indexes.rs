@@ -59,7 +59,7 @@ pub(super) async fn create(
     body: Packed,
 ) -> Result<Response, Problem> {
     Parameters::read(&uri, &[])?;
-    let definition: Definition = body.json_or_default("the definition of an index")?;
+    let definition: Definition = body.json_or_default()?;
     let worker = state.clone();
     let name = target.index.clone();
     let call = move || Ok(worker.aquifer().create_index(&name, &definition)?);
@@ -86,7 +86,7 @@ pub(super) async fn describe(
     let describe = |index: &Index| {
         Ok(Description {
             name: index.name().to_owned(),
-            definition: index.schema().definition().clone(),
+            definition: index.schema()?.definition().clone(),
             stats: index.stats()?,
         })
     };

@@ -51,7 +51,7 @@ pub(super) async fn post(
     body: Packed,
 ) -> Result<Response, Problem> {
     Parameters::read(&uri, &[])?;
-    let request = body.json_or_default("a search")?;
+    let request = body.json_or_default()?;
     answer(&state, target, context, request).await
 }
 

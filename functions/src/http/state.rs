@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aquifer_indexer::index::{Aquifer, Index};
-use tokio::sync::mpsc;
 
 use super::error::{Problem, Sort};
 use super::limits;
@@ -25,10 +24,6 @@ pub struct Settings {
     pub concurrent_writes: usize,
     /// Requests of each sort that wait for a turn before the next is answered 503.
     pub queue: usize,
-    /// Told the name of an index when a batch was accepted for it that is durable and not yet
-    /// applied, so that somebody who outlives the request may drain its inbox. A full
-    /// channel loses nothing: the batch lies in the inbox, and the next writer applies it.
-    pub accepted: Option<mpsc::Sender<String>>,
 }
 
 impl Default for Settings {
@@ -40,7 +35,6 @@ impl Default for Settings {
             concurrent_reads: limits::DEFAULT_CONCURRENT_READS,
             concurrent_writes: limits::DEFAULT_CONCURRENT_WRITES,
             queue: limits::DEFAULT_QUEUE,
-            accepted: None,
         }
     }
 }
@@ -112,13 +106,5 @@ impl AppState {
             ));
         }
         Ok(())
-    }
-
-    /// Tells whoever drains inboxes that one has something in it.
-    pub(crate) fn tell_accepted(&self, index: &str) {
-        if let Some(accepted) = &self.shared.settings.accepted {
-            // A full channel already says that there is work; a closed one has nobody to tell.
-            drop(accepted.try_send(index.to_owned()));
-        }
     }
 }

@@ -25,15 +25,8 @@ pub(crate) struct Prepared {
 /// A batch that is durable at least.
 pub(crate) struct Submitted {
     pub(crate) outcome: Outcome,
-    pub(crate) receipt: Receipt,
-}
-
-/// What every answer to a batch says.
-#[derive(Debug, Serialize)]
-pub(crate) struct Receipt {
     accepted: usize,
-    #[serde(skip)]
-    pub(crate) errors: Vec<DocumentProblem>,
+    errors: Vec<DocumentProblem>,
 }
 
 /// The answer to a batch that is durable and not visible yet.
@@ -72,13 +65,13 @@ where
                 span.record("version", version);
             }
             Outcome::Durable { batch } => {
-                span.record("batch", batch);
-                worker.tell_accepted(index.name());
+                span.record("batch", tracing::field::display(batch));
             }
         }
         Ok(Submitted {
             outcome,
-            receipt: Receipt { accepted, errors },
+            accepted,
+            errors,
         })
     };
     state.writes().run(context.deadline, call).await
@@ -93,7 +86,11 @@ impl Submitted {
         context: Context,
         applied: impl FnOnce(u64, Counts, usize, Vec<DocumentProblem>) -> T,
     ) -> Response {
-        let Receipt { accepted, errors } = self.receipt;
+        let Self {
+            outcome,
+            accepted,
+            errors,
+        } = self;
         let refused = !errors.is_empty();
         let status = |whole| {
             if refused {
@@ -102,7 +99,7 @@ impl Submitted {
                 whole
             }
         };
-        match self.outcome {
+        match outcome {
             Outcome::Applied { version, counts } => {
                 let body = applied(version, counts, accepted, errors);
                 (status(StatusCode::OK), Json(body)).into_response()
@@ -111,7 +108,7 @@ impl Submitted {
                 let status_url = format!("{}/batches/{batch}", target.prefix);
                 let location = [(header::LOCATION, status_url.clone())];
                 let body = Durable {
-                    batch,
+                    batch: batch.to_string(),
                     status_url,
                     accepted,
                     errors,

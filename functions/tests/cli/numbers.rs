@@ -29,7 +29,9 @@ fn an_index_can_be_looked_after() {
         table.lines().any(|line| line.starts_with("documents ")),
         "{table}"
     );
-    assert_eq!(place.search(&["--sort", "unique_key"]), ["a", "b"]);
+    let mut keys = place.search(&[]);
+    keys.sort();
+    assert_eq!(keys, ["a", "b"]);
 }
 
 #[test]

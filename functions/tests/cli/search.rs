@@ -6,8 +6,8 @@ use crate::Place;
 
 fn filled() -> Place {
     let place = Place::new();
-    let input = r#"{"unique_key":"418","lang":"en","title":"I am a teapot","tags":["joke","4xx"],"content":"The server refuses to brew coffee with a teapot."}
-{"unique_key":"404","lang":"en","title":"Not Found","tags":["4xx"],"content":"No coffee <here> & there."}
+    let input = r#"{"unique_key":"418","lang":"en","title":"I am a teapot","tags":["joke","4xx"],"updated_at":"2024-01-01T00:00:00Z","content":"The server refuses to brew coffee with a teapot."}
+{"unique_key":"404","lang":"en","title":"Not Found","tags":["4xx"],"updated_at":"2024-02-01T00:00:00Z","content":"No coffee <here> & there."}
 {"unique_key":"200"}
 "#;
     place
@@ -33,20 +33,25 @@ fn results_are_readable() {
     let place = filled();
     let output = place.run(&["search", "coffee", "brewing"]).succeeded();
     assert_snapshot!(steady(&output), @"
-      1. Not Found
-         404 | en | tags: 4xx | 
-         a x
-
-      2. I am a teapot
+      1. I am a teapot
          418 | en | tags: joke, 4xx | 
-         a x
+         The server refuses to brew coffee with a teapot.
+
+      2. Not Found
+         404 | en | tags: 4xx | 
+         No coffee <here> & there.
 
     2 of 2 results
     ");
     let output = place.run(&["search", "tags:none"]).succeeded();
     assert_snapshot!(steady(&output), @"0 of 0 results");
     let output = place.run(&["search", "unique_key:200"]).succeeded();
-    assert_snapshot!(steady(&output), @"0 of 0 results");
+    assert_snapshot!(steady(&output), @"
+      1. 200
+         200 | 
+
+    1 of 1 results
+    ");
 }
 
 #[test]
@@ -66,8 +71,8 @@ fn conditions_narrow_the_search() {
         1
     );
     assert_eq!(
-        place.search(&["--sort", "unique_key:desc"]),
-        ["418", "404", "200"]
+        place.search(&["--sort", "updated_at:desc", "--limit", "2"]),
+        ["404", "418"]
     );
     assert_eq!(
         place.search(&["--default-language", "en", "teapot"]),

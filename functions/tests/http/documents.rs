@@ -14,7 +14,7 @@ async fn a_document_is_posted_found_and_posted_again() {
     200 OK
     content-type: application/json
     {
-      "version": 1,
+      "version": 2,
       "accepted": 1,
       "created": 1,
       "updated": 0,
@@ -112,7 +112,7 @@ async fn what_is_wrong_with_some_documents_does_not_stop_the_others() {
     207 Multi-Status
     content-type: application/json
     {
-      "version": 1,
+      "version": 2,
       "accepted": 1,
       "created": 1,
       "updated": 0,
@@ -239,7 +239,7 @@ async fn one_document_is_deleted() {
     200 OK
     content-type: application/json
     {
-      "version": 2,
+      "version": 3,
       "deleted": 1,
       "missing": 0,
       "errors": [],
@@ -277,7 +277,7 @@ async fn many_documents_are_deleted() {
     200 OK
     content-type: application/json
     {
-      "version": 2,
+      "version": 3,
       "deleted": 1,
       "missing": 1,
       "errors": [],
@@ -294,7 +294,7 @@ async fn many_documents_are_deleted() {
       "type": "/problems/invalid-request",
       "title": "The request is wrong",
       "status": 400,
-      "detail": "the body is not the keys to delete as JSON: the body should be {\"unique_keys\": [\"...\"]}, or only the array of strings"
+      "detail": "the body cannot be read: the body should be {\"unique_keys\": [\"...\"]}, or only the array of strings"
     }
     "#);
     assert_snapshot!(service.post("/documents/delete", "[]").await, @r#"

@@ -36,7 +36,7 @@ async fn an_index_is_created_once() {
       "type": "/problems/conflict",
       "title": "The request contradicts what exists",
       "status": 409,
-      "detail": "the index books exists with another definition"
+      "detail": "the index `books` exists with another definition, and a definition cannot be changed: create a new index and send the documents to it, or delete this one"
     }
     "#);
     assert_eq!(
@@ -164,7 +164,7 @@ async fn a_wrong_name_or_definition_is_refused() {
       "type": "/problems/invalid-request",
       "title": "The request is wrong",
       "status": 400,
-      "detail": "the body is not the definition of an index as JSON: unknown field `mappings`, expected one of `mapping`, `languages`, `default_language`, `force_language` at line 1 column 11"
+      "detail": "the body cannot be read: unknown field `mappings`, expected one of `mapping`, `languages`, `default_language`, `force_language` at line 1 column 11"
     }
     "#);
     let unknown = r#"{"mapping":{"fields":{"a":{"type":"string"}}}}"#;
@@ -175,7 +175,7 @@ async fn a_wrong_name_or_definition_is_refused() {
       "type": "/problems/invalid-request",
       "title": "The request is wrong",
       "status": 400,
-      "detail": "the body is not the definition of an index as JSON: unknown variant `string`, expected one of `text`, `keyword`, `integer`, `float`, `boolean`, `date`, `object` at line 1 column 42"
+      "detail": "the body cannot be read: unknown variant `string`, expected one of `text`, `keyword`, `integer`, `float`, `boolean`, `date`, `object` at line 1 column 42"
     }
     "#);
     assert_eq!(service.get("/indexes").await.json()["indexes"], json!([]));

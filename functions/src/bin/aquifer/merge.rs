@@ -26,7 +26,7 @@ impl Merge {
     pub(crate) fn run(self) -> Result<ExitCode> {
         let within = self.within.map(Duration::from_secs);
         let deadline = within.and_then(|within| Instant::now().checked_add(within));
-        report::print(&self.place.change()?.merge(deadline)?, self.json)?;
+        report::print(&self.place.change()?.compact(deadline)?, self.json)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -32,7 +32,7 @@ impl Local {
     }
 
     fn attempt(&self, batch: &[Item]) -> aquifer_indexer::Result<Sent> {
-        let schema = self.index.schema();
+        let schema = self.index.schema()?;
         let mut sent = Sent::default();
         let mut operations = Vec::with_capacity(batch.len());
         for item in batch {

@@ -1,13 +1,12 @@
-//! What a server does beside answering: it applies batches that were accepted as durable,
-//! merges, and collects garbage. All of it may be killed at any moment.
+//! What a server does beside answering: it applies what others have left in an inbox, merges,
+//! and collects garbage. All of it may be killed at any moment.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aquifer_indexer::index::{Aquifer, Index};
 use aquifer_indexer::{ErrorKind, Result};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval_at};
 
 /// How long applying what lies in an inbox may take at once.
@@ -16,44 +15,12 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(60);
 /// How long one round of merging may go on before the next index has its turn.
 const MERGE_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Starts it; it ends when `stopped` says so.
-pub(super) fn start(
+/// Goes round all indexes, at intervals, until `stopped` says so.
+pub(super) async fn run(
     aquifer: Arc<Aquifer>,
     interval: Duration,
-    accepted: mpsc::Receiver<String>,
-    stopped: &watch::Receiver<bool>,
-) {
-    tokio::spawn(drain(Arc::clone(&aquifer), accepted, stopped.clone()));
-    if !interval.is_zero() {
-        tokio::spawn(tidy(aquifer, interval, stopped.clone()));
-    }
-}
-
-/// Applies what requests have left in an inbox, as soon as they have.
-async fn drain(
-    aquifer: Arc<Aquifer>,
-    mut accepted: mpsc::Receiver<String>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    loop {
-        let first = tokio::select! {
-            _ = stopped.wait_for(|stop| *stop) => return,
-            name = accepted.recv() => name,
-        };
-        let Some(first) = first else { return };
-        let mut names = BTreeSet::from([first]);
-        while let Ok(name) = accepted.try_recv() {
-            names.insert(name);
-        }
-        for name in names {
-            let apply = |index: &Index| index.drain(Instant::now() + DRAIN_PATIENCE);
-            on(&aquifer, name, "applying accepted batches", apply).await;
-        }
-    }
-}
-
-/// Goes round all indexes, at intervals.
-async fn tidy(aquifer: Arc<Aquifer>, interval: Duration, mut stopped: watch::Receiver<bool>) {
     let mut ticks = interval_at(tokio::time::Instant::now() + interval, interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -74,7 +41,12 @@ async fn tidy(aquifer: Arc<Aquifer>, interval: Duration, mut stopped: watch::Rec
             if *stopped.borrow() {
                 return;
             }
-            on(&aquifer, name, "maintenance", round).await;
+            let aquifer = Arc::clone(&aquifer);
+            let call = move || {
+                tracing::info_span!("maintenance", index = name).in_scope(|| tidy(&aquifer, &name));
+            };
+            // A panic has been logged already, and must not end the maintenance.
+            drop(tokio::task::spawn_blocking(call).await);
         }
     }
 }
@@ -88,29 +60,19 @@ fn round(index: &Index) -> Result<()> {
     Ok(())
 }
 
-/// Works on an index on a thread that may block, and logs what went wrong.
-async fn on<F>(aquifer: &Arc<Aquifer>, name: String, what: &'static str, work: F)
-where
-    F: FnOnce(&Index) -> Result<()> + Send + 'static,
-{
-    let aquifer = Arc::clone(aquifer);
-    let span = tracing::info_span!("maintenance", index = name);
-    let call = move || {
-        let _entered = span.enter();
-        match aquifer.index(&name).and_then(|index| work(&index)) {
-            Ok(()) => {}
-            // Another process does the same work, or has deleted the index.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::Busy | ErrorKind::Fenced | ErrorKind::NotFound
-                ) =>
-            {
-                tracing::debug!(%error, what, "left to another time");
-            }
-            Err(error) => tracing::warn!(%error, what, "failed"),
+/// Tidies one index, and logs what went wrong.
+fn tidy(aquifer: &Aquifer, name: &str) {
+    match aquifer.index(name).and_then(|index| round(&index)) {
+        Ok(()) => {}
+        // Another process does the same work, or has deleted the index.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Busy | ErrorKind::Fenced | ErrorKind::NotFound
+            ) =>
+        {
+            tracing::debug!(%error, "left to another time");
         }
-    };
-    // A panic has been logged already, and must not end the maintenance.
-    drop(tokio::task::spawn_blocking(call).await);
+        Err(error) => tracing::warn!(%error, "maintenance failed"),
+    }
 }

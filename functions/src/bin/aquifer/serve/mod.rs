@@ -18,7 +18,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::place::Place;
 
@@ -31,9 +31,6 @@ const STOP_MARGIN: Duration = Duration::from_secs(5);
 /// How long work that nobody waits for any more may delay the end of the process. It is safe
 /// to kill at any moment.
 const ABANDON_AFTER: Duration = Duration::from_secs(2);
-
-/// Indexes with accepted batches of which the maintenance has not heard yet.
-const ACCEPTED_QUEUE: usize = 1024;
 
 /// Answer HTTP requests
 ///
@@ -79,22 +76,19 @@ impl Serve {
         // Before anything else, so that a signal never meets a process that does not know it.
         let signalled = Signalled::new()?;
         let aquifer = Arc::new(self.open()?);
-        let (accepted, accepted_by_requests) = mpsc::channel(ACCEPTED_QUEUE);
         let (stop, stopped) = watch::channel(false);
-        if !self.read_only {
+        if !self.read_only && !self.maintenance_interval.is_zero() {
             let aquifer = Arc::clone(&aquifer);
-            maintenance::start(
+            tokio::spawn(maintenance::run(
                 aquifer,
                 self.maintenance_interval,
-                accepted_by_requests,
-                &stopped,
-            );
+                stopped.clone(),
+            ));
         }
         let settings = Settings {
             default_index: self.place.index.clone(),
             read_only: self.read_only,
             deadline: self.deadline,
-            accepted: Some(accepted),
             ..Settings::default()
         };
         let router = http::router(AppState::new(aquifer, settings));
