@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use futures_lite::future;
+use futures_util::future::try_join_all;
 use roaring::RoaringBitmap;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocId, DocSet as _, InvertedIndexReader, TERMINATED, Term};
@@ -93,7 +94,7 @@ pub(crate) fn locate<'a>(
         let lookups = indexes.iter().flat_map(|index| {
             terms.iter().map(move |term| async move { index.warm_postings(term, false).await })
         });
-        let warmed = future::block_on(join(lookups));
+        let warmed = future::block_on(try_join_all(lookups));
         warmed.map_err(|error| Error::io("bundles", error))?;
     }
     for (reader, index) in readers.iter().zip(&indexes) {
@@ -128,28 +129,4 @@ fn find(
         postings.advance();
     }
     Ok(None)
-}
-
-/// Runs futures together; stops at nothing, gives the first error.
-async fn join<T>(
-    futures: impl Iterator<Item = impl Future<Output = std::io::Result<T>>>,
-) -> std::io::Result<()> {
-    let mut pending: Vec<_> = futures.map(Box::pin).collect();
-    let mut result = Ok(());
-    future::poll_fn(|context| {
-        pending.retain_mut(|future| match future.as_mut().poll(context) {
-            std::task::Poll::Pending => true,
-            std::task::Poll::Ready(done) => {
-                if let Err(error) = done
-                    && result.is_ok()
-                {
-                    result = Err(error);
-                }
-                false
-            }
-        });
-        if pending.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-    result
 }

@@ -1,0 +1,6 @@
+//! The index as a whole, on a real folder.
+
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
+
+mod rig;
+mod round_trip;
