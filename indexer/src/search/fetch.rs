@@ -1,0 +1,163 @@
+//! The documents behind the hits, and the part of them that was asked for.
+
+use std::borrow::Cow;
+
+use futures_lite::future;
+use futures_util::future::try_join_all;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use tantivy::schema::{Field, OwnedValue};
+use tantivy::{DocAddress, Searcher, TantivyDocument};
+
+use crate::error::{Error, Result};
+
+/// The sources of documents, all read at once: their JSON texts.
+pub(super) fn sources(
+    searcher: &Searcher,
+    source: Field,
+    addresses: &[DocAddress],
+) -> Result<Vec<String>> {
+    let reads = addresses
+        .iter()
+        .map(|address| searcher.doc_async::<TantivyDocument>(*address));
+    let documents = future::block_on(try_join_all(reads))?;
+    documents
+        .into_iter()
+        .map(|document| {
+            let bytes = match document.get_first(source).map(OwnedValue::from) {
+                Some(OwnedValue::Bytes(bytes)) => bytes,
+                _ => return Err(damaged("has no source")),
+            };
+            String::from_utf8(bytes)
+                .map_err(|error| damaged("has a source that is not UTF-8").because(error))
+        })
+        .collect()
+}
+
+/// The key of a document.
+pub(super) fn unique_key(source: &str) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Keyed<'a> {
+        #[serde(borrow)]
+        unique_key: Cow<'a, str>,
+    }
+    serde_json::from_str::<Keyed<'_>>(source)
+        .map(|keyed| keyed.unique_key.into_owned())
+        .map_err(|error| damaged("has no key").because(error))
+}
+
+/// The document as it came in, or the fields of it that were asked for.
+pub(super) fn select(source: String, fields: Option<&[String]>) -> Result<Box<RawValue>> {
+    let Some(fields) = fields else {
+        return RawValue::from_string(source)
+            .map_err(|error| damaged("has a source that is not JSON").because(error));
+    };
+    let document: Map<String, Value> = serde_json::from_str(&source)
+        .map_err(|error| damaged("has a source that is not a JSON object").because(error))?;
+    let selected = select_object(document, &mut String::new(), fields);
+    serde_json::value::to_raw_value(&selected)
+        .map_err(|error| Error::internal("the selected fields cannot be written").because(error))
+}
+
+fn select_object(object: Map<String, Value>, path: &mut String, fields: &[String]) -> Value {
+    let mut selected = Map::new();
+    for (name, value) in object {
+        let length = path.len();
+        if length > 0 {
+            path.push('.');
+        }
+        path.push_str(&name);
+        if fields.iter().any(|field| is_selected(field, path)) {
+            selected.insert(name, value);
+        } else if fields.iter().any(|field| leads_into(field, path)) {
+            match select_value(value, path, fields) {
+                Some(value) => selected.insert(name, value),
+                None => None,
+            };
+        }
+        path.truncate(length);
+    }
+    Value::Object(selected)
+}
+
+/// What was asked for from within a value; none where there is nothing.
+fn select_value(value: Value, path: &mut String, fields: &[String]) -> Option<Value> {
+    match value {
+        Value::Object(object) => {
+            let selected = select_object(object, path, fields);
+            let some = selected
+                .as_object()
+                .is_some_and(|object| !object.is_empty());
+            some.then_some(selected)
+        }
+        Value::Array(values) => {
+            let selected: Vec<Value> = values
+                .into_iter()
+                .filter_map(|value| select_value(value, path, fields))
+                .collect();
+            (!selected.is_empty()).then_some(Value::Array(selected))
+        }
+        _ => None,
+    }
+}
+
+/// Whether `field` asks for all of `path`: by its name, by `*`, or by an object it is in.
+fn is_selected(field: &str, path: &str) -> bool {
+    match field.strip_suffix('*') {
+        Some(start) => path.starts_with(start),
+        None => path == field,
+    }
+}
+
+/// Whether `field` may ask for something within `path`.
+fn leads_into(field: &str, path: &str) -> bool {
+    let field = field.strip_suffix('*').unwrap_or(field);
+    field
+        .strip_prefix(path)
+        .is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn damaged(what: &str) -> Error {
+    Error::new(
+        crate::ErrorKind::Corrupt,
+        format!("a stored document {what}: check the index and restore or reindex it"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(fields: &[&str], expected: &str) {
+        let source =
+            r#"{"a":1,"b":{"c":2,"d":{"e":3}},"bb":4,"list":[{"x":1,"y":2},{"y":3}],"s":"t"}"#;
+        let fields: Vec<String> = fields.iter().map(|&field| field.to_owned()).collect();
+        let selected = select(source.to_owned(), Some(&fields)).unwrap();
+        assert_eq!(selected.get(), expected, "{fields:?}");
+    }
+
+    #[test]
+    fn fields_are_selected_by_path() {
+        check(&[], "{}");
+        check(&["a", "missing"], r#"{"a":1}"#);
+        check(&["b"], r#"{"b":{"c":2,"d":{"e":3}}}"#);
+        check(&["b.c"], r#"{"b":{"c":2}}"#);
+        check(&["b.d.e"], r#"{"b":{"d":{"e":3}}}"#);
+        check(&["b.*"], r#"{"b":{"c":2,"d":{"e":3}}}"#);
+        check(&["b*"], r#"{"b":{"c":2,"d":{"e":3}},"bb":4}"#);
+        check(&["list.x"], r#"{"list":[{"x":1}]}"#);
+        check(&["a.b", "s.t"], "{}");
+        check(
+            &["*"],
+            r#"{"a":1,"b":{"c":2,"d":{"e":3}},"bb":4,"list":[{"x":1,"y":2},{"y":3}],"s":"t"}"#,
+        );
+    }
+
+    #[test]
+    fn the_source_is_returned_byte_for_byte() {
+        let source = "{ \"unique_key\" : \"a\\u0062\",\n \"n\": 1.10 }";
+        assert_eq!(select(source.to_owned(), None).unwrap().get(), source);
+        assert_eq!(unique_key(source).unwrap(), "ab");
+    }
+}

@@ -1,0 +1,238 @@
+//! A second look at the best candidates: how close together do the words stand?
+//!
+//! BM25 counts words wherever they are. Documents in which words of the query stand near each
+//! other are more often what was meant, so each occurrence next to one of another word earns a
+//! bonus that falls with the square of the distance and saturates like BM25 does (Büttcher, Clarke
+//! and Lushman, "Term proximity scoring for ad-hoc retrieval on very large text collections",
+//! SIGIR 2006). It is never negative, so what was not looked at keeps its place below.
+
+use std::collections::HashSet;
+
+use tantivy::fieldnorm::FieldNormReader;
+use tantivy::postings::{Postings, SegmentPostings};
+use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{DocId, DocSet, Score, Searcher, SegmentReader, Term};
+
+use super::collect::Found;
+use super::limits;
+use super::lower::Plan;
+use crate::error::Result;
+
+/// BM25's usual constants, those of the first look.
+const K1: Score = 1.2;
+const B: Score = 0.75;
+
+/// The most words whose closeness is looked at. A longer query is a text, in which closeness says
+/// little, and each word costs a read of all its positions.
+const MOST_WORDS: usize = 24;
+
+/// What the second look needs of a query.
+pub(super) struct Ranking {
+    /// For each text field: the field whose lengths count, and for each word its terms.
+    fields: Vec<(Field, Vec<Vec<Term>>)>,
+    words: usize,
+}
+
+impl Ranking {
+    /// For the words of a plan; with fewer than two there is nothing to see.
+    pub(super) fn new(plan: &Plan<'_>) -> Self {
+        let mut seen = HashSet::new();
+        let words: Vec<_> = plan
+            .words
+            .iter()
+            .filter(|word| seen.insert((&word.field, &word.reading.fallback)))
+            .collect();
+        if words.len() < 2 || words.len() > MOST_WORDS {
+            return Self {
+                fields: Vec::new(),
+                words: 0,
+            };
+        }
+        let fields = plan
+            .targets
+            .iter()
+            .map(|target| {
+                let terms = words
+                    .iter()
+                    .map(|word| match target.is(word.field.as_deref()) {
+                        true => target.terms(&word.reading),
+                        false => Vec::new(),
+                    })
+                    .collect();
+                (target.field.fallback, terms)
+            })
+            .collect();
+        Self {
+            fields,
+            words: words.len(),
+        }
+    }
+
+    /// The terms whose positions are looked at.
+    pub(super) fn terms(&self) -> impl Iterator<Item = &Term> {
+        self.fields
+            .iter()
+            .flat_map(|(_, words)| words.iter().flatten())
+    }
+
+    /// How many candidates are looked at.
+    pub(super) fn window(&self) -> usize {
+        if self.words == 0 { 0 } else { limits::RESCORED }
+    }
+
+    /// Adds the bonus to the best of `found`, and orders these anew.
+    pub(super) fn rescore(&self, searcher: &Searcher, found: &mut [Found]) -> Result<()> {
+        let window = self.window().min(found.len());
+        let Some(best) = found.get_mut(..window) else {
+            return Ok(());
+        };
+        if best.is_empty() {
+            return Ok(());
+        }
+        let weights = self.weights(searcher)?;
+        best.sort_unstable_by_key(|found| found.address);
+        for (segment, reader) in (0..).zip(searcher.segment_readers()) {
+            let start = best.partition_point(|found| found.address.segment_ord < segment);
+            let end = best.partition_point(|found| found.address.segment_ord <= segment);
+            let Some(here) = best.get_mut(start..end).filter(|here| !here.is_empty()) else {
+                continue;
+            };
+            for (field, words) in &self.fields {
+                let mut look = Look::open(searcher, reader, *field, words, &weights)?;
+                for found in here.iter_mut() {
+                    if let Some(score) = &mut found.score {
+                        *score += look.bonus(found.address.doc_id);
+                    }
+                }
+            }
+        }
+        best.sort_by(|left, right| {
+            let order = right
+                .score
+                .unwrap_or_default()
+                .total_cmp(&left.score.unwrap_or_default());
+            order.then(left.address.cmp(&right.address))
+        });
+        Ok(())
+    }
+
+    /// How much each word says: its inverse document frequency, at most 1.
+    fn weights(&self, searcher: &Searcher) -> Result<Vec<Score>> {
+        let documents: u64 = searcher
+            .segment_readers()
+            .iter()
+            .map(|segment| u64::from(segment.max_doc()))
+            .sum();
+        (0..self.words)
+            .map(|word| {
+                let mut most = 0;
+                for (_, words) in &self.fields {
+                    for term in words.get(word).into_iter().flatten() {
+                        most = most.max(searcher.doc_freq(term)?);
+                    }
+                }
+                #[expect(clippy::cast_precision_loss, reason = "a weight need not be exact")]
+                let (documents, most) = (documents as Score, most.min(documents) as Score);
+                Ok((1.0 + (documents - most + 0.5) / (most + 0.5)).ln())
+            })
+            .collect()
+    }
+}
+
+/// A look at one field of one segment.
+struct Look<'a> {
+    weights: &'a [Score],
+    postings: Vec<(usize, SegmentPostings)>,
+    lengths: Option<FieldNormReader>,
+    average: Score,
+    /// Where which word stands, in the document at hand.
+    places: Vec<(u32, usize)>,
+    /// What has come together for each word.
+    near: Vec<Score>,
+    positions: Vec<u32>,
+}
+
+impl<'a> Look<'a> {
+    fn open(
+        searcher: &Searcher,
+        segment: &SegmentReader,
+        field: Field,
+        words: &[Vec<Term>],
+        weights: &'a [Score],
+    ) -> Result<Self> {
+        let mut postings = Vec::new();
+        for (word, terms) in words.iter().enumerate() {
+            for term in terms {
+                let index = segment.inverted_index(term.field())?;
+                let found = index
+                    .read_postings(term, IndexRecordOption::WithFreqsAndPositions)
+                    .map_err(tantivy::TantivyError::from)?;
+                postings.extend(found.map(|found| (word, found)));
+            }
+        }
+        let (mut tokens, mut documents) = (0, 0);
+        for segment in searcher.segment_readers() {
+            tokens += segment.inverted_index(field)?.total_num_tokens();
+            documents += u64::from(segment.max_doc());
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a mean need not be exact")]
+        let average = (tokens as Score / documents.max(1) as Score).max(1.0);
+        Ok(Self {
+            weights,
+            postings,
+            lengths: segment.fieldnorms_readers().get_field(field)?,
+            average,
+            places: Vec::new(),
+            near: Vec::new(),
+            positions: Vec::new(),
+        })
+    }
+
+    /// The bonus of a document; documents must come in order.
+    fn bonus(&mut self, doc: DocId) -> Score {
+        self.places.clear();
+        for (word, postings) in &mut self.postings {
+            if postings.doc() < doc {
+                postings.seek(doc);
+            }
+            if postings.doc() == doc {
+                postings.positions(&mut self.positions);
+                self.places
+                    .extend(self.positions.iter().map(|at| (*at, *word)));
+            }
+        }
+        if self.places.len() < 2 {
+            return 0.0;
+        }
+        self.places.sort_unstable();
+        self.near.clear();
+        self.near.resize(self.weights.len(), 0.0);
+        for (left, right) in self.places.iter().zip(self.places.iter().skip(1)) {
+            if left.1 == right.1 {
+                continue;
+            }
+            #[expect(clippy::cast_precision_loss, reason = "a distance need not be exact")]
+            let distance = (right.0 - left.0).max(1) as Score;
+            for (word, other) in [(left.1, right.1), (right.1, left.1)] {
+                let weight = self.weights.get(other).copied().unwrap_or_default();
+                if let Some(near) = self.near.get_mut(word) {
+                    *near += weight / (distance * distance);
+                }
+            }
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "lengths are kept inexactly anyway"
+        )]
+        let length = self
+            .lengths
+            .as_ref()
+            .map_or(1, |lengths| lengths.fieldnorm(doc)) as Score;
+        let norm = K1 * (1.0 - B + B * length / self.average);
+        self.near
+            .iter()
+            .zip(self.weights)
+            .map(|(near, weight)| weight.min(1.0) * near * (K1 + 1.0) / (near + norm))
+            .sum()
+    }
+}

@@ -1,0 +1,123 @@
+//! Reading ahead: everything that a query touches, at once.
+//!
+//! tantivy reads what it needs when it needs it, one range after the other, and over a network
+//! each of these waits costs more than the whole query does. So before a query runs, all its terms
+//! are looked up in all segments at the same time, and their postings follow as soon as each is
+//! found: two rounds, whatever the number of words and segments. Lengths of fields and columns
+//! depend on nothing and go along with the first. What was read lies in the cache below, where the
+//! query finds it; on a warm cache this is a look at memory.
+
+use std::collections::HashMap;
+use std::io;
+
+use futures_lite::future;
+use futures_util::future::{BoxFuture, FutureExt, try_join_all};
+use tantivy::schema::Field;
+use tantivy::{Searcher, SegmentReader, Term};
+
+use super::limits;
+use super::lower::{Prefix, Reads};
+use crate::error::{Error, Result};
+
+/// What a search will read.
+pub(super) struct Wanted<'a> {
+    /// Terms, with whether their positions are wanted.
+    pub(super) terms: HashMap<&'a Term, bool>,
+    /// Prefixes and columns.
+    pub(super) reads: &'a Reads,
+    /// Whether the lengths of fields are wanted, to score by.
+    pub(super) lengths: bool,
+}
+
+type Read<'a> = BoxFuture<'a, tantivy::Result<()>>;
+
+/// Reads all of it.
+pub(super) fn warm(searcher: &Searcher, wanted: &Wanted<'_>) -> Result<()> {
+    let mut reads: Vec<Read<'_>> = Vec::new();
+    let mut fields: Vec<Field> = wanted.terms.keys().map(|term| term.field()).collect();
+    fields.sort_unstable();
+    fields.dedup();
+    for segment in searcher.segment_readers() {
+        for (term, positions) in &wanted.terms {
+            reads.push(postings(segment, term, *positions).boxed());
+        }
+        for prefix in &wanted.reads.prefixes {
+            reads.push(all_postings(segment, prefix).boxed());
+        }
+        for name in &wanted.reads.columns {
+            reads.push(columns(segment, name).boxed());
+        }
+        for field in fields.iter().filter(|_| wanted.lengths) {
+            reads.push(lengths(segment, *field).boxed());
+        }
+    }
+    future::block_on(try_join_all(reads))?;
+    for prefix in &wanted.reads.prefixes {
+        for segment in searcher.segment_readers() {
+            bounded(segment, prefix)?;
+        }
+    }
+    Ok(())
+}
+
+async fn postings(segment: &SegmentReader, term: &Term, positions: bool) -> tantivy::Result<()> {
+    let index = segment.inverted_index(term.field())?;
+    index.warm_postings(term, positions).await?;
+    Ok(())
+}
+
+async fn all_postings(segment: &SegmentReader, prefix: &Prefix) -> tantivy::Result<()> {
+    let index = segment.inverted_index(prefix.from.field())?;
+    let limit = Some(limits::PREFIX_WORDS + 1);
+    index
+        .warm_postings_range(prefix.from.clone()..prefix.to.clone(), limit, false)
+        .await?;
+    Ok(())
+}
+
+async fn lengths(segment: &SegmentReader, field: Field) -> tantivy::Result<()> {
+    let all = segment.fieldnorms_readers().get_inner_file();
+    if let Some(lengths) = all.open_read(field) {
+        lengths.read_bytes_async().await?;
+    }
+    Ok(())
+}
+
+async fn columns(segment: &SegmentReader, name: &str) -> tantivy::Result<()> {
+    let columns = segment
+        .fast_fields()
+        .list_dynamic_column_handles(name)
+        .await?;
+    let reads = columns
+        .iter()
+        .map(|column| column.file_slice().read_bytes_async());
+    try_join_all(reads).await?;
+    Ok(())
+}
+
+/// Refuses a prefix that stands for too many words.
+fn bounded(segment: &SegmentReader, prefix: &Prefix) -> Result<()> {
+    let index = segment.inverted_index(prefix.from.field())?;
+    let too_many = || -> io::Result<bool> {
+        let mut words = index
+            .terms()
+            .range()
+            .ge(prefix.from.serialized_value_bytes())
+            .lt(prefix.to.serialized_value_bytes())
+            .limit(limits::PREFIX_WORDS + 1)
+            .into_stream()?;
+        let mut count = 0;
+        while count <= limits::PREFIX_WORDS && words.advance() {
+            count += 1;
+        }
+        Ok(count > limits::PREFIX_WORDS)
+    };
+    if too_many().map_err(tantivy::TantivyError::from)? {
+        return Err(Error::invalid(format!(
+            "more than {} words begin with `{}`: write more of the word",
+            limits::PREFIX_WORDS,
+            prefix.written
+        )));
+    }
+    Ok(())
+}
