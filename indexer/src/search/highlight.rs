@@ -77,19 +77,32 @@ impl<'a> Highlighter<'a> {
             end -= 1;
         }
         let text = text.get(..end).unwrap_or_default();
-        let marks = || self.marks.iter().filter(|mark| target.is(mark.field.as_deref()));
+        let marks = || {
+            self.marks
+                .iter()
+                .filter(|mark| target.is(mark.field.as_deref()))
+        };
         let mut found = Vec::new();
         let tokens = words::tokens(&mut self.fallback, text);
         for mark in marks() {
             matches(&tokens, &mark.reading.fallback, mark.prefix, &mut found);
         }
         for (language, analyser) in &mut self.analysers {
-            if target.languages.iter().all(|(searched, _)| searched != language) {
+            if target
+                .languages
+                .iter()
+                .all(|(searched, _)| searched != language)
+            {
                 continue;
             }
             let tokens = words::tokens(analyser, text);
             for mark in marks() {
-                for (_, terms) in mark.reading.languages.iter().filter(|(of, _)| of == language) {
+                for (_, terms) in mark
+                    .reading
+                    .languages
+                    .iter()
+                    .filter(|(of, _)| of == language)
+                {
                     matches(&tokens, terms, mark.prefix, &mut found);
                 }
             }
@@ -127,9 +140,8 @@ fn matches(
     let Some(((_, first), others)) = terms.split_first() else {
         return;
     };
-    let is = |token: &Token, term: &str| {
-        token.text == term || (prefix && token.text.starts_with(term))
-    };
+    let is =
+        |token: &Token, term: &str| token.text == term || (prefix && token.text.starts_with(term));
     for (at, token) in tokens.iter().enumerate() {
         if !is(token, first) {
             continue;
@@ -175,7 +187,11 @@ fn cut(text: &str, found: &[Range<usize>], whole: bool) -> Vec<String> {
     let mut floor = 0;
     while let Some(first) = rest.first() {
         let range = around(text, first, floor);
-        let inside = rest.iter().take_while(|place| place.end <= range.end).count().max(1);
+        let inside = rest
+            .iter()
+            .take_while(|place| place.end <= range.end)
+            .count()
+            .max(1);
         rest = rest.get(inside..).unwrap_or_default();
         floor = range.end;
         fragments.push((inside, range));
@@ -207,7 +223,11 @@ fn around(text: &str, place: &Range<usize>, floor: usize) -> Range<usize> {
             start += at + space.len_utf8();
         }
     }
-    let shown = text.get(start..place.end).unwrap_or_default().chars().count();
+    let shown = text
+        .get(start..place.end)
+        .unwrap_or_default()
+        .chars()
+        .count();
     let after = text.get(place.end..).unwrap_or_default();
     let room = limits::FRAGMENT_CHARS.saturating_sub(shown);
     let end = match after.char_indices().nth(room) {

@@ -9,6 +9,7 @@ mod best;
 mod collect;
 mod fetch;
 mod highlight;
+mod known;
 pub mod limits;
 mod lower;
 mod order;
@@ -28,23 +29,26 @@ use self::collect::{Found, SortKey};
 use self::highlight::Highlighter;
 use self::lower::{Lowering, Plan};
 use self::query::Query;
+use self::warm::Positions;
 use crate::analysis::Language;
 use crate::error::{Error, Result};
 use crate::mapping::{IndexSchema, Resolved};
 
+pub use known::KnownTerms;
 pub use request::{Hit, Operator, SearchRequest, SearchResponse, Sort};
 
 /// Runs a search: how many documents match, and the hits that were asked for.
 ///
-/// Blocks while it reads; `min_version` is the caller's business.
+/// `known` belongs to the index and outlives the search. Blocks while it reads; `min_version` is the caller's business.
 pub(crate) fn execute(
     searcher: &Searcher,
     schema: &IndexSchema,
+    known: &KnownTerms,
     request: &SearchRequest,
 ) -> Result<(u64, Vec<Hit>)> {
     request.validate()?;
     let plan = plan(searcher, schema, request)?;
-    let (count, found) = collect(searcher, schema, request, &plan)?;
+    let (count, found) = collect(searcher, schema, known, request, &plan)?;
     let hits = hits(searcher, schema, request, &plan, found)?;
     Ok((count, hits))
 }
@@ -57,9 +61,10 @@ fn plan<'a>(
 ) -> Result<Plan<'a>> {
     let lang = match request.lang.as_deref().map(str::trim) {
         None | Some("") => None,
-        Some(lang) => Some(lang.parse::<Language>().map_err(|error| {
-            Error::invalid(format!("`lang` is `{lang}`")).because(error)
-        })?),
+        Some(lang) => Some(
+            lang.parse::<Language>()
+                .map_err(|error| Error::invalid(format!("`lang` is `{lang}`")).because(error))?,
+        ),
     };
     let query = if request.query.trim().is_empty() {
         None
@@ -77,7 +82,11 @@ fn plan<'a>(
             text: tag.clone(),
         });
     }
-    for filter in request.filter.iter().filter(|filter| !filter.trim().is_empty()) {
+    for filter in request
+        .filter
+        .iter()
+        .filter(|filter| !filter.trim().is_empty())
+    {
         let query = parse::parse(filter, Operator::And, &|_| true)?;
         filters.push(query.unwrap_or_else(|| Query::Bool(query::Bool::default())));
     }
@@ -90,7 +99,9 @@ fn is_field(searcher: &Searcher, schema: &IndexSchema, name: &str) -> bool {
         None => false,
         Some(Resolved::Dynamic { .. }) => {
             let term = Term::from_field_text(schema.present(), name);
-            searcher.doc_freq(&term).is_ok_and(|documents| documents > 0)
+            searcher
+                .doc_freq(&term)
+                .is_ok_and(|documents| documents > 0)
         }
         Some(_) => true,
     }
@@ -100,25 +111,33 @@ fn is_field(searcher: &Searcher, schema: &IndexSchema, name: &str) -> bool {
 fn collect(
     searcher: &Searcher,
     schema: &IndexSchema,
+    known: &KnownTerms,
     request: &SearchRequest,
     plan: &Plan<'_>,
 ) -> Result<(u64, Vec<Found>)> {
     let by_score = collect::is_by_score(&request.sort);
     let ranking = rank::Ranking::new(plan);
-    let mut terms: HashMap<&Term, bool> = HashMap::new();
+    let mut terms: HashMap<&Term, Positions> = HashMap::new();
     plan.query.query_terms(&mut |term, positions| {
-        *terms.entry(term).or_default() |= positions;
+        let wanted = terms.entry(term).or_default();
+        if positions {
+            *wanted = Positions::Yes;
+        }
     });
     let mut reads = plan.reads.clone();
     let keys = sort_keys(schema, &request.sort)?;
-    reads.columns.extend(keys.iter().filter_map(|key| key.column.clone()));
+    reads
+        .columns
+        .extend(keys.iter().filter_map(|key| key.column.clone()));
     if by_score && request.limit > 0 {
         for term in ranking.terms() {
-            terms.insert(term, true);
+            let wanted = terms.entry(term).or_default();
+            *wanted = Positions::OfRare.max(*wanted);
         }
     }
     warm::warm(
         searcher,
+        known,
         &warm::Wanted {
             terms,
             reads: &reads,
@@ -131,8 +150,9 @@ fn collect(
     let end = request.offset + request.limit;
     let (count, mut found) = if by_score {
         let most = end.max(ranking.window());
-        let (count, mut found) = collect::by_score(searcher, &*plan.query, most)?;
-        ranking.rescore(searcher, &mut found)?;
+        let statistics = known::Statistics { searcher, known };
+        let (count, mut found) = collect::by_score(searcher, &*plan.query, &statistics, most)?;
+        ranking.rescore(searcher, known, &mut found)?;
         (count, found)
     } else {
         collect::by_fields(searcher, &*plan.query, keys, end)?
@@ -195,8 +215,11 @@ fn hits(
         .into_iter()
         .zip(sources)
         .map(|(found, source)| {
-            let mut sort: Vec<serde_json::Value> =
-                found.values.into_iter().map(order::Value::into_json).collect();
+            let mut sort: Vec<serde_json::Value> = found
+                .values
+                .into_iter()
+                .map(order::Value::into_json)
+                .collect();
             if by_fields && sort.is_empty() {
                 sort.extend(found.score.map(serde_json::Value::from));
             }

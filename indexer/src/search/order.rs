@@ -234,7 +234,10 @@ impl Value {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "what comparing with floats means")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "what comparing with floats means"
+    )]
     fn float(&self) -> Option<f64> {
         match self {
             Self::F64(number) => Some(*number),

@@ -406,7 +406,8 @@ fn word(field: Option<String>, text: &str) -> Option<Query> {
 }
 
 fn words_in(text: &str) -> bool {
-    text.chars().any(|c| !c.is_ascii_punctuation() && !c.is_whitespace())
+    text.chars()
+        .any(|c| !c.is_ascii_punctuation() && !c.is_whitespace())
 }
 
 fn negation(query: Query) -> Query {
@@ -443,7 +444,10 @@ mod tests {
     use super::*;
 
     fn is_field(name: &str) -> bool {
-        matches!(name, "title" | "tags" | "price" | "updated_at" | "metadata.author")
+        matches!(
+            name,
+            "title" | "tags" | "price" | "updated_at" | "metadata.author"
+        )
     }
 
     /// The query as fully bracketed text.
@@ -525,7 +529,10 @@ mod tests {
             ("title:", "title:".to_owned()),
             ("title: a", "(title: a)".to_owned()),
             ("nofield:a", "nofield:a".to_owned()),
-            ("https://example.com/?q=(x)", "(https://example.com/?q= x)".to_owned()),
+            (
+                "https://example.com/?q=(x)",
+                "(https://example.com/?q= x)".to_owned(),
+            ),
             ("price:[1 TO", "(price:[1 TO)".to_owned()),
             ("price:>", "price:>".to_owned()),
             ("(a", "a".to_owned()),

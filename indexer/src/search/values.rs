@@ -30,8 +30,14 @@ pub(super) fn span(text: &str) -> Option<Span> {
     let mut parts = day.splitn(3, '-');
     let year = parts.next().filter(|year| year.len() == 4)?;
     let year = digits(year)?;
-    let month = parts.next().map(digits).map_or(Some(None), |m| m.map(Some))?;
-    let day = parts.next().map(digits).map_or(Some(None), |d| d.map(Some))?;
+    let month = parts
+        .next()
+        .map(digits)
+        .map_or(Some(None), |m| m.map(Some))?;
+    let day = parts
+        .next()
+        .map(digits)
+        .map_or(Some(None), |d| d.map(Some))?;
     let first_month = Month::try_from(u8::try_from(month.unwrap_or(1)).ok()?).ok()?;
     let first_day = u8::try_from(day.unwrap_or(1)).ok()?;
     let year = i32::try_from(year).ok()?;
@@ -119,9 +125,15 @@ pub(super) fn number(text: &str) -> Option<Number> {
     if let Ok(whole) = text.parse() {
         return Some(Number::U64(whole));
     }
-    let number: f64 = text.parse().ok().filter(|number: &f64| number.is_finite())?;
+    let number: f64 = text
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())?;
     // 2^53: up to there, every whole f64 is exact.
-    #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "checked to be whole and small"
+    )]
     if number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0 {
         return Some(Number::I64(number as i64));
     }
@@ -130,7 +142,10 @@ pub(super) fn number(text: &str) -> Option<Number> {
 
 impl Number {
     /// As a floating-point number.
-    #[expect(clippy::cast_precision_loss, reason = "what comparing with floats means")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "what comparing with floats means"
+    )]
     pub(super) fn as_f64(self) -> f64 {
         match self {
             Self::I64(number) => number as f64,
@@ -156,18 +171,50 @@ mod tests {
     fn check(text: &str, first: &str, last: &str) {
         let span = span(text).unwrap_or_else(|| panic!("{text} is a date"));
         let format = |date: DateTime| date.into_utc().format(&Rfc3339).unwrap();
-        assert_eq!((format(span.first), format(span.last)), (first.into(), last.into()), "{text}");
+        assert_eq!(
+            (format(span.first), format(span.last)),
+            (first.into(), last.into()),
+            "{text}"
+        );
     }
 
     #[test]
     fn dates_are_as_long_as_they_are_precise() {
-        check("2024", "2024-01-01T00:00:00Z", "2024-12-31T23:59:59.999999999Z");
-        check("2024-02", "2024-02-01T00:00:00Z", "2024-02-29T23:59:59.999999999Z");
-        check("2024-12", "2024-12-01T00:00:00Z", "2024-12-31T23:59:59.999999999Z");
-        check("2024-02-29", "2024-02-29T00:00:00Z", "2024-02-29T23:59:59.999999999Z");
-        check("2024-02-29T10:30", "2024-02-29T10:30:00Z", "2024-02-29T10:30:59.999999999Z");
-        check("2024-02-29T10:30:05", "2024-02-29T10:30:05Z", "2024-02-29T10:30:05.999999999Z");
-        check("2024-02-29T10:30:05+09:00", "2024-02-29T01:30:05Z", "2024-02-29T01:30:05Z");
+        check(
+            "2024",
+            "2024-01-01T00:00:00Z",
+            "2024-12-31T23:59:59.999999999Z",
+        );
+        check(
+            "2024-02",
+            "2024-02-01T00:00:00Z",
+            "2024-02-29T23:59:59.999999999Z",
+        );
+        check(
+            "2024-12",
+            "2024-12-01T00:00:00Z",
+            "2024-12-31T23:59:59.999999999Z",
+        );
+        check(
+            "2024-02-29",
+            "2024-02-29T00:00:00Z",
+            "2024-02-29T23:59:59.999999999Z",
+        );
+        check(
+            "2024-02-29T10:30",
+            "2024-02-29T10:30:00Z",
+            "2024-02-29T10:30:59.999999999Z",
+        );
+        check(
+            "2024-02-29T10:30:05",
+            "2024-02-29T10:30:05Z",
+            "2024-02-29T10:30:05.999999999Z",
+        );
+        check(
+            "2024-02-29T10:30:05+09:00",
+            "2024-02-29T01:30:05Z",
+            "2024-02-29T01:30:05Z",
+        );
     }
 
     #[test]
@@ -179,7 +226,16 @@ mod tests {
 
     #[test]
     fn what_is_no_date_is_none() {
-        for text in ["", "24", "2024-13", "2023-02-29", "2024-1-1T", "2024T10:00", "soon", "20240"] {
+        for text in [
+            "",
+            "24",
+            "2024-13",
+            "2023-02-29",
+            "2024-1-1T",
+            "2024T10:00",
+            "soon",
+            "20240",
+        ] {
             assert_eq!(span(text), None, "{text}");
         }
     }
