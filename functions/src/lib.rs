@@ -1,1 +1,8 @@
-//! HTTP router.
+//! The HTTP service of Aquifer as a router that knows neither servers nor functions.
+//!
+//! [`http::router`] turns requests into calls of [`aquifer_indexer`] and their results into
+//! JSON. Whoever has a front door (a socket, a function's event) puts requests in and takes
+//! answers out; the `aquifer` program in this crate does so on a socket.
+
+pub mod http;
+pub mod object;

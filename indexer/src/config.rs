@@ -1,1 +1,93 @@
-//! (module config)
+//! What can be set, and the limits that cannot.
+
+use std::time::Duration;
+
+/// Settings of a process that opens a root folder.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Never write, lock or create anything; a read-only mount suffices.
+    pub read_only: bool,
+    /// Bytes of index files that a process keeps in memory, over all its indexes.
+    pub cache_bytes: usize,
+    /// Bytes of memory for building segments in one commit. More memory makes fewer, larger segments.
+    pub writer_memory_bytes: usize,
+    /// How long a file that no version names any more is kept for readers that may still use it.
+    pub retention: Duration,
+    /// How long a lock holder may show no sign of life before it is overtaken.
+    pub overtake_after: Duration,
+    /// Stops the process at a step of a commit; for tests of what happens then.
+    pub observer: Observer,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            read_only: false,
+            cache_bytes: 256 * MIB,
+            writer_memory_bytes: 128 * MIB,
+            retention: Duration::from_secs(3600),
+            overtake_after: Duration::from_secs(5),
+            observer: Observer::default(),
+        }
+    }
+}
+
+/// One mebibyte.
+pub const MIB: usize = 1024 * 1024;
+
+/// A moment in a commit at which a process may be frozen, cut off or killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The lock is held, nothing is written.
+    BeforeBundle,
+    /// Everything is written under a temporary name; the version does not exist.
+    BeforeLink,
+    /// The version exists; its predecessor does not say so yet.
+    BeforeMark,
+    /// The version is visible and about to be acknowledged; HEAD is behind.
+    BeforeHead,
+}
+
+impl std::str::FromStr for Step {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "before-bundle" => Ok(Self::BeforeBundle),
+            "before-link" => Ok(Self::BeforeLink),
+            "before-mark" => Ok(Self::BeforeMark),
+            "before-head" => Ok(Self::BeforeHead),
+            _ => Err(format!(
+                "`{text}` is no step of a commit: say before-bundle, before-link, before-mark or \
+                 before-head"
+            )),
+        }
+    }
+}
+
+/// Is told each [`Step`] as it is reached.
+#[derive(Clone, Default)]
+pub struct Observer(Option<std::sync::Arc<dyn Fn(Step) + Send + Sync>>);
+
+impl Observer {
+    /// Calls `observe` at each step, in the thread that commits.
+    pub fn new(observe: impl Fn(Step) + Send + Sync + 'static) -> Self {
+        Self(Some(std::sync::Arc::new(observe)))
+    }
+
+    pub(crate) fn reached(&self, step: Step) {
+        if let Some(observe) = &self.0 {
+            observe(step);
+        }
+    }
+}
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "Observer(set)"
+        } else {
+            "Observer(none)"
+        })
+    }
+}

@@ -14,7 +14,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What the caller can do about an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum ErrorKind {
     /// The request is wrong: mend it.
     Invalid,
@@ -100,6 +99,22 @@ impl Error {
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The same for somebody else who waits; its cause becomes part of the text.
+    pub(crate) fn copy(&self) -> Self {
+        let mut message = self.message.clone();
+        let mut cause = StdError::source(self);
+        while let Some(error) = cause {
+            message.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Self {
+            kind: self.kind,
+            message,
+            path: self.path.clone(),
+            source: None,
+        }
     }
 
     /// What the caller can do.

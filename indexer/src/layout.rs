@@ -1,1 +1,190 @@
-//! (module layout)
+//! The names of the files of an index, relative to its folder.
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+/// The hint of the newest version.
+pub const HEAD: &str = "HEAD";
+/// The folder of manifests.
+pub const MANIFESTS: &str = "manifests";
+/// The folder of bundles.
+pub const BUNDLES: &str = "bundles";
+/// The folder of accepted batches.
+pub const INBOX: &str = "inbox";
+/// The folders of an index.
+pub const FOLDERS: [&str; 3] = [MANIFESTS, BUNDLES, INBOX];
+
+/// Prefix of a name that is not published yet.
+const TEMPORARY: &str = ".tmp-";
+const BATCH: &str = ".batch";
+const DAMAGED: &str = ".damaged";
+const BUNDLE: &str = ".bundle";
+
+/// The lock file of a generation. A holder that shows no sign of life is overtaken by moving on
+/// to the next generation, so that nobody waits for its lock again.
+pub fn lock(generation: u32) -> String {
+    if generation == 0 {
+        "lock".to_owned()
+    } else {
+        format!("lock.{generation}")
+    }
+}
+
+/// The generation of a lock file's name.
+pub fn parse_lock(name: &str) -> Option<u32> {
+    if name == "lock" {
+        Some(0)
+    } else {
+        name.strip_prefix("lock.")?.parse().ok()
+    }
+}
+
+/// The manifest of a version.
+pub fn manifest(version: u64) -> String {
+    format!("{MANIFESTS}/{version:020}")
+}
+
+/// The version of a manifest's name (without its folder).
+pub fn parse_manifest(name: &str) -> Option<u64> {
+    let digits = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { name.parse().ok() } else { None }
+}
+
+/// A manifest that is being written.
+pub fn temporary_manifest(nonce: Uuid) -> String {
+    format!("{MANIFESTS}/{TEMPORARY}{}", nonce.simple())
+}
+
+/// Whether a name (without its folder) is one of [`temporary_manifest`].
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with(TEMPORARY)
+}
+
+/// A bundle.
+pub fn bundle(name: &str) -> String {
+    format!("{BUNDLES}/{name}{BUNDLE}")
+}
+
+/// The identity of a bundle: `<epoch>-<uuid>`.
+pub fn bundle_name(epoch: u64, id: Uuid) -> String {
+    format!("{epoch}-{}", id.simple())
+}
+
+/// The identity in a bundle's file name (without its folder).
+pub fn parse_bundle(name: &str) -> Option<&str> {
+    name.strip_suffix(BUNDLE)
+}
+
+/// A batch in the inbox.
+pub fn batch(id: BatchId) -> String {
+    format!("{INBOX}/{id}{BATCH}")
+}
+
+/// Where a damaged batch is laid aside.
+pub fn damaged_batch(id: BatchId) -> String {
+    format!("{INBOX}/{id}{DAMAGED}")
+}
+
+/// The identity in a batch's file name (without its folder).
+pub fn parse_batch(name: &str) -> Option<BatchId> {
+    name.strip_suffix(BATCH)?.parse().ok()
+}
+
+/// The identity in the name of a damaged batch (without its folder).
+pub fn parse_damaged_batch(name: &str) -> Option<BatchId> {
+    name.strip_suffix(DAMAGED)?.parse().ok()
+}
+
+/// The identity of a batch: a hybrid logical clock (48 bits of milliseconds, 16 bits of count), by which
+/// batches are ordered, and 64 random bits. Written as two 16-digit hexadecimal numbers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BatchId {
+    /// The hybrid logical clock.
+    pub clock: u64,
+    /// Random bits.
+    pub random: u64,
+}
+
+impl fmt::Display for BatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{:016x}", self.clock, self.random)
+    }
+}
+
+impl fmt::Debug for BatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A text that is not a batch identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a batch identity is two hexadecimal numbers of 16 digits, joined by a hyphen")]
+pub struct NotABatchId;
+
+impl FromStr for BatchId {
+    type Err = NotABatchId;
+
+    fn from_str(text: &str) -> Result<Self, NotABatchId> {
+        let (clock, random) = text.split_once('-').ok_or(NotABatchId)?;
+        let hex = |digits: &str| {
+            let plain = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+            plain
+                .then(|| u64::from_str_radix(digits, 16).ok())
+                .flatten()
+                .ok_or(NotABatchId)
+        };
+        Ok(Self {
+            clock: hex(clock)?,
+            random: hex(random)?,
+        })
+    }
+}
+
+impl serde::Serialize for BatchId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for BatchId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back() {
+        assert_eq!(parse_manifest("00000000000000000042"), Some(42));
+        assert_eq!(parse_manifest("42"), None);
+        assert_eq!(parse_lock(&lock(0)), Some(0));
+        assert_eq!(parse_lock(&lock(7)), Some(7));
+        let id = BatchId {
+            clock: 5,
+            random: u64::MAX,
+        };
+        let path = batch(id);
+        assert_eq!(parse_batch(path.strip_prefix("inbox/").unwrap()), Some(id));
+        assert!("5-6".parse::<BatchId>().is_err());
+    }
+
+    #[test]
+    fn batches_sort_by_their_clock_as_names_and_as_values() {
+        let early = BatchId {
+            clock: 9,
+            random: u64::MAX,
+        };
+        let late = BatchId {
+            clock: 10,
+            random: 0,
+        };
+        assert!(early < late && early.to_string() < late.to_string());
+    }
+}

@@ -8,6 +8,7 @@
 pub mod analysis;
 pub mod check;
 pub mod clock;
+mod concurrent;
 pub mod config;
 pub mod document;
 pub mod error;

@@ -11,6 +11,9 @@ pub mod limits;
 mod parse;
 mod tree;
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::fmt;
 

@@ -1,1 +1,188 @@
-//! (module inbox)
+//! The inbox: durable batches that are accepted and not yet applied.
+//!
+//! A batch is one file, created exclusively and synced before anything is answered. Whoever holds the
+//! lock applies it and then removes it; a manifest that names it as applied makes sure that it is never applied
+//! twice.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::clock::Clock;
+use crate::document::Document;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::batch::{self, Stored};
+use crate::layout::{self, BatchId, INBOX};
+use crate::mount::{Access, Mount};
+
+/// Bits of a batch clock below its milliseconds.
+const COUNT_BITS: u32 = 16;
+
+/// One operation of a batch.
+#[derive(Clone, Debug)]
+pub enum Operation {
+    /// Creates a document, or replaces the one with the same key.
+    Upsert(Document),
+    /// Deletes the document with this key, if there is one.
+    Delete(String),
+}
+
+/// The operations of one request: applied together, in order, or not at all.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// In the order of the request.
+    pub operations: Vec<Operation>,
+}
+
+impl Batch {
+    /// Bytes of text in it.
+    pub fn bytes(&self) -> usize {
+        let text = |operation: &Operation| match operation {
+            Operation::Upsert(document) => document.source().len(),
+            Operation::Delete(key) => key.len(),
+        };
+        self.operations.iter().map(text).sum()
+    }
+}
+
+/// The inbox of one index.
+#[derive(Debug)]
+pub struct Inbox {
+    mount: Arc<dyn Mount>,
+    clock: Arc<dyn Clock>,
+    last: AtomicU64,
+}
+
+impl Inbox {
+    /// The inbox in the index folder `mount`.
+    pub fn new(mount: Arc<dyn Mount>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            mount,
+            clock,
+            last: AtomicU64::new(0),
+        }
+    }
+
+    /// A new identity, later than every one this process has made or been told of.
+    pub fn next_id(&self) -> BatchId {
+        let now = self.clock.wall_ms() << COUNT_BITS;
+        let advance = |last: u64| Some(now.max(last.saturating_add(1)));
+        let last = self
+            .last
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, advance);
+        let clock = now.max(last.unwrap_or_default().saturating_add(1));
+        let (_, random) = uuid::Uuid::new_v4().as_u64_pair();
+        BatchId { clock, random }
+    }
+
+    /// Makes later identities sort after `clock`.
+    pub fn witness(&self, clock: u64) {
+        self.last.fetch_max(clock, Ordering::SeqCst);
+    }
+
+    /// Lays a batch into the inbox: it survives the loss of every process when this returns.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`]; the batch may or may not have been kept.
+    pub fn put(&self, id: BatchId, batch: &Batch) -> Result<()> {
+        let operations = batch.operations.iter().map(|operation| match operation {
+            Operation::Upsert(document) => (true, document.source()),
+            Operation::Delete(key) => (false, key.as_str()),
+        });
+        let bytes = batch::encode(id, operations)?;
+        let path = layout::batch(id);
+        let io = |error| Error::io(&path, error);
+        let file = self.mount.open(&path, Access::CreateNew).map_err(io)?;
+        let written = file
+            .write_durably_at(&bytes, 0)
+            .and_then(|()| self.mount.sync_dir(INBOX));
+        if let Err(error) = written {
+            // It must not be applied after the client was told that it failed.
+            let removed = self.mount.unlink(&path);
+            tracing::debug!(?removed, %path, "an inbox file that could not be written");
+            return Err(io(error));
+        }
+        Ok(())
+    }
+
+    /// The batches that lie here, oldest first.
+    pub fn list(&self) -> Result<Vec<BatchId>> {
+        let names = self
+            .mount
+            .list(INBOX)
+            .map_err(|error| Error::io(INBOX, error))?;
+        let mut ids: Vec<_> = names
+            .iter()
+            .filter_map(|name| layout::parse_batch(name))
+            .collect();
+        ids.sort_unstable();
+        if let Some(last) = ids.last() {
+            self.witness(last.clock);
+        }
+        Ok(ids)
+    }
+
+    /// What a batch file holds; `None` when it is not there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`], [`ErrorKind::Unavailable`].
+    pub fn read(&self, id: BatchId) -> Result<Option<Stored>> {
+        let path = layout::batch(id);
+        let file = match self.mount.open(&path, Access::Read) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(|error| Error::io(&path, error))?,
+        };
+        let len = file.len().map_err(|error| Error::io(&path, error))?;
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        if len > MAX_BATCH_FILE {
+            return Err(crate::format::damaged(&path, "the length of the batch"));
+        }
+        let mut bytes = vec![0; len];
+        let read = file
+            .read_at(&mut bytes, 0)
+            .map_err(|error| Error::io(&path, error))?;
+        bytes.truncate(read);
+        batch::decode(&bytes, id, &path).map(Some)
+    }
+
+    /// Whether a batch was laid aside.
+    pub fn is_damaged(&self, id: BatchId) -> Result<bool> {
+        let names = self
+            .mount
+            .list(INBOX)
+            .map_err(|error| Error::io(INBOX, error))?;
+        Ok(names
+            .iter()
+            .any(|name| layout::parse_damaged_batch(name) == Some(id)))
+    }
+
+    /// Removes an applied batch. `true` when it is certainly gone.
+    pub fn remove(&self, id: BatchId) -> bool {
+        match self.mount.unlink(&layout::batch(id)) {
+            Ok(()) => true,
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        }
+    }
+
+    /// Lays a damaged batch aside, so that it neither blocks the others nor is forgotten.
+    pub fn set_aside(&self, id: BatchId) -> Result<()> {
+        let (from, to) = (layout::batch(id), layout::damaged_batch(id));
+        match self.mount.link(&from, &to) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(Error::io(&to, error));
+            }
+            _ => {}
+        }
+        self.mount
+            .unlink(&from)
+            .map_err(|error| Error::io(&from, error))
+    }
+}
+
+/// No batch file is longer: a request is at most 6 MB, and its file little more. A longer one is damaged, and reading
+/// it would only exhaust the memory.
+const MAX_BATCH_FILE: usize = 512 * 1024 * 1024;
+
+/// The error for a text that is no identity of a batch.
+pub(crate) fn not_a_batch(error: layout::NotABatchId) -> Error {
+    Error::new(ErrorKind::Invalid, error.to_string())
+}

@@ -1,1 +1,210 @@
-//! facade
+//! The front door: a root folder of indexes.
+
+mod one;
+mod stats;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use self::one::{BatchState, BatchStatus, Found, Index};
+pub use self::stats::Stats;
+pub use crate::check::{CheckReport, Problem};
+pub use crate::config::Config;
+pub use crate::format::manifest::Counts;
+pub use crate::inbox::{Batch, Operation};
+pub use crate::layout::BatchId;
+pub use crate::writer::{GcReport, MergeReport, Outcome, Wait};
+
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, ErrorKind, Result};
+use crate::mapping::Definition;
+use crate::mount::RootFolder;
+use crate::snapshot::cache::RangeCache;
+
+/// Longest name of an index, in bytes: it is a folder's name and part of a URL.
+const NAME_MAX: usize = 64;
+
+/// A root folder of indexes. Cheap to open; keeps the indexes it has opened.
+#[derive(Debug)]
+pub struct Aquifer {
+    root: RootFolder,
+    config: Config,
+    cache: Arc<RangeCache>,
+    clock: Arc<dyn Clock>,
+    open: Mutex<HashMap<String, Arc<Index>>>,
+}
+
+impl Aquifer {
+    /// Opens a root folder; creates it unless the configuration is read-only.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] when there is no such folder, or it cannot be made.
+    pub fn open(root: impl AsRef<Path>, config: Config) -> Result<Self> {
+        let path = root.as_ref();
+        let root =
+            RootFolder::open(path, !config.read_only).map_err(|error| Error::io(path, error))?;
+        let cache = Arc::new(RangeCache::new(config.cache_bytes));
+        Ok(Self {
+            root,
+            config,
+            cache,
+            clock: Arc::new(SystemClock),
+            open: Mutex::default(),
+        })
+    }
+
+    /// Whether this process may write.
+    pub fn is_read_only(&self) -> bool {
+        self.config.read_only
+    }
+
+    /// The names of the indexes, in order.
+    pub fn indexes(&self) -> Result<Vec<String>> {
+        let mut names = self
+            .root
+            .list()
+            .map_err(|error| Error::io(self.root.path(), error))?;
+        names.retain(|name| check_name(name).is_ok() && self.index(name).is_ok());
+        Ok(names)
+    }
+
+    /// Creates an index. `false` when there is one of this name and definition already.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a bad name or definition, [`ErrorKind::Conflict`] when there is one with
+    /// another definition.
+    pub fn create_index(&self, name: &str, definition: &Definition) -> Result<bool> {
+        check_name(name)?;
+        self.check_writable()?;
+        definition.validate()?;
+        let io = |error| Error::io(self.root.path().join(name), error);
+        let mount = self.root.make(name).map_err(io)?;
+        let created = crate::writer::create(&mount, definition, &*self.clock)?;
+        if !created && self.index(name)?.schema()?.definition() != definition {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "the index `{name}` exists with another definition, and a definition cannot be \
+                     changed: create a new index and send the documents to it, or delete this one"
+                ),
+            ));
+        }
+        Ok(created)
+    }
+
+    /// Deletes an index and all its documents.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::Busy`] when writers do not let go of it.
+    pub fn delete_index(&self, name: &str) -> Result<()> {
+        self.check_writable()?;
+        let index = self.index(name)?;
+        index.delete()?;
+        self.lock_open().remove(name);
+        self.root
+            .remove(name)
+            .map_err(|error| Error::io(self.root.path().join(name), error))
+    }
+
+    /// An index by its name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`].
+    pub fn index(&self, name: &str) -> Result<Arc<Index>> {
+        check_name(name)?;
+        if let Some(index) = self.lock_open().get(name).map(Arc::clone) {
+            return match index.snapshot() {
+                // It may have been deleted, and another created since.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    self.lock_open().remove(name);
+                    self.open_index(name)
+                }
+                _ => Ok(index),
+            };
+        }
+        self.open_index(name)
+    }
+
+    /// An index by its name; created with the default definition when missing.
+    pub fn index_or_create(&self, name: &str) -> Result<Arc<Index>> {
+        match self.index(name) {
+            Err(error) if error.kind() == ErrorKind::NotFound && !self.config.read_only => {
+                match self.create_index(name, &Definition::default()) {
+                    // Somebody else created it with a definition of theirs.
+                    Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
+                    _ => self.index(name),
+                }
+            }
+            other => other,
+        }
+    }
+
+    fn open_index(&self, name: &str) -> Result<Arc<Index>> {
+        let mount = self.root.mount(name).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => no_index(name),
+            _ => Error::io(self.root.path().join(name), error),
+        })?;
+        let (cache, clock) = (Arc::clone(&self.cache), Arc::clone(&self.clock));
+        let index = Arc::new(Index::open(
+            name,
+            Arc::new(mount),
+            cache,
+            clock,
+            &self.config,
+        ));
+        match index.snapshot() {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_index(name)),
+            // A damaged or unreachable index is there all the same, and says so when it is used.
+            _ => {}
+        }
+        Ok(Arc::clone(
+            self.lock_open().entry(name.to_owned()).or_insert(index),
+        ))
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        if self.config.read_only {
+            return Err(read_only());
+        }
+        Ok(())
+    }
+
+    fn lock_open(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Index>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) fn read_only() -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        "this process is read-only: send writes to one that was started without --read-only",
+    )
+}
+
+fn no_index(name: &str) -> Error {
+    Error::not_found(format!(
+        "there is no index `{name}`: create it with PUT /indexes/{name} or `aquifer create-index`"
+    ))
+}
+
+/// Names of indexes are folders and parts of URLs on every system.
+fn check_name(name: &str) -> Result<()> {
+    let inner =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    let starts = name
+        .bytes()
+        .next()
+        .is_some_and(|byte| inner(byte) && !b"_-".contains(&byte));
+    if starts && name.len() <= NAME_MAX && name.bytes().all(inner) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "`{}` is no name for an index: use 1 to {NAME_MAX} of a-z, 0-9, _ and -, beginning with a \
+         letter or a digit",
+        name.chars()
+            .take(NAME_MAX + 1)
+            .collect::<String>()
+            .escape_debug()
+    )))
+}

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -42,6 +44,7 @@ pub const MAX_NAME_BYTES: usize = 255;
 #[serde(default, deny_unknown_fields)]
 pub struct Definition {
     /// The fields, and what becomes of undeclared ones.
+    #[serde(deserialize_with = "object")]
     pub mapping: Mapping,
     /// The languages whose analyser this index has, besides the fallback that reads every text.
     pub languages: Vec<Language>,
@@ -150,9 +153,12 @@ impl Definition {
         if json.trim_ascii().is_empty() {
             return Ok(Self::default());
         }
-        let definition: Self = serde_json::from_slice(json).map_err(|error| {
-            Error::invalid(format!("the index definition cannot be read: {error}"))
-        })?;
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let definition: Self = object(&mut deserializer)
+            .and_then(|definition| deserializer.end().map(|()| definition))
+            .map_err(|error| {
+                Error::invalid(format!("the index definition cannot be read: {error}"))
+            })?;
         definition.validate()?;
         Ok(definition)
     }
@@ -341,7 +347,7 @@ impl<'de> Deserialize<'de> for Fields {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
                 let mut fields = BTreeMap::new();
                 while let Some(name) = map.next_key::<String>()? {
-                    let field = map.next_value()?;
+                    let Entry(field) = map.next_value()?;
                     if fields.contains_key(&name) {
                         return Err(de::Error::custom(format!(
                             "the field {name:?} is declared twice"
@@ -355,4 +361,28 @@ impl<'de> Deserialize<'de> for Fields {
 
         deserializer.deserialize_map(FieldsVisitor)
     }
+}
+
+/// A field definition that is written as an object.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Entry(#[serde(deserialize_with = "object")] FieldDefinition);
+
+/// Reads a `T` from an object only: what serde derives also takes an array of its members.
+fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct ObjectVisitor<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_map(ObjectVisitor(PhantomData))
 }

@@ -11,6 +11,9 @@ mod fill;
 mod json;
 mod schema;
 
+#[cfg(test)]
+mod tests;
+
 pub use definition::{
     BUILT_IN, Definition, Dynamic, FieldDefinition, FieldType, Fields, MAX_BOOST, MAX_FIELDS,
     MAX_NAME_BYTES, Mapping, TITLE_BOOST,

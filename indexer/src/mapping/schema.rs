@@ -190,7 +190,7 @@ impl IndexSchema {
                 SlotKind::Date(field) => Some(Resolved::Date(field)),
             },
             Some(Declared::Object { .. }) => Some(self.dynamic(path)),
-            None => self.takes_undeclared(path).then(|| self.dynamic(path)),
+            None => (!path.is_empty() && self.takes_undeclared(path)).then(|| self.dynamic(path)),
         }
     }
 
@@ -204,7 +204,7 @@ impl IndexSchema {
 
     /// Whether a document may have an indexed field of this undeclared name.
     pub(crate) fn takes_undeclared(&self, path: &str) -> bool {
-        if path.is_empty() || is_ignored(path) {
+        if is_ignored(path) {
             return false;
         }
         if self.definition.mapping.dynamic == Dynamic::Accept {

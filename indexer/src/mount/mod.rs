@@ -1,1 +1,103 @@
-//! (module mount)
+//! The raw file operations an index needs, and nothing more.
+//!
+//! A [`Mount`] is one folder on some file system. Every path is relative to it and resolved from
+//! a descriptor that is held open, so that a folder that is renamed away stays the folder it was.
+//! [`PosixMount`] does the work; [`CountingMount`] counts it and [`FaultyMount`] breaks it, for
+//! tests and for `scripts/bench`.
+
+mod counting;
+mod faulty;
+mod posix;
+mod root;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+pub use counting::{CountingMount, OperationCounts};
+pub use faulty::{Fault, FaultyMount};
+pub use posix::PosixMount;
+pub use root::RootFolder;
+
+/// The unit of coherent reads and in-place writes, in bytes: what `O_DIRECT` wants everywhere.
+pub const COHERENT_PAGE: usize = 4096;
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// For reading bytes that never change.
+    Read,
+    /// For reading whole [`COHERENT_PAGE`]s that other machines overwrite in place: each read sees what
+    /// the server has, not what this machine remembers.
+    CoherentRead,
+    /// Like [`Access::CoherentRead`], and for overwriting such pages.
+    CoherentUpdate,
+    /// For overwriting in place; created when missing.
+    Update,
+    /// For a new file; fails with [`io::ErrorKind::AlreadyExists`] if the name is taken.
+    CreateNew,
+}
+
+/// What a file's inode says.
+#[derive(Clone, Copy, Debug)]
+pub struct Metadata {
+    /// Length in bytes.
+    pub len: u64,
+    /// Last modification by the clock of the file server.
+    pub modified: SystemTime,
+}
+
+/// A lock that is held until it is dropped.
+pub trait LockGuard: Send + fmt::Debug {}
+
+/// One folder on a file system.
+pub trait Mount: Send + Sync + fmt::Debug {
+    /// Opens a file.
+    fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn MountFile>>;
+    /// The names in a folder, from a fresh `opendir`, in no order.
+    fn list(&self, folder: &str) -> io::Result<Vec<String>>;
+    /// Length and modification time.
+    fn metadata(&self, path: &str) -> io::Result<Metadata>;
+    /// Gives a file a second name; fails if that name exists. After anything but a clean success
+    /// the link may have been made all the same.
+    fn link(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a name.
+    fn unlink(&self, path: &str) -> io::Result<()>;
+    /// Makes a folder; one that exists already is success.
+    fn make_dir(&self, folder: &str) -> io::Result<()>;
+    /// Makes the names in a folder durable (a network file system has done so already).
+    fn sync_dir(&self, folder: &str) -> io::Result<()>;
+    /// Tries to take the advisory lock on a file, created when missing. `None`: somebody holds it.
+    /// An error means that locking itself failed, which is another thing.
+    fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>>;
+}
+
+/// An open file. Reads and writes carry their position.
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "an empty file has no meaning here"
+)]
+pub trait MountFile: Send + Sync + fmt::Debug {
+    /// Fills `buffer` from `offset`, up to the end of the file; gives the bytes read.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes all of `bytes`.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Writes all of `bytes`; they survive a power loss when this returns.
+    fn write_durably_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Everything written survives a power loss when this returns.
+    fn sync(&self) -> io::Result<()>;
+    /// Length in bytes.
+    fn len(&self) -> io::Result<u64>;
+}
+
+/// A file system's error codes for "what you held is gone": the answer is to start over from
+/// HEAD. `ESTALE` after the server forgot the file, `EBADF` and `EIO` after a lost lease, `ENOENT`
+/// after it was collected.
+pub fn is_stale(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let stale = [Errno::STALE, Errno::BADF, Errno::IO, Errno::NOENT];
+    error
+        .raw_os_error()
+        .is_some_and(|code| stale.iter().any(|e| e.raw_os_error() == code))
+}

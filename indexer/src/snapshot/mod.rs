@@ -1,1 +1,310 @@
-//! (module snapshot)
+//! A snapshot: one version of an index, opened for reading and pinned for as long as it is held.
+
+pub mod cache;
+pub mod container;
+pub(crate) mod directory;
+pub mod follow;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use roaring::RoaringBitmap;
+use tantivy::directory::{FileHandle, OwnedBytes};
+use tantivy::{IndexReader, ReloadPolicy, Searcher};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use self::cache::RangeCache;
+use self::container::OpenContainer;
+use self::directory::{SegmentFile, SnapshotDirectory};
+use crate::concurrent;
+use crate::error::{Error, Result};
+use crate::format::head::HotImage;
+use crate::format::hot::{self, HotRange};
+use crate::format::manifest::{ContainerId, HotPlace, Manifest, Segment};
+use crate::mapping::IndexSchema;
+use crate::mount::{Mount, MountFile};
+
+/// Decompressed blocks of stored documents that a searcher keeps for each segment. A block is 16 KiB, a
+/// page of results rarely spans more, and every segment of every open snapshot pays for its own.
+const STORE_BLOCKS: usize = 16;
+
+/// Where snapshots are read from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The folder of the index.
+    pub mount: Arc<dyn Mount>,
+    /// The cache that all snapshots share.
+    pub cache: Arc<RangeCache>,
+}
+
+/// One version of an index.
+#[derive(Debug)]
+pub struct Snapshot {
+    manifest: Manifest,
+    schema: Arc<IndexSchema>,
+    segments: Vec<Arc<OpenSegment>>,
+    index: tantivy::Index,
+    searcher: OnceLock<Opened>,
+    mark: OnceLock<Arc<dyn MountFile>>,
+}
+
+struct Opened {
+    searcher: Searcher,
+    /// The searcher borrows from it by counting; nothing else keeps it alive.
+    _reader: IndexReader,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Searcher")
+    }
+}
+
+/// A segment whose hot section is in memory. It does not change, and later snapshots share it.
+#[derive(Debug)]
+pub struct OpenSegment {
+    id: Uuid,
+    container: Arc<OpenContainer>,
+    files: BTreeMap<String, Arc<SegmentFile>>,
+}
+
+impl Snapshot {
+    /// Opens the version that `manifest` describes, sharing what `previous` has open. Hot sections that
+    /// are neither in the manifest nor in `image` are fetched, all at once.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] or [`crate::ErrorKind::Unavailable`].
+    pub fn open(
+        manifest: Manifest,
+        source: &Source,
+        previous: Option<&Self>,
+        image: &HotImage,
+    ) -> Result<Self> {
+        let shared: HashMap<Uuid, &Arc<OpenSegment>> = previous
+            .map(|previous| {
+                previous
+                    .segments
+                    .iter()
+                    .map(|open| (open.id, open))
+                    .collect()
+            })
+            .unwrap_or_default();
+        let mut containers: HashMap<ContainerId, Arc<OpenContainer>> = shared
+            .values()
+            .map(|open| (open.container.id().clone(), Arc::clone(&open.container)))
+            .collect();
+        let mut pending = Vec::new();
+        for segment in &manifest.body.segments {
+            if let Some(open) = shared.get(&segment.id) {
+                pending.push(Pending::Open(Arc::clone(open)));
+                continue;
+            }
+            let described = manifest.container(segment)?;
+            let container = containers.entry(described.id.clone()).or_insert_with(|| {
+                let (mount, cache) = (Arc::clone(&source.mount), Arc::clone(&source.cache));
+                Arc::new(OpenContainer::new(described, mount, cache))
+            });
+            pending.push(Pending::start(
+                &manifest,
+                segment,
+                Arc::clone(container),
+                image,
+            )?);
+        }
+        let segments = pending.into_iter().zip(&manifest.body.segments);
+        let segments: Vec<_> = segments
+            .map(|(pending, segment)| pending.finish(segment))
+            .collect::<Result<_>>()?;
+        let schema = match previous {
+            Some(previous) if previous.manifest.body.definition == manifest.body.definition => {
+                Arc::clone(&previous.schema)
+            }
+            _ => Arc::new(IndexSchema::compile(&manifest.body.definition)?),
+        };
+        let mut index = tantivy::Index::open(tantivy_directory(&manifest, &segments, &schema)?)?;
+        index.set_tokenizers(schema.tokenizers());
+        let (searcher, mark) = (OnceLock::new(), OnceLock::new());
+        Ok(Self {
+            manifest,
+            schema,
+            segments,
+            index,
+            searcher,
+            mark,
+        })
+    }
+
+    /// What this version consists of.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Its version.
+    pub fn version(&self) -> u64 {
+        self.manifest.version
+    }
+
+    /// Its schema.
+    pub fn schema(&self) -> &Arc<IndexSchema> {
+        &self.schema
+    }
+
+    /// tantivy's index.
+    pub fn index(&self) -> &tantivy::Index {
+        &self.index
+    }
+
+    /// Searches this version; opened at the first call.
+    pub fn searcher(&self) -> Result<&Searcher> {
+        if let Some(opened) = self.searcher.get() {
+            return Ok(&opened.searcher);
+        }
+        let reader = self
+            .index
+            .reader_builder()
+            .reload_policy(ReloadPolicy::Manual)
+            .doc_store_cache_num_blocks(STORE_BLOCKS)
+            .try_into()?;
+        let opened = Opened {
+            searcher: reader.searcher(),
+            _reader: reader,
+        };
+        Ok(&self.searcher.get_or_init(|| opened).searcher)
+    }
+
+    /// The deleted documents of a segment of this version.
+    pub fn deletes(&self, segment: &Segment) -> Result<RoaringBitmap> {
+        deletes(&self.manifest, segment)
+    }
+
+    /// The open container of each segment, in the order of the manifest.
+    pub fn segment_containers(&self) -> impl Iterator<Item = &Arc<OpenContainer>> {
+        self.segments.iter().map(|open| &open.container)
+    }
+
+    /// The open containers, each once.
+    pub fn containers(&self) -> Vec<Arc<OpenContainer>> {
+        let mut containers: Vec<Arc<OpenContainer>> = Vec::new();
+        for open in &self.segments {
+            if !containers
+                .iter()
+                .any(|known| Arc::ptr_eq(known, &open.container))
+            {
+                containers.push(Arc::clone(&open.container));
+            }
+        }
+        containers
+    }
+}
+
+fn deletes(manifest: &Manifest, segment: &Segment) -> Result<RoaringBitmap> {
+    let Some(deletes) = segment.deletes else {
+        return Ok(RoaringBitmap::new());
+    };
+    let bytes = manifest.blob_at(deletes.blob)?;
+    RoaringBitmap::deserialize_from(bytes).map_err(|error| {
+        crate::format::damaged(&manifest.path(), "a bitmap of deletes").because(error)
+    })
+}
+
+/// A segment on its way to being open.
+enum Pending {
+    Open(Arc<OpenSegment>),
+    Here {
+        container: Arc<OpenContainer>,
+        hot: Vec<HotRange>,
+    },
+    Fetching {
+        container: Arc<OpenContainer>,
+        hot: JoinHandle<Result<Vec<HotRange>>>,
+    },
+}
+
+impl Pending {
+    fn start(
+        manifest: &Manifest,
+        segment: &Segment,
+        container: Arc<OpenContainer>,
+        image: &HotImage,
+    ) -> Result<Self> {
+        let span = match segment.hot {
+            HotPlace::Blob(span) => {
+                let hot = hot::decode(manifest.blob_at(span)?, &manifest.path())?;
+                return Ok(Self::Here { container, hot });
+            }
+            HotPlace::File(span) => span,
+        };
+        if let Some(section) = image.section(container.id(), span.offset)
+            && let Ok(hot) = hot::decode(section, crate::layout::HEAD)
+        {
+            return Ok(Self::Here { container, hot });
+        }
+        let from = Arc::clone(&container);
+        let hot = concurrent::spawn(move || hot::decode(&from.read_raw(span)?, from.path()))?;
+        Ok(Self::Fetching { container, hot })
+    }
+
+    fn finish(self, segment: &Segment) -> Result<Arc<OpenSegment>> {
+        let (container, hot) = match self {
+            Self::Open(open) => return Ok(open),
+            Self::Here { container, hot } => (container, hot),
+            Self::Fetching { container, hot } => (container, concurrent::wait(hot)?),
+        };
+        let mut by_file: HashMap<String, Vec<(u64, OwnedBytes)>> = HashMap::new();
+        for range in hot {
+            let entry = (range.offset, OwnedBytes::new(range.bytes));
+            by_file.entry(range.extension).or_default().push(entry);
+        }
+        let files = segment
+            .files
+            .iter()
+            .map(|(extension, span)| {
+                let hot = by_file.remove(extension).unwrap_or_default();
+                let file = SegmentFile::new(Arc::clone(&container), *span, hot);
+                (extension.clone(), Arc::new(file))
+            })
+            .collect();
+        Ok(Arc::new(OpenSegment {
+            id: segment.id,
+            container,
+            files,
+        }))
+    }
+}
+
+fn tantivy_directory(
+    manifest: &Manifest,
+    segments: &[Arc<OpenSegment>],
+    schema: &IndexSchema,
+) -> Result<SnapshotDirectory> {
+    let mut files: HashMap<PathBuf, Arc<dyn FileHandle>> = HashMap::new();
+    let mut metas = Vec::new();
+    for (segment, open) in manifest.body.segments.iter().zip(segments) {
+        let name = segment.id.simple();
+        for (extension, file) in &open.files {
+            files.insert(format!("{name}.{extension}").into(), Arc::clone(file) as _);
+        }
+        if let Some(deletes_meta) = segment.deletes {
+            let alive = directory::alive_file(&deletes(manifest, segment)?, segment.max_doc)?;
+            let path = format!("{name}.{}.del", deletes_meta.version);
+            files.insert(path.into(), Arc::new(alive));
+        }
+        let deletes = segment.deletes.map(
+            |deletes| serde_json::json!({"num_deleted_docs": deletes.count, "opstamp": deletes.version}),
+        );
+        metas.push(serde_json::json!({
+            "segment_id": segment.id, "max_doc": segment.max_doc, "deletes": deletes,
+        }));
+    }
+    let meta = serde_json::json!({
+        "index_settings": tantivy::IndexSettings::default(),
+        "segments": metas,
+        "schema": schema.tantivy(),
+        "opstamp": manifest.version,
+    });
+    let meta = serde_json::to_vec(&meta)
+        .map_err(|error| Error::internal("tantivy's meta.json cannot be written").because(error))?;
+    Ok(SnapshotDirectory::new(meta, files))
+}

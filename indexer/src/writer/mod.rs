@@ -1,1 +1,88 @@
-//! (module writer)
+//! The writer: batches become versions.
+//!
+//! Requests hand their batches to [`Writer::submit`]. One thread at a time leads: it takes the
+//! lock, applies what is queued in this process and what lies in the inbox as **one** commit,
+//! and gives everybody their result; the others wait. While another process holds the lock, batches are laid
+//! into the inbox, where the holder finds them.
+
+mod build;
+mod collect;
+mod commit;
+mod create;
+mod draft;
+mod group;
+mod lock;
+mod maintain;
+mod merge;
+mod pack;
+mod publish;
+pub(crate) mod resolve;
+mod scratch;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Condvar, Mutex};
+
+use uuid::Uuid;
+
+use self::group::{Leader, Queue};
+use self::lock::Lock;
+use self::publish::Publisher;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::inbox::Inbox;
+use crate::layout::BatchId;
+use crate::snapshot::follow::Follower;
+
+pub use self::collect::GcReport;
+pub use self::create::create;
+pub use self::group::{Outcome, Wait};
+pub use self::maintain::MergeReport;
+
+/// Writes one index. Shared by all threads of a process.
+#[derive(Debug)]
+pub struct Writer {
+    id: Uuid,
+    follower: Arc<Follower>,
+    inbox: Inbox,
+    lock: Lock,
+    publisher: Publisher,
+    clock: Arc<dyn Clock>,
+    config: Config,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    leader: Mutex<Leader>,
+    /// Applied batches whose files this process knows to be gone.
+    confirmed: Mutex<BTreeSet<BatchId>>,
+}
+
+impl Writer {
+    /// A writer of the index that `follower`, which must be writable, follows.
+    pub fn new(follower: Arc<Follower>, clock: Arc<dyn Clock>, config: Config) -> Self {
+        let id = Uuid::new_v4();
+        let mount = Arc::clone(&follower.source().mount);
+        let lock = Lock::new(
+            Arc::clone(&mount),
+            Arc::clone(&clock),
+            id,
+            config.overtake_after,
+        );
+        Self {
+            id,
+            inbox: Inbox::new(mount, Arc::clone(&clock)),
+            lock,
+            publisher: Publisher::new(Arc::clone(&follower), config.observer.clone()),
+            follower,
+            clock,
+            config,
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+            leader: Mutex::default(),
+            confirmed: Mutex::default(),
+        }
+    }
+
+    /// The inbox it draws from.
+    pub fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+}

@@ -1,2 +1,69 @@
-//! aquifer
-fn main() {}
+//! `aquifer`: the service, and the commands that fill, ask and tend its indexes.
+
+mod check;
+mod create_index;
+mod gc;
+mod import;
+mod load;
+mod log;
+mod merge;
+mod place;
+mod report;
+mod search;
+mod serve;
+mod stats;
+mod terminal;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A full-text index that many processes share through one folder.
+#[derive(Debug, Parser)]
+#[command(name = "aquifer", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    CreateIndex(create_index::CreateIndex),
+    Import(import::Import),
+    Search(search::Search),
+    Stats(stats::Stats),
+    Check(check::Check),
+    Gc(gc::Gc),
+    Merge(merge::Merge),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log::start(matches!(cli.command, Command::Serve(_)));
+    let outcome = match cli.command {
+        Command::Serve(command) => command.run(),
+        Command::CreateIndex(command) => command.run(),
+        Command::Import(command) => command.run(),
+        Command::Search(command) => command.run(),
+        Command::Stats(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Gc(command) => command.run(),
+        Command::Merge(command) => command.run(),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::complain(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whoever reads our output (`head`, say) has seen enough.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,56 @@
+//! `aquifer import`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use aquifer_indexer::config::Config;
+use clap::Args;
+
+use crate::load::{self, Emit, Input, Local, Remote};
+use crate::place::{DEFAULT_INDEX, Root};
+
+/// Requests under way at once to a service.
+const REMOTE_LANES: usize = 4;
+
+/// Fill an index with many documents: one a line (NDJSON), or a JSON array
+///
+/// Packed with gzip or zstd or not. A document that is refused is reported with its line, the
+/// others go in, and the status is 1 then.
+#[derive(Args, Debug)]
+pub(crate) struct Import {
+    /// The file, or - for standard input
+    file: PathBuf,
+    #[command(flatten)]
+    root: Root,
+    /// Post the documents to the service at this address, instead of writing to --root
+    #[arg(long)]
+    url: Option<String>,
+    /// Which index; without it, the default one
+    #[arg(long)]
+    index: Option<String>,
+    /// Batches under way at once
+    #[arg(long, value_name = "COUNT")]
+    jobs: Option<usize>,
+}
+
+impl Import {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let input = Input::open(&self.file)?;
+        let progress = load::Progress::new(input.length());
+        let read = |emit: &mut Emit<'_>| input.read(&progress, emit);
+        if let Some(url) = &self.url {
+            let service = Remote::new(url, self.index.as_deref())?;
+            return load::run(read, &service, self.jobs.unwrap_or(REMOTE_LANES), &progress);
+        }
+        let aquifer = self.root.open(Config::default())?;
+        let name = self.index.as_deref().unwrap_or(DEFAULT_INDEX);
+        let index = Local::new(load::open_or_create(&aquifer, name)?);
+        load::run(
+            read,
+            &index,
+            self.jobs.unwrap_or(load::LOCAL_LANES),
+            &progress,
+        )
+    }
+}

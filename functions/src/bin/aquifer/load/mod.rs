@@ -1,0 +1,63 @@
+//! Filling an index with many documents: from wherever they are read, in batches, over several
+//! lanes at once, into an index or a service.
+//!
+//! A lane sends one batch after the other, and all documents of one key go over the same lane:
+//! where a key comes twice, the last one wins, as it would one by one.
+
+mod batches;
+mod input;
+mod local;
+mod outcome;
+mod progress;
+mod remote;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use aquifer_indexer::ErrorKind;
+use aquifer_indexer::index::{Aquifer, Index};
+use aquifer_indexer::mapping::Definition;
+
+pub(crate) use batches::run;
+pub(crate) use input::Input;
+pub(crate) use local::{LOCAL_LANES, Local};
+pub(crate) use outcome::{Item, Origin, Refusal};
+pub(crate) use progress::Progress;
+pub(crate) use remote::Remote;
+
+use outcome::Sent;
+
+/// Takes one document after the other from whoever reads them; an error ends the reading.
+pub(crate) type Emit<'a> = dyn FnMut(Result<Item, Refusal>) -> Result<()> + 'a;
+
+/// Where batches go. Used by several lanes at once.
+pub(crate) trait Destination: Sync {
+    /// Sends a batch and waits for what became of it. An error means that sending more is
+    /// pointless.
+    fn send(&self, batch: &[Item]) -> Result<Sent>;
+
+    /// Waits until everything that was sent is applied, where that can be waited for.
+    fn finish(&self) -> Result<()>;
+}
+
+/// Opens an index, creating it with the default definition where there is none.
+pub(crate) fn open_or_create(aquifer: &Aquifer, name: &str) -> Result<Arc<Index>> {
+    match aquifer.index(name) {
+        Ok(index) => Ok(index),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            aquifer.create_index(name, &Definition::default())?;
+            Ok(aquifer.index(name)?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a command ends with: 1 when any document was refused.
+fn exit_code(refused: u64) -> ExitCode {
+    if refused == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

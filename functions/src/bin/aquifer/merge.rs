@@ -1,0 +1,32 @@
+//! `aquifer merge`.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::place::Place;
+use crate::report;
+
+/// Compact an index: few large segments, and no deleted documents
+#[derive(Args, Debug)]
+pub(crate) struct Merge {
+    #[command(flatten)]
+    place: Place,
+    /// Begin no further step after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    within: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Merge {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let within = self.within.map(Duration::from_secs);
+        let deadline = within.and_then(|within| Instant::now().checked_add(within));
+        report::print(&self.place.change()?.compact(deadline)?, self.json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,57 @@
+//! Where the indexes lie, and which of them is meant: the arguments that most commands share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use aquifer_indexer::config::Config;
+use aquifer_indexer::index::{Aquifer, Index};
+use clap::Args;
+
+/// The index of those who do not care.
+pub(crate) const DEFAULT_INDEX: &str = "default";
+
+/// A root folder.
+#[derive(Args, Debug)]
+pub(crate) struct Root {
+    /// The folder that the indexes lie in
+    #[arg(long, env = "AQUIFER_ROOT", default_value = "./data", alias = "output")]
+    pub(crate) root: PathBuf,
+}
+
+impl Root {
+    pub(crate) fn open(&self, config: Config) -> Result<Aquifer> {
+        Aquifer::open(&self.root, config)
+            .with_context(|| format!("cannot open the folder {}", self.root.display()))
+    }
+
+    /// Opens it without writing, which a read-only mount allows too.
+    pub(crate) fn open_to_read(&self) -> Result<Aquifer> {
+        self.open(Config {
+            read_only: true,
+            ..Config::default()
+        })
+    }
+}
+
+/// One index in a root folder.
+#[derive(Args, Debug)]
+pub(crate) struct Place {
+    #[command(flatten)]
+    pub(crate) root: Root,
+    /// Which index
+    #[arg(long, default_value = DEFAULT_INDEX)]
+    pub(crate) index: String,
+}
+
+impl Place {
+    /// Opens the index to read it.
+    pub(crate) fn read(&self) -> Result<Arc<Index>> {
+        Ok(self.root.open_to_read()?.index(&self.index)?)
+    }
+
+    /// Opens the index to change it; it must exist.
+    pub(crate) fn change(&self) -> Result<Arc<Index>> {
+        Ok(self.root.open(Config::default())?.index(&self.index)?)
+    }
+}

@@ -1,0 +1,237 @@
+//! `aquifer serve`.
+
+mod maintenance;
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use aquifer_functions::http::{self, AppState, Settings, limits};
+use aquifer_indexer::config::{Config, MIB};
+use aquifer_indexer::index::Aquifer;
+use axum::Router;
+use axum::serve::ListenerExt;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::place::Place;
+
+/// Where a server listens that is told nothing: to this machine only.
+const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
+/// What the answering of accepted requests may take beyond their deadline when the server stops.
+const STOP_MARGIN: Duration = Duration::from_secs(5);
+
+/// How long work that nobody waits for any more may delay the end of the process. It is safe
+/// to kill at any moment.
+const ABANDON_AFTER: Duration = Duration::from_secs(2);
+
+/// Answer HTTP requests
+///
+/// Prints the address on standard output once requests are answered, and logs to standard
+/// error. SIGTERM and SIGINT let it finish what it has accepted.
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    place: Place,
+    /// Where to listen [default: 127.0.0.1:8080, or 0.0.0.0:$PORT where PORT is set]; port 0
+    /// takes a free one
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// The port of every interface to listen on, unless --listen says otherwise
+    #[arg(long, env = "PORT", hide = true)]
+    port: Option<u16>,
+    /// Refuse writes, and never write to the folder
+    #[arg(long)]
+    read_only: bool,
+    /// How often to merge and to collect garbage (30s, 5m, 1h; 0 is never)
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration)]
+    maintenance_interval: Duration,
+    /// The longest that a request may take
+    #[arg(long, value_name = "TIME", default_value = "25s", value_parser = duration)]
+    deadline: Duration,
+    /// Memory for cached parts of the indexes, in MiB
+    #[arg(long, value_name = "MIB")]
+    cache: Option<usize>,
+}
+
+impl Serve {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        if self.deadline.is_zero() {
+            bail!("--deadline is zero, which leaves no time to answer: the default is 25s");
+        }
+        let runtime = runtime()?;
+        let outcome = runtime.block_on(self.serve());
+        runtime.shutdown_timeout(ABANDON_AFTER);
+        outcome.map(|()| ExitCode::SUCCESS)
+    }
+
+    async fn serve(self) -> Result<()> {
+        // Before anything else, so that a signal never meets a process that does not know it.
+        let signalled = Signalled::new()?;
+        let aquifer = Arc::new(self.open()?);
+        let (stop, stopped) = watch::channel(false);
+        if !self.read_only && !self.maintenance_interval.is_zero() {
+            let aquifer = Arc::clone(&aquifer);
+            tokio::spawn(maintenance::run(
+                aquifer,
+                self.maintenance_interval,
+                stopped.clone(),
+            ));
+        }
+        let settings = Settings {
+            default_index: self.place.index.clone(),
+            read_only: self.read_only,
+            deadline: self.deadline,
+            ..Settings::default()
+        };
+        let router = http::router(AppState::new(aquifer, settings));
+        let listener = self.listen().await?;
+        announce(listener.local_addr()?)?;
+        let server = tokio::spawn(answer(listener, router, stopped));
+        signalled.wait().await;
+        tracing::info!("stopping: finishing what was accepted");
+        stop.send_replace(true);
+        match tokio::time::timeout(self.deadline + STOP_MARGIN, server).await {
+            Ok(outcome) => outcome
+                .context("the server failed")?
+                .context("the server failed")?,
+            Err(_elapsed) => tracing::warn!("some requests did not end in time: leaving them"),
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    fn open(&self) -> Result<Aquifer> {
+        let default = Config::default();
+        let cache_bytes = match self.cache {
+            Some(mebibytes) => mebibytes.saturating_mul(MIB),
+            None => default.cache_bytes,
+        };
+        let aquifer = self.place.root.open(Config {
+            read_only: self.read_only,
+            cache_bytes,
+            ..default
+        })?;
+        if !self.read_only {
+            // So that a search before the first document finds nothing, not no index.
+            aquifer.index_or_create(&self.place.index)?;
+        }
+        Ok(aquifer)
+    }
+
+    async fn listen(&self) -> Result<TcpListener> {
+        let address = match (&self.listen, self.port) {
+            (Some(listen), _) => listen.clone(),
+            (None, Some(port)) => format!("0.0.0.0:{port}"),
+            (None, None) => DEFAULT_LISTEN.to_owned(),
+        };
+        TcpListener::bind(&address).await.with_context(|| {
+            format!("cannot listen on {address}: choose another address with --listen HOST:PORT")
+        })
+    }
+}
+
+/// Threads for connections, and enough that may block for every request that has a turn.
+fn runtime() -> Result<Runtime> {
+    let blocking = limits::DEFAULT_CONCURRENT_READS + limits::DEFAULT_CONCURRENT_WRITES + 16;
+    Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(blocking)
+        .build()
+        .context("cannot start the threads of the server")
+}
+
+/// The one line that a script may wait for.
+fn announce(address: SocketAddr) -> Result<()> {
+    let mut out = io::stdout();
+    writeln!(out, "listening on http://{address}")?;
+    out.flush()?;
+    tracing::info!(%address, "listening");
+    Ok(())
+}
+
+async fn answer(
+    listener: TcpListener,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+) -> io::Result<()> {
+    // Answers are small: waiting to fill a packet would only delay them.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY");
+        }
+    });
+    let stop = async move {
+        // An error means that the sender is gone, and with it the reason to go on.
+        drop(stopped.wait_for(|stop| *stop).await);
+    };
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stop)
+        .await
+}
+
+/// The signals that end a server.
+struct Signalled {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signalled {
+    fn new() -> Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// `250ms`, `30s`, `5m`, `1h`, or plain seconds.
+fn duration(text: &str) -> Result<Duration> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit_ms = match text.get(digits.len()..).unwrap_or_default() {
+        "ms" => 1,
+        "" | "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        other => bail!("{other:?} is no unit of time: use ms, s, m or h"),
+    };
+    let number: u32 = digits
+        .parse()
+        .context("write a number and a unit, such as 30s")?;
+    Ok(Duration::from_millis(u64::from(number) * unit_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units() {
+        for (text, milliseconds) in [("0", 0), ("250ms", 250), ("30", 30_000), ("5m", 300_000)] {
+            assert_eq!(
+                duration(text).unwrap(),
+                Duration::from_millis(milliseconds),
+                "{text}"
+            );
+        }
+        for wrong in ["", "s", "1d", "-1s", "1.5s"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Failures as RFC 9457 problem documents with a stable `type`.
+
+use std::any::Any;
+
+use aquifer_indexer::{Error, ErrorKind};
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::limits::RETRY_AFTER_SECONDS;
+
+/// The sorts of failure that a client can tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sort {
+    Invalid,
+    ReadOnly,
+    NotFound,
+    MethodNotAllowed,
+    RequestTimeout,
+    Conflict,
+    TooLarge,
+    UnsupportedEncoding,
+    Refused,
+    Busy,
+    Deadline,
+    Unavailable,
+    Fenced,
+    Corrupt,
+    Internal,
+}
+
+impl Sort {
+    /// The status, the last part of the `type`, and the title, which never change for a sort.
+    fn parts(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Invalid => (
+                StatusCode::BAD_REQUEST,
+                "/problems/invalid-request",
+                "The request is wrong",
+            ),
+            Self::ReadOnly => (
+                StatusCode::FORBIDDEN,
+                "/problems/read-only",
+                "This server only reads",
+            ),
+            Self::NotFound => (
+                StatusCode::NOT_FOUND,
+                "/problems/not-found",
+                "There is no such thing",
+            ),
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "/problems/method-not-allowed",
+                "The method does not apply here",
+            ),
+            Self::RequestTimeout => (
+                StatusCode::REQUEST_TIMEOUT,
+                "/problems/request-timeout",
+                "The body did not arrive in time",
+            ),
+            Self::Conflict => (
+                StatusCode::CONFLICT,
+                "/problems/conflict",
+                "The request contradicts what exists",
+            ),
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "/problems/too-large",
+                "The request exceeds a limit",
+            ),
+            Self::UnsupportedEncoding => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "/problems/unsupported-encoding",
+                "The content encoding is not understood",
+            ),
+            Self::Refused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "/problems/documents-refused",
+                "Every document was refused",
+            ),
+            Self::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "/problems/busy",
+                "Too much is going on",
+            ),
+            Self::Deadline => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "/problems/deadline",
+                "The deadline came first",
+            ),
+            Self::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "/problems/unavailable",
+                "The file system refused",
+            ),
+            Self::Fenced => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "/problems/fenced",
+                "Another writer has taken over",
+            ),
+            Self::Corrupt => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "/problems/corrupt",
+                "A file of the index is damaged",
+            ),
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "/problems/internal",
+                "This program has a defect",
+            ),
+        }
+    }
+}
+
+impl From<ErrorKind> for Sort {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Invalid => Self::Invalid,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Conflict => Self::Conflict,
+            ErrorKind::TooLarge => Self::TooLarge,
+            ErrorKind::Busy => Self::Busy,
+            ErrorKind::Unavailable => Self::Unavailable,
+            ErrorKind::Corrupt => Self::Corrupt,
+            ErrorKind::Fenced => Self::Fenced,
+            ErrorKind::Internal => Self::Internal,
+        }
+    }
+}
+
+/// Why one document of a batch was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DocumentProblem {
+    /// Which document it was, counted from 0 in the body.
+    pub position: usize,
+    /// Its key, where one could be read.
+    pub unique_key: Option<String>,
+    /// A stable name of what is wrong.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What is wrong and how to mend it.
+    pub detail: String,
+}
+
+/// A failure on its way to the client.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    sort: Sort,
+    detail: String,
+    errors: Vec<DocumentProblem>,
+}
+
+impl Problem {
+    pub(crate) fn new(sort: Sort, detail: impl Into<String>) -> Self {
+        Self {
+            sort,
+            detail: detail.into(),
+            errors: Vec::new(),
+        }
+    }
+
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(Sort::Invalid, detail)
+    }
+
+    /// Names the documents that this is about.
+    pub(crate) fn about(mut self, errors: Vec<DocumentProblem>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// The answer to a panic, whose own text only the log sees.
+    pub(crate) fn from_panic(_panic: Box<dyn Any + Send + 'static>) -> Response {
+        Self::new(
+            Sort::Internal,
+            "the request met a defect in this program; its log says more",
+        )
+        .into_response()
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::new(Sort::from(error.kind()), error.to_string())
+    }
+}
+
+/// What the log line of a failed request says besides its status.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) problem: &'static str,
+    pub(crate) detail: String,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [DocumentProblem],
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, kind, title) = self.sort.parts();
+        let document = Document {
+            r#type: kind,
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            errors: &self.errors,
+        };
+        let mut response = (status, Json(document)).into_response();
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
+        response.extensions_mut().insert(Failure {
+            problem: kind,
+            detail: self.detail,
+        });
+        response
+    }
+}

@@ -1,0 +1,105 @@
+//! The routes, and what is common to all of them.
+//!
+//! | path (each also under `/indexes/{index}`) | method | |
+//! |---|---|---|
+//! | `/documents` | POST | documents to add or to replace |
+//! | `/documents/{unique_key}` | GET, DELETE | one document; its key may hold slashes |
+//! | `/documents/delete` | POST | keys to delete |
+//! | `/search` | GET, POST | |
+//! | `/stats` | GET | numbers |
+//! | `/batches/{batch}` | GET | what became of a 202 |
+//!
+//! and without the prefix `GET /health`, `GET /indexes`, and `PUT`, `GET`, `DELETE
+//! /indexes/{index}`.
+//!
+//! Every request is bounded: its body by [`limits`], its time by a deadline, its turn by a queue.
+//! Every failure is a problem document. The router starts nothing, listens to nothing and keeps no
+//! time of its own beyond the request, so that a function can hold it as well as a server.
+
+mod answer;
+mod body;
+mod documents;
+mod error;
+mod health;
+mod indexes;
+pub mod limits;
+mod parameters;
+mod request;
+mod search;
+mod state;
+mod submission;
+mod target;
+mod turnstile;
+
+use axum::Router;
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use answer::search_answer;
+pub use error::DocumentProblem;
+pub use request::Deadline;
+pub use state::{AppState, Settings};
+
+use error::{Problem, Sort};
+
+/// Everything that Aquifer answers over HTTP.
+pub fn router(state: AppState) -> Router {
+    let index = get(indexes::describe)
+        .put(indexes::create)
+        .delete(indexes::delete);
+    Router::new()
+        .route("/health", get(health::get))
+        .route("/indexes", get(indexes::list))
+        .route("/indexes/{index}", index)
+        .nest("/indexes/{index}", of_an_index())
+        .merge(of_an_index())
+        .fallback(no_route)
+        .method_not_allowed_fallback(other_method)
+        .layer(CatchPanicLayer::custom(Problem::from_panic))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            request::observe,
+        ))
+        .with_state(state)
+}
+
+/// The routes that exist for the default index and for each named one.
+fn of_an_index() -> Router<AppState> {
+    let document = get(documents::get).delete(documents::delete);
+    Router::new()
+        .route("/documents", post(documents::post))
+        .route(
+            "/documents/delete",
+            document.clone().post(documents::delete_many),
+        )
+        .route("/documents/{*unique_key}", document)
+        .route("/search", get(search::get).post(search::post))
+        .route("/stats", get(indexes::stats))
+        .route("/batches/{batch}", get(indexes::batch))
+}
+
+async fn no_route(uri: Uri) -> Problem {
+    Problem::new(
+        Sort::NotFound,
+        format!(
+            "nothing is at {:?}: there are /documents, /search, /stats, /batches, /indexes and \
+             /health",
+            uri.path()
+        ),
+    )
+}
+
+/// Answers OPTIONS, and refuses what a path does not know; the router adds `Allow` to either.
+async fn other_method(method: Method, uri: Uri) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let detail = format!(
+        "{method} does not apply to {:?}: the header Allow says what does",
+        uri.path()
+    );
+    Problem::new(Sort::MethodNotAllowed, detail).into_response()
+}

@@ -1,0 +1,110 @@
+//! What every request is answered with: the indexes, the settings, the turnstiles.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aquifer_indexer::index::{Aquifer, Index};
+
+use super::error::{Problem, Sort};
+use super::limits;
+use super::turnstile::Turnstile;
+
+/// How the router behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The index behind the routes that name none.
+    pub default_index: String,
+    /// Refuse every write with 403.
+    pub read_only: bool,
+    /// The longest that a request may take.
+    pub deadline: Duration,
+    /// Reads that run at once.
+    pub concurrent_reads: usize,
+    /// Writes that run at once.
+    pub concurrent_writes: usize,
+    /// Requests of each sort that wait for a turn before the next is answered 503.
+    pub queue: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            default_index: "default".to_owned(),
+            read_only: false,
+            deadline: limits::DEFAULT_DEADLINE,
+            concurrent_reads: limits::DEFAULT_CONCURRENT_READS,
+            concurrent_writes: limits::DEFAULT_CONCURRENT_WRITES,
+            queue: limits::DEFAULT_QUEUE,
+        }
+    }
+}
+
+/// What the router needs to answer; cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    aquifer: Arc<Aquifer>,
+    settings: Settings,
+    reads: Turnstile,
+    writes: Turnstile,
+}
+
+impl AppState {
+    /// Serves the indexes of `aquifer` as `settings` say.
+    pub fn new(aquifer: Arc<Aquifer>, settings: Settings) -> Self {
+        let reads = Turnstile::new(settings.concurrent_reads, settings.queue);
+        let writes = Turnstile::new(settings.concurrent_writes, settings.queue);
+        Self {
+            shared: Arc::new(Shared {
+                aquifer,
+                settings,
+                reads,
+                writes,
+            }),
+        }
+    }
+
+    pub(crate) fn aquifer(&self) -> &Aquifer {
+        &self.shared.aquifer
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    pub(crate) fn reads(&self) -> &Turnstile {
+        &self.shared.reads
+    }
+
+    pub(crate) fn writes(&self) -> &Turnstile {
+        &self.shared.writes
+    }
+
+    /// Opens an index that must exist. Blocks.
+    pub(crate) fn index(&self, name: &str) -> Result<Arc<Index>, Problem> {
+        Ok(self.shared.aquifer.index(name)?)
+    }
+
+    /// Opens an index to write to it; the default one is created by its first document. Blocks.
+    pub(crate) fn index_to_fill(&self, name: &str) -> Result<Arc<Index>, Problem> {
+        if name == self.shared.settings.default_index {
+            Ok(self.shared.aquifer.index_or_create(name)?)
+        } else {
+            self.index(name)
+        }
+    }
+
+    /// Refuses on a server that only reads.
+    pub(crate) fn must_write(&self) -> Result<(), Problem> {
+        if self.shared.settings.read_only {
+            return Err(Problem::new(
+                Sort::ReadOnly,
+                "this server was started with --read-only: send the request to one that writes",
+            ));
+        }
+        Ok(())
+    }
+}

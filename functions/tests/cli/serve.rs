@@ -1,0 +1,191 @@
+//! `aquifer serve`, as a process.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::{Place, text, without_time};
+
+/// A server that is killed at the end, should the test forget it.
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(place: &Place, arguments: &[&str]) -> Self {
+        let mut child = place
+            .command(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let url = line.trim().strip_prefix("listening on ");
+        let url = url
+            .unwrap_or_else(|| panic!("no address in {line:?}"))
+            .to_owned();
+        Self { child, url }
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let mut answer = ureq::get(format!("{}{path}", self.url)).call().unwrap();
+        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+    }
+
+    fn post(&self, path: &str, body: &str) -> (u16, Value) {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .into();
+        let mut answer = agent
+            .post(format!("{}{path}", self.url))
+            .send(body)
+            .unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        (
+            answer.status().as_u16(),
+            serde_json::from_str(&text).unwrap(),
+        )
+    }
+
+    /// Asks it to stop, and gives its status and its log.
+    fn stop(mut self) -> (Option<i32>, String) {
+        let process = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &process])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let status = self.child.wait().unwrap();
+        let mut log = String::new();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut log)
+            .unwrap();
+        (status.code(), log)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn a_server_answers_logs_and_stops() {
+    let place = Place::new();
+    let server = Server::start(&place, &[]);
+    assert_eq!(server.get("/search")["count"], 0);
+    let document = r#"{"unique_key":"418","title":"teapot","tags":["joke"]}"#;
+    let (status, posted) = server.post("/documents", document);
+    assert_eq!((status, &posted["created"]), (200, &1.into()));
+    assert_eq!(
+        server.get("/search?q=teapot&tag=joke")["result"][0]["unique_key"],
+        "418"
+    );
+    let (code, log) = server.stop();
+    assert_eq!(code, Some(0), "{log}");
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let post = lines.iter().find(|line| line["span"]["method"] == "POST");
+    let post = post.unwrap_or_else(|| panic!("{log}"));
+    assert_eq!(post["status"], 200, "{post}");
+    assert_eq!(post["span"]["path"], "/documents", "{post}");
+    assert_eq!(post["span"]["index"], "default", "{post}");
+    assert_eq!(post["span"]["documents"], 1, "{post}");
+    assert!(
+        post["took_ms"].is_u64() && post["span"]["request_id"].is_string(),
+        "{post}"
+    );
+    assert_eq!(place.search(&["teapot"]), ["418"]);
+}
+
+#[test]
+fn a_read_only_server_beside_it_sees_everything_and_refuses_writes() {
+    let place = Place::new();
+    let writer = Server::start(&place, &[]);
+    let reader = Server::start(&place, &["--read-only"]);
+    for number in 0..3 {
+        let (status, _) = writer.post("/documents", &format!(r#"{{"unique_key":"{number}"}}"#));
+        assert_eq!(status, 200);
+        assert_eq!(reader.get("/search")["count"], number + 1);
+    }
+    let (status, problem) = reader.post("/documents", r#"{"unique_key":"4"}"#);
+    assert_eq!(
+        (status, &problem["type"]),
+        (403, &"/problems/read-only".into())
+    );
+}
+
+#[test]
+fn an_accepted_batch_is_applied_by_itself() {
+    let place = Place::new();
+    let server = Server::start(&place, &[]);
+    let (status, accepted) = server.post("/documents?wait=durable", r#"{"unique_key":"k"}"#);
+    assert_eq!(status, 202, "{accepted}");
+    let url = accepted["status_url"].as_str().unwrap();
+    while server.get(url)["state"] != "applied" {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(server.get("/search")["count"], 1);
+}
+
+#[test]
+fn documents_are_imported_over_http() {
+    let place = Place::new();
+    let server = Server::start(&place, &[]);
+    let line = |number| format!("{{\"unique_key\":\"{number}\",\"title\":\"number {number}\"}}\n");
+    let mut lines: String = (0..12_000).map(line).collect();
+    lines.push_str("\n{\"title\":\"no key\"}\n");
+    let file = place.write("many.ndjson", lines);
+    let ended = place.run(&["import", text(&file), "--url", &server.url]);
+    let expected = "12,001 documents: 12,000 created, 0 updated, 1 refused";
+    assert_eq!(without_time(&ended.out), expected, "{ended:?}");
+    assert!(ended.failed().starts_with("line 12002: "));
+    assert_eq!(server.get("/search")["count"], 12_000);
+    let error = place
+        .run(&["import", text(&file), "--url", &server.url, "--index", "no"])
+        .failed();
+    assert!(error.contains("404"), "{error}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error_that_says_what_to_do() {
+    let place = Place::new();
+    let server = Server::start(&place, &[]);
+    let address = server.url.trim_start_matches("http://");
+    let error = place.run(&["serve", "--listen", address]).failed();
+    assert!(error.contains("--listen"), "{error}");
+}
+
+#[test]
+fn the_environment_may_name_the_port() {
+    let place = Place::new();
+    let mut child = place
+        .command(&["serve"])
+        .env("PORT", "0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(line.starts_with("listening on http://0.0.0.0:"), "{line:?}");
+}

@@ -1,0 +1,49 @@
+//! Work that waits for the file system, beside the thread that asked for it.
+//!
+//! Reads that do not depend on each other are issued together, each in a thread of its own: the waiting is
+//! the cost, not the thread. The threads belong to tokio's blocking pool and end when they are idle;
+//! no runtime has to be driven.
+
+use std::sync::OnceLock;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+
+use crate::error::{Error, Result};
+
+/// Reads under way at once in this process. EFS and NFS servers serve a client's requests in parallel up
+/// to the session's slots (64 on Linux by default); more would only queue there.
+const THREADS_MAX: usize = 64;
+
+/// Starts `work` at once; the handle can be awaited in any executor. Dropping it does not stop the work.
+///
+/// # Errors
+/// [`crate::ErrorKind::Internal`] when the threads cannot be set up.
+pub(crate) fn spawn<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>> {
+    static POOL: OnceLock<Option<Runtime>> = OnceLock::new();
+    let pool = POOL.get_or_init(|| {
+        Builder::new_current_thread()
+            .max_blocking_threads(THREADS_MAX)
+            .thread_name("aquifer-io")
+            .build()
+            .ok()
+    });
+    let pool = pool
+        .as_ref()
+        .ok_or_else(|| Error::internal("no threads can be started"))?;
+    Ok(pool.spawn_blocking(work))
+}
+
+/// Waits for work that was spawned.
+pub(crate) fn wait<T>(handle: JoinHandle<Result<T>>) -> Result<T> {
+    futures_lite::future::block_on(finish(handle))
+}
+
+/// Awaits work that was spawned; a panic in it is an error here.
+pub(crate) async fn finish<T>(handle: JoinHandle<Result<T>>) -> Result<T> {
+    handle.await.unwrap_or_else(|error| {
+        Err(Error::internal("work beside the request failed").because(error))
+    })
+}

@@ -1,0 +1,353 @@
+//! One index: what a request does with it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tantivy::TantivyDocument;
+use tantivy::schema::Value as _;
+
+use super::{Stats, read_only};
+use crate::check::{CheckReport, check};
+use crate::clock::Clock;
+use crate::concurrent;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::inbox::{Batch, Inbox, not_a_batch};
+use crate::layout::BatchId;
+use crate::mapping::IndexSchema;
+use crate::mount::Mount;
+use crate::search::{self, SearchRequest, SearchResponse};
+use crate::snapshot::cache::RangeCache;
+use crate::snapshot::follow::{Follower, is_stale};
+use crate::snapshot::{Snapshot, Source};
+use crate::writer::resolve::locate;
+use crate::writer::{GcReport, MergeReport, Outcome, Wait, Writer};
+
+/// How long a batch that was only made durable is worked on after the answer.
+const DRAIN_AFTER: Duration = Duration::from_secs(60);
+/// How long deleting an index waits for its writers.
+const DELETE_WAIT: Duration = Duration::from_secs(30);
+/// Pause between looks for a version that a request wants to see.
+const VERSION_POLL: Duration = Duration::from_millis(10);
+
+/// One index. Shared by all threads of a process.
+#[derive(Debug)]
+pub struct Index {
+    name: String,
+    follower: Arc<Follower>,
+    /// Only where this process may write.
+    writer: Option<Arc<Writer>>,
+    inbox: Inbox,
+    cache: Arc<RangeCache>,
+    clock: Arc<dyn Clock>,
+    draining: Arc<AtomicBool>,
+}
+
+/// A document that was found by its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its JSON as it came in.
+    pub source: Box<str>,
+    /// The version it was found in.
+    pub version: u64,
+}
+
+/// Where a batch is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchState {
+    /// Durable; every search will see it once it has been applied.
+    Pending,
+    /// Applied: every search sees it.
+    Applied,
+    /// It was damaged on the file system and laid aside; its documents must be sent again.
+    Damaged,
+}
+
+/// What is known of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct BatchStatus {
+    /// Which.
+    pub batch: BatchId,
+    /// Where it is.
+    pub state: BatchState,
+    /// The version that it is part of, as far as it is known; a later one includes it too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+}
+
+impl Index {
+    /// Opens the index in the folder `mount`; touches no file yet.
+    pub fn open(
+        name: &str,
+        mount: Arc<dyn Mount>,
+        cache: Arc<RangeCache>,
+        clock: Arc<dyn Clock>,
+        config: &Config,
+    ) -> Self {
+        let source = Source {
+            mount: Arc::clone(&mount),
+            cache: Arc::clone(&cache),
+        };
+        let follower = Arc::new(Follower::new(source, !config.read_only));
+        let writer = (!config.read_only).then(|| {
+            let (follower, clock) = (Arc::clone(&follower), Arc::clone(&clock));
+            Arc::new(Writer::new(follower, clock, config.clone()))
+        });
+        Self {
+            name: name.to_owned(),
+            follower,
+            writer,
+            inbox: Inbox::new(mount, Arc::clone(&clock)),
+            cache,
+            clock,
+            draining: Arc::default(),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The newest snapshot.
+    pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
+        self.follower.newest()
+    }
+
+    /// The schema of the newest version this process knows; a schema never changes, so no file is
+    /// read once one is known.
+    pub fn schema(&self) -> Result<Arc<IndexSchema>> {
+        let snapshot = match self.follower.held() {
+            Some(held) => held,
+            None => self.follower.newest()?,
+        };
+        Ok(Arc::clone(snapshot.schema()))
+    }
+
+    fn writer(&self) -> Result<&Arc<Writer>> {
+        self.writer.as_ref().ok_or_else(read_only)
+    }
+
+    /// Accepts a batch. With [`Wait::Visible`] this returns once every later search sees it, or, when the
+    /// deadline is near, once it is durable. Blocks; from many threads at once the batches share
+    /// commits.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] when the file system refuses: nothing was kept, or, when an
+    /// answer was lost, the batch may have been applied all the same.
+    pub fn submit(&self, batch: Batch, wait: Wait, deadline: Instant) -> Result<Outcome> {
+        let writer = self.writer()?;
+        let outcome = writer.submit(batch, wait, deadline)?;
+        if matches!(outcome, Outcome::Durable { .. }) {
+            self.drain_later(Arc::clone(writer));
+        }
+        Ok(outcome)
+    }
+
+    fn drain_later(&self, writer: Arc<Writer>) {
+        if self.draining.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let draining = Arc::clone(&self.draining);
+        let deadline = self.clock.now() + DRAIN_AFTER;
+        let drain = move || {
+            // Cleared first: a batch that comes while this one works must not be overlooked.
+            draining.store(false, Ordering::SeqCst);
+            if let Err(error) = writer.drain(deadline) {
+                tracing::warn!(%error, "the inbox could not be drained; the next write does it");
+            }
+        };
+        // Nobody waits for it.
+        drop(concurrent::spawn(drain));
+    }
+
+    /// Applies what lies in the inbox.
+    pub fn drain(&self, deadline: Instant) -> Result<()> {
+        self.writer()?.drain(deadline)
+    }
+
+    /// Searches the newest version: every batch that was answered as applied before this call is in it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a bad request; [`ErrorKind::Busy`] when `min_version` does not
+    /// come before the deadline; [`ErrorKind::Corrupt`], [`ErrorKind::Unavailable`].
+    pub fn search(&self, request: &SearchRequest, deadline: Instant) -> Result<SearchResponse> {
+        request.validate()?;
+        self.wait_for(request.min_version, deadline)?;
+        self.read(|snapshot| {
+            let (count, hits) = search::execute(snapshot.searcher()?, snapshot.schema(), request)?;
+            Ok(SearchResponse {
+                count,
+                hits,
+                version: snapshot.version(),
+            })
+        })
+    }
+
+    /// A document by its key, as it came in.
+    pub fn get(
+        &self,
+        unique_key: &str,
+        min_version: Option<u64>,
+        deadline: Instant,
+    ) -> Result<Option<Found>> {
+        self.wait_for(min_version, deadline)?;
+        self.read(|snapshot| find(snapshot, unique_key))
+    }
+
+    /// Runs `read` on the newest snapshot. Files that are gone (collected, or forgotten by the
+    /// server) cost one fresh start; what fails then is told.
+    fn read<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
+        let attempt = || {
+            let opened = self.follower.open()?;
+            let result = guarded(|| read(&opened.snapshot));
+            // After a cold start the answer may be from a version before the newest.
+            if opened.is_newest()? {
+                result
+            } else {
+                read(&*self.follower.newest()?)
+            }
+        };
+        match attempt() {
+            Err(error) if is_stale(&error) => {
+                tracing::info!(%error, "starting over from HEAD");
+                self.follower.forget();
+                attempt()
+            }
+            other => other,
+        }
+    }
+
+    fn wait_for(&self, version: Option<u64>, deadline: Instant) -> Result<()> {
+        let Some(version) = version else {
+            return Ok(());
+        };
+        loop {
+            let newest = self.follower.newest()?.version();
+            if newest >= version {
+                return Ok(());
+            }
+            if self.clock.now() >= deadline {
+                return Err(Error::new(
+                    ErrorKind::Busy,
+                    format!(
+                        "version {version} does not exist yet, the newest is {newest}: ask again \
+                         later, or without min_version"
+                    ),
+                ));
+            }
+            self.clock.sleep(VERSION_POLL);
+        }
+    }
+
+    /// Numbers about the newest version.
+    pub fn stats(&self) -> Result<Stats> {
+        self.read(|snapshot| Stats::of(snapshot, &self.inbox, &self.cache))
+    }
+
+    /// What became of a batch that was answered as durable.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a text that is no identity; [`ErrorKind::NotFound`] for a batch that
+    /// cannot have been accepted yet.
+    pub fn batch_status(&self, id: &str) -> Result<BatchStatus> {
+        let batch: BatchId = id.parse().map_err(not_a_batch)?;
+        let newest = self.follower.newest()?;
+        let status = |state, version| BatchStatus {
+            batch,
+            state,
+            version,
+        };
+        if let Some(applied) = self.follower.applied(batch) {
+            return Ok(status(BatchState::Applied, Some(applied.version)));
+        }
+        if self.inbox.list()?.contains(&batch) {
+            return Ok(status(BatchState::Pending, None));
+        }
+        if self.inbox.is_damaged(batch)? {
+            return Ok(status(BatchState::Damaged, None));
+        }
+        if batch.clock > newest.manifest().body.batch_clock {
+            // It may have been applied between the two looks; nothing later was applied before them.
+            let newer = self.follower.newest()?;
+            if batch.clock > newer.manifest().body.batch_clock {
+                return Err(Error::not_found(format!(
+                    "no batch `{batch}` was accepted here: use the `batch` of a 202 answer"
+                )));
+            }
+        }
+        Ok(status(BatchState::Applied, Some(newest.version())))
+    }
+
+    /// Verifies every checksum of the newest version and of what lies beside it.
+    pub fn check(&self) -> Result<CheckReport> {
+        check(&self.follower, &self.inbox)
+    }
+
+    /// Removes files that no reader can need any more.
+    pub fn gc(&self) -> Result<GcReport> {
+        self.writer()?.collect()
+    }
+
+    /// Merges what is due, until the deadline.
+    pub fn merge(&self, deadline: Option<Instant>) -> Result<MergeReport> {
+        self.writer()?.merge(deadline)
+    }
+
+    /// Merges everything into as few segments as possible, until the deadline.
+    pub fn compact(&self, deadline: Option<Instant>) -> Result<MergeReport> {
+        self.writer()?.compact(deadline)
+    }
+
+    pub(super) fn delete(&self) -> Result<()> {
+        self.writer()?.delete(self.clock.now() + DELETE_WAIT)
+    }
+}
+
+fn find(snapshot: &Snapshot, unique_key: &str) -> Result<Option<Found>> {
+    let located = locate(snapshot, &[unique_key])?;
+    let Some(&(position, doc)) = located.get(unique_key) else {
+        return Ok(None);
+    };
+    let id = snapshot
+        .manifest()
+        .body
+        .segments
+        .get(position)
+        .map(|segment| segment.id.simple());
+    let searcher = snapshot.searcher()?;
+    let ordinal = searcher
+        .segment_readers()
+        .iter()
+        .position(|reader| Some(reader.segment_id().uuid_string()) == id.map(|id| id.to_string()))
+        .and_then(|ordinal| u32::try_from(ordinal).ok())
+        .ok_or_else(|| Error::internal("a segment is not open"))?;
+    let document: TantivyDocument = searcher.doc(tantivy::DocAddress::new(ordinal, doc))?;
+    let source = document.get_first(snapshot.schema().source());
+    let source = source
+        .and_then(|value| value.as_bytes())
+        .unwrap_or_default();
+    let source = String::from_utf8_lossy(source)
+        .into_owned()
+        .into_boxed_str();
+    Ok(Some(Found {
+        source,
+        version: snapshot.version(),
+    }))
+}
+
+/// tantivy panics where it meets what it holds to be impossible; for a request that is an error.
+fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no text");
+        Err(Error::internal(format!(
+            "the search library gave up: {text}"
+        )))
+    })
+}

@@ -1,0 +1,57 @@
+//! Numbers about an index.
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::inbox::Inbox;
+use crate::snapshot::Snapshot;
+use crate::snapshot::cache::RangeCache;
+
+/// What an index consists of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// The newest version.
+    pub version: u64,
+    /// The term of the writer that published it.
+    pub epoch: u64,
+    /// Documents that a search can find.
+    pub documents: u64,
+    /// Documents that are deleted or replaced and not merged away yet.
+    pub deleted_documents: u64,
+    /// Segments.
+    pub segments: usize,
+    /// Files that hold them.
+    pub containers: usize,
+    /// Bytes of the segments.
+    pub bytes: u64,
+    /// Files that are kept for readers of earlier versions.
+    pub retired_containers: usize,
+    /// Batches that are accepted and not yet applied.
+    pub inbox: usize,
+    /// Bytes of index files in this process's memory, over all its indexes.
+    pub cache_bytes: usize,
+}
+
+impl Stats {
+    pub(super) fn of(snapshot: &Snapshot, inbox: &Inbox, cache: &RangeCache) -> Result<Self> {
+        let body = &snapshot.manifest().body;
+        let live: u64 = body.segments.iter().map(|s| u64::from(s.live_docs())).sum();
+        let all: u64 = body.segments.iter().map(|s| u64::from(s.max_doc)).sum();
+        Ok(Self {
+            version: snapshot.version(),
+            epoch: snapshot.manifest().epoch,
+            documents: live,
+            deleted_documents: all - live,
+            segments: body.segments.len(),
+            containers: body.containers.len(),
+            bytes: body
+                .segments
+                .iter()
+                .map(crate::format::manifest::Segment::bytes)
+                .sum(),
+            retired_containers: body.retired.len(),
+            inbox: inbox.list()?.len(),
+            cache_bytes: cache.bytes(),
+        })
+    }
+}

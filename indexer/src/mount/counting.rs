@@ -1,0 +1,236 @@
+//! [`CountingMount`]: counts the operations that pass through it.
+//!
+//! Operation counts do not depend on the machine, so tests assert them exactly. With a latency,
+//! it also counts **dependent rounds**: an operation belongs to the round after the last one whose
+//! operations had finished when it began, so operations that run together share a round.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{Access, LockGuard, Metadata, Mount, MountFile};
+
+/// What passed through a [`CountingMount`].
+#[derive(Clone, Debug, Default)]
+pub struct OperationCounts {
+    /// Calls by name: `open`, `read`, `list`, `metadata`; `create`, `write`, `sync`, `sync_dir`,
+    /// `link`, `unlink`, `make_dir`, `lock`, `unlock`.
+    pub calls: BTreeMap<&'static str, u64>,
+    /// Bytes read.
+    pub bytes_read: u64,
+    /// Bytes written.
+    pub bytes_written: u64,
+    /// Dependent rounds of reads (an `open` and the read that follows it are one).
+    pub rounds: u64,
+    /// Each call in order, with its path and length, for a person who wonders.
+    pub log: Vec<String>,
+}
+
+impl OperationCounts {
+    const READ_CLASS: [&'static str; 4] = ["open", "read", "list", "metadata"];
+
+    /// Calls that change nothing on the server.
+    pub fn read_class(&self) -> u64 {
+        Self::READ_CLASS
+            .iter()
+            .filter_map(|name| self.calls.get(name))
+            .sum()
+    }
+
+    /// Calls that change something on the server: locks count, closes do not.
+    pub fn write_class(&self) -> u64 {
+        self.calls.values().sum::<u64>() - self.read_class()
+    }
+
+    /// Calls of one name.
+    pub fn of(&self, name: &str) -> u64 {
+        self.calls.get(name).copied().unwrap_or(0)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counter {
+    counts: Mutex<OperationCounts>,
+    latency: Duration,
+}
+
+impl Counter {
+    fn lock(&self) -> MutexGuard<'_, OperationCounts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, name: &'static str, what: &str) {
+        let mut counts = self.lock();
+        *counts.calls.entry(name).or_default() += 1;
+        counts.log.push(format!("{name} {what}"));
+    }
+
+    fn read(&self, read: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
+        let round = self.lock().rounds + 1;
+        if !self.latency.is_zero() {
+            std::thread::sleep(self.latency);
+        }
+        let result = read();
+        let mut counts = self.lock();
+        counts.rounds = counts.rounds.max(round);
+        counts.bytes_read += *result.as_ref().unwrap_or(&0) as u64;
+        result
+    }
+}
+
+/// A [`Mount`] that counts what passes through it to another.
+#[derive(Clone, Debug)]
+pub struct CountingMount {
+    inner: Arc<dyn Mount>,
+    counter: Arc<Counter>,
+}
+
+impl CountingMount {
+    /// Counts what goes to `inner`.
+    pub fn new(inner: Arc<dyn Mount>) -> Self {
+        Self {
+            inner,
+            counter: Arc::default(),
+        }
+    }
+
+    /// Counts what goes to `inner`; each read takes `latency`, so that rounds can be told apart.
+    pub fn with_latency(inner: Arc<dyn Mount>, latency: Duration) -> Self {
+        let counter = Counter {
+            latency,
+            ..Counter::default()
+        };
+        Self {
+            inner,
+            counter: Arc::new(counter),
+        }
+    }
+
+    /// What was counted since the last call; the count starts again at nothing.
+    pub fn take(&self) -> OperationCounts {
+        std::mem::take(&mut *self.counter.lock())
+    }
+
+    fn file(&self, path: &str, inner: Arc<dyn MountFile>) -> Arc<dyn MountFile> {
+        Arc::new(CountingFile {
+            inner,
+            path: path.into(),
+            counter: Arc::clone(&self.counter),
+        })
+    }
+}
+
+impl Mount for CountingMount {
+    fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn MountFile>> {
+        let name = if access == Access::CreateNew {
+            "create"
+        } else {
+            "open"
+        };
+        self.counter.count(name, path);
+        Ok(self.file(path, self.inner.open(path, access)?))
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        self.counter.count("list", folder);
+        self.inner.list(folder)
+    }
+
+    fn metadata(&self, path: &str) -> io::Result<Metadata> {
+        self.counter.count("metadata", path);
+        self.inner.metadata(path)
+    }
+
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        self.counter.count("link", to);
+        self.inner.link(from, to)
+    }
+
+    fn unlink(&self, path: &str) -> io::Result<()> {
+        self.counter.count("unlink", path);
+        self.inner.unlink(path)
+    }
+
+    fn make_dir(&self, folder: &str) -> io::Result<()> {
+        self.counter.count("make_dir", folder);
+        self.inner.make_dir(folder)
+    }
+
+    fn sync_dir(&self, folder: &str) -> io::Result<()> {
+        self.counter.count("sync_dir", folder);
+        self.inner.sync_dir(folder)
+    }
+
+    fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>> {
+        self.counter.count("lock", path);
+        let guard = self.inner.try_lock(path)?;
+        let counter = Arc::clone(&self.counter);
+        Ok(guard.map(|inner| {
+            Box::new(CountingLock {
+                inner: Some(inner),
+                path: path.into(),
+                counter,
+            }) as Box<_>
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct CountingLock {
+    inner: Option<Box<dyn LockGuard>>,
+    path: String,
+    counter: Arc<Counter>,
+}
+
+impl LockGuard for CountingLock {}
+
+impl Drop for CountingLock {
+    fn drop(&mut self) {
+        self.counter.count("unlock", &self.path);
+        drop(self.inner.take());
+    }
+}
+
+#[derive(Debug)]
+struct CountingFile {
+    inner: Arc<dyn MountFile>,
+    path: String,
+    counter: Arc<Counter>,
+}
+
+impl CountingFile {
+    fn count_write(&self, bytes: &[u8], offset: u64) {
+        self.counter
+            .count("write", &format!("{} {offset}+{}", self.path, bytes.len()));
+        self.counter.lock().bytes_written += bytes.len() as u64;
+    }
+}
+
+impl MountFile for CountingFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.counter
+            .count("read", &format!("{} {offset}+{}", self.path, buffer.len()));
+        self.counter.read(|| self.inner.read_at(buffer, offset))
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.count_write(bytes, offset);
+        self.inner.write_at(bytes, offset)
+    }
+
+    fn write_durably_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.count_write(bytes, offset);
+        self.inner.write_durably_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.counter.count("sync", &self.path);
+        self.inner.sync()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.counter.count("metadata", &self.path);
+        self.inner.len()
+    }
+}

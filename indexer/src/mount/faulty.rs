@@ -1,0 +1,212 @@
+//! [`FaultyMount`]: fails on command, as a dying process or a failing file system would.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::{Access, LockGuard, Metadata, Mount, MountFile};
+
+/// How the operation that is hit goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The process dies before the operation: it and all that follow do nothing.
+    CrashBefore,
+    /// The process dies after the operation: it took effect, nobody learnt of it, and all that follow
+    /// do nothing.
+    CrashAfter,
+    /// The process dies in the middle: half of a write arrives; other operations do nothing.
+    CrashDuring,
+    /// Only this operation fails, with this error code, and does nothing.
+    Fail(i32),
+    /// Only this operation fails, with this error code, **after** it took effect (a lost reply).
+    FailAfter(i32),
+}
+
+#[derive(Debug)]
+struct Plan {
+    /// Operations so far.
+    count: AtomicU64,
+    /// The operation to hit, counted from 0; `u64::MAX` for none.
+    target: AtomicU64,
+    fault: Fault,
+    dead: AtomicBool,
+}
+
+/// A [`Mount`] that fails at one chosen operation, counted over everything that changes the
+/// server and, where asked, over reads as well.
+#[derive(Clone, Debug)]
+pub struct FaultyMount {
+    inner: Arc<dyn Mount>,
+    plan: Arc<Plan>,
+    reads_too: bool,
+}
+
+impl FaultyMount {
+    /// Fails at the `target`-th changing operation.
+    pub fn new(inner: Arc<dyn Mount>, target: u64, fault: Fault) -> Self {
+        let plan = Plan {
+            count: AtomicU64::new(0),
+            target: AtomicU64::new(target),
+            fault,
+            dead: AtomicBool::new(false),
+        };
+        Self {
+            inner,
+            plan: Arc::new(plan),
+            reads_too: false,
+        }
+    }
+
+    /// Fails at the `target`-th operation of any kind.
+    pub fn with_reads(inner: Arc<dyn Mount>, target: u64, fault: Fault) -> Self {
+        Self {
+            reads_too: true,
+            ..Self::new(inner, target, fault)
+        }
+    }
+
+    /// Operations counted so far.
+    pub fn operations(&self) -> u64 {
+        self.plan.count.load(Ordering::SeqCst)
+    }
+
+    /// Whether the chosen operation has been reached.
+    pub fn hit(&self) -> bool {
+        self.operations() > self.plan.target.load(Ordering::SeqCst)
+    }
+
+    /// Hits the `next`-th operation from now.
+    pub fn arm(&self, next: u64) {
+        let target = self.operations().saturating_add(next);
+        self.plan.target.store(target, Ordering::SeqCst);
+    }
+}
+
+/// What the dead see.
+fn dead() -> io::Error {
+    io::Error::other("this process has crashed")
+}
+
+impl Plan {
+    /// Runs one operation; `half` is what a crash in the middle leaves behind.
+    fn run<T>(
+        &self,
+        operation: impl FnOnce() -> io::Result<T>,
+        half: impl FnOnce(),
+    ) -> io::Result<T> {
+        if self.dead.load(Ordering::SeqCst) {
+            return Err(dead());
+        }
+        let number = self.count.fetch_add(1, Ordering::SeqCst);
+        if number != self.target.load(Ordering::SeqCst) {
+            return operation();
+        }
+        match self.fault {
+            Fault::Fail(code) => return Err(io::Error::from_raw_os_error(code)),
+            Fault::FailAfter(code) => {
+                operation()?;
+                return Err(io::Error::from_raw_os_error(code));
+            }
+            Fault::CrashBefore => {}
+            Fault::CrashAfter => drop(operation()),
+            Fault::CrashDuring => half(),
+        }
+        self.dead.store(true, Ordering::SeqCst);
+        Err(dead())
+    }
+
+    fn read<T>(&self, counted: bool, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        if counted {
+            return self.run(operation, || ());
+        }
+        if self.dead.load(Ordering::SeqCst) {
+            Err(dead())
+        } else {
+            operation()
+        }
+    }
+}
+
+impl Mount for FaultyMount {
+    fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn MountFile>> {
+        let open = || self.inner.open(path, access);
+        let inner = match access {
+            Access::CreateNew | Access::Update => self.plan.run(open, || ())?,
+            _ => self.plan.read(self.reads_too, open)?,
+        };
+        let plan = Arc::clone(&self.plan);
+        Ok(Arc::new(FaultyFile {
+            inner,
+            plan,
+            reads_too: self.reads_too,
+        }))
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        self.plan.read(self.reads_too, || self.inner.list(folder))
+    }
+
+    fn metadata(&self, path: &str) -> io::Result<Metadata> {
+        self.plan.read(self.reads_too, || self.inner.metadata(path))
+    }
+
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        self.plan.run(|| self.inner.link(from, to), || ())
+    }
+
+    fn unlink(&self, path: &str) -> io::Result<()> {
+        self.plan.run(|| self.inner.unlink(path), || ())
+    }
+
+    fn make_dir(&self, folder: &str) -> io::Result<()> {
+        self.plan.run(|| self.inner.make_dir(folder), || ())
+    }
+
+    fn sync_dir(&self, folder: &str) -> io::Result<()> {
+        self.plan.run(|| self.inner.sync_dir(folder), || ())
+    }
+
+    fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>> {
+        self.plan.run(|| self.inner.try_lock(path), || ())
+    }
+}
+
+#[derive(Debug)]
+struct FaultyFile {
+    inner: Arc<dyn MountFile>,
+    plan: Arc<Plan>,
+    reads_too: bool,
+}
+
+impl FaultyFile {
+    fn write_half(&self, bytes: &[u8], offset: u64) {
+        let half = bytes.get(..bytes.len() / 2).unwrap_or_default();
+        drop(self.inner.write_at(half, offset));
+    }
+}
+
+impl MountFile for FaultyFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.plan
+            .read(self.reads_too, || self.inner.read_at(buffer, offset))
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let half = || self.write_half(bytes, offset);
+        self.plan.run(|| self.inner.write_at(bytes, offset), half)
+    }
+
+    fn write_durably_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let half = || self.write_half(bytes, offset);
+        self.plan
+            .run(|| self.inner.write_durably_at(bytes, offset), half)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.plan.run(|| self.inner.sync(), || ())
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.plan.read(self.reads_too, || self.inner.len())
+    }
+}

@@ -1,0 +1,94 @@
+//! Documents become segments.
+
+use std::thread;
+
+use tantivy::indexer::SingleSegmentIndexWriter;
+use tantivy::{Index, IndexSettings};
+
+use super::scratch::{RawSegment, Scratch};
+use crate::document::Document;
+use crate::error::{Error, Result};
+use crate::mapping::IndexSchema;
+
+/// Below so many bytes of documents a second thread costs more than it gains, and makes a second segment.
+const BYTES_FOR_A_THREAD: usize = 8 * 1024 * 1024;
+/// The least memory tantivy takes for building a segment, and what a small commit gives it.
+const SMALL_ARENA: usize = 1024 * 1024;
+/// Segments under this size compress their documents in the thread that builds them.
+const SMALL_SEGMENT: usize = 1024 * 1024;
+
+/// Builds segments of `documents`, which have distinct keys, using about `memory` bytes.
+pub(super) fn build(
+    documents: &[&Document],
+    schema: &IndexSchema,
+    memory: usize,
+) -> Result<Vec<RawSegment>> {
+    if documents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let bytes: usize = documents
+        .iter()
+        .map(|document| document.source().len())
+        .sum();
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let threads = (bytes / BYTES_FOR_A_THREAD).clamp(1, cores);
+    if threads == 1 {
+        return build_in_turn(documents, schema, memory);
+    }
+    let share = documents.len().div_ceil(threads);
+    thread::scope(|scope| {
+        let builders: Vec<_> = documents
+            .chunks(share)
+            .map(|part| scope.spawn(move || build_in_turn(part, schema, memory / threads)))
+            .collect();
+        let mut segments = Vec::new();
+        for builder in builders {
+            let built = builder.join();
+            segments.extend(built.map_err(|_| Error::internal("a builder panicked"))??);
+        }
+        Ok(segments)
+    })
+}
+
+fn build_in_turn(
+    documents: &[&Document],
+    schema: &IndexSchema,
+    memory: usize,
+) -> Result<Vec<RawSegment>> {
+    let mut segments = Vec::new();
+    let mut rest = documents;
+    while !rest.is_empty() {
+        let bytes: usize = rest.iter().map(|document| document.source().len()).sum();
+        let scratch = Scratch::new(bytes.min(memory) as u64 * 2)?;
+        let mut writer = segment_writer(&scratch, schema, bytes, memory)?;
+        let mut taken = 0;
+        for document in rest {
+            writer.add_document(schema.to_tantivy(document))?;
+            taken += 1;
+            if writer.mem_usage() > memory {
+                break;
+            }
+        }
+        rest = rest.get(taken..).unwrap_or_default();
+        segments.extend(RawSegment::take(writer.finalize()?, scratch, schema)?);
+    }
+    Ok(segments)
+}
+
+fn segment_writer(
+    scratch: &Scratch,
+    schema: &IndexSchema,
+    bytes: usize,
+    memory: usize,
+) -> Result<SingleSegmentIndexWriter> {
+    let arena = memory.min(bytes.saturating_mul(4)).max(SMALL_ARENA);
+    let settings = IndexSettings {
+        docstore_compress_dedicated_thread: bytes > SMALL_SEGMENT,
+        ..IndexSettings::default()
+    };
+    let builder = Index::builder()
+        .schema(schema.tantivy().clone())
+        .tokenizers(schema.tokenizers())
+        .settings(settings);
+    Ok(builder.single_segment_index_writer(scratch.directory(), arena)?)
+}

@@ -1,0 +1,238 @@
+//! Garbage collection: files that no reader can need any more.
+//!
+//! Removing an orphan is the dangerous part: a writer that sleeps may have made it and wake up to
+//! publish it. So before anything is removed, a version is published: whoever made a file before the list was
+//! taken is fenced from then on, and whoever comes after makes new files with new names. Ages only protect
+//! readers, not correctness, and they are taken from the file server's clock alone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Writer;
+use super::draft::Draft;
+use crate::error::{Error, Result};
+use crate::format::batch::Stored;
+use crate::format::manifest::{Cause, ContainerId};
+use crate::layout::{self, BUNDLES, MANIFESTS};
+use crate::mount::{Access, Mount};
+use crate::snapshot::Snapshot;
+
+/// How long collecting waits for the lock.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
+
+/// What collecting did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct GcReport {
+    /// The newest version afterwards.
+    pub version: u64,
+    /// Files removed.
+    pub files_removed: usize,
+    /// Their bytes.
+    pub bytes_removed: u64,
+}
+
+/// What may go.
+#[derive(Debug, Default)]
+struct Garbage {
+    /// Retired containers whose time is over.
+    retired: Vec<ContainerId>,
+    /// Bundles nobody knows.
+    orphans: Vec<String>,
+    /// Files that need no fence, oldest first.
+    others: Vec<String>,
+}
+
+impl Writer {
+    /// Removes what has been unreferenced for longer than retention: old manifests, bundles that were merged
+    /// away, leavings of crashes.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Busy`] when the lock could not be had; [`crate::ErrorKind::Unavailable`].
+    pub fn collect(&self) -> Result<GcReport> {
+        let deadline: Instant = self.clock.now() + LOCK_WAIT;
+        let mut garbage = Garbage::default();
+        let fenced = self.publish_maintenance(deadline, |_, tip| {
+            garbage = self.find_garbage(&tip)?;
+            if garbage.retired.is_empty() && garbage.orphans.is_empty() {
+                return Ok(None);
+            }
+            let mut draft = Draft::new(tip, Cause::Collect);
+            garbage
+                .retired
+                .iter()
+                .for_each(|container| draft.collect(container.clone()));
+            Ok(Some(draft))
+        })?;
+        tracing::debug!(fenced, ?garbage, "collecting");
+        let mut report = GcReport {
+            version: self.follower.newest()?.version(),
+            ..GcReport::default()
+        };
+        let retired = garbage
+            .retired
+            .iter()
+            .filter_map(|container| match container {
+                ContainerId::Bundle(name) => Some(layout::bundle(name)),
+                // It goes with the other manifests.
+                ContainerId::Manifest(_) => None,
+            });
+        for path in garbage
+            .others
+            .into_iter()
+            .chain(garbage.orphans)
+            .chain(retired)
+        {
+            self.remove_file(&path, &mut report);
+        }
+        Ok(report)
+    }
+
+    fn remove_file(&self, path: &str, report: &mut GcReport) {
+        let mount = &self.follower.source().mount;
+        let bytes = mount.metadata(path).map_or(0, |metadata| metadata.len);
+        match mount.unlink(path) {
+            Ok(()) => {
+                report.files_removed += 1;
+                report.bytes_removed += bytes;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(%error, path, "a file could not be removed"),
+        }
+    }
+
+    fn find_garbage(&self, tip: &Snapshot) -> Result<Garbage> {
+        let mount = &self.follower.source().mount;
+        let now = server_time(&**mount)?;
+        let ages = Ages {
+            mount: Arc::clone(mount),
+            now,
+            retention: self.config.retention,
+        };
+        let mut garbage = Garbage::default();
+        let mut needed: BTreeSet<u64> = BTreeSet::from([tip.version()]);
+        let mut known: BTreeSet<&str> = BTreeSet::new();
+        let body = &tip.manifest().body;
+        let mut need = |container| match container {
+            &ContainerId::Manifest(version) => drop(needed.insert(version)),
+            ContainerId::Bundle(name) => drop(known.insert(name)),
+        };
+        body.containers
+            .iter()
+            .for_each(|container| need(&container.id));
+        let mut times = Vec::new();
+        for retired in &body.retired {
+            // The manifest that retired it was last touched when it was published or superseded.
+            if ages.over(&layout::manifest(retired.version)) {
+                garbage.retired.push(retired.container.clone());
+            } else {
+                need(&retired.container);
+                times.push(retired.version);
+            }
+        }
+        for container in &garbage.retired {
+            // Known to be garbage, so no orphan.
+            if let ContainerId::Bundle(name) = container {
+                known.insert(name);
+            }
+        }
+        needed.extend(times);
+        garbage.orphans = list(&**mount, BUNDLES)?
+            .into_iter()
+            .filter(|name| layout::parse_bundle(name).is_none_or(|name| !known.contains(name)))
+            .map(|name| format!("{BUNDLES}/{name}"))
+            .filter(|path| ages.over(path))
+            .collect();
+        garbage.others = old_manifests(&ages, tip.version(), &needed)?;
+        garbage.others.extend(self.torn_batches(&ages)?);
+        garbage
+            .others
+            .extend(old_locks(&ages, body.lock_generation)?);
+        Ok(garbage)
+    }
+
+    /// Batches whose writer died before they were whole: nobody was told that they are durable.
+    fn torn_batches(&self, ages: &Ages) -> Result<Vec<String>> {
+        let mut torn = Vec::new();
+        for id in self.inbox.list()? {
+            let path = layout::batch(id);
+            if ages.over(&path) && matches!(self.inbox.read(id), Ok(Some(Stored::Torn))) {
+                torn.push(path);
+            }
+        }
+        Ok(torn)
+    }
+}
+
+fn list(mount: &dyn Mount, folder: &str) -> Result<Vec<String>> {
+    mount.list(folder).map_err(|error| Error::io(folder, error))
+}
+
+/// Manifests before the tip that nothing needs, and temporary ones, oldest first.
+fn old_manifests(ages: &Ages, tip: u64, needed: &BTreeSet<u64>) -> Result<Vec<String>> {
+    let names = list(&*ages.mount, MANIFESTS)?;
+    let mut versions: Vec<u64> = names
+        .iter()
+        .filter_map(|name| layout::parse_manifest(name))
+        .collect();
+    versions.retain(|&version| version < tip);
+    versions.sort_unstable();
+    // A manifest is last touched when its successor mark is set, so the older, the longer ago.
+    let old = versions.partition_point(|&version| ages.over(&layout::manifest(version)));
+    versions.truncate(old);
+    versions.retain(|version| !needed.contains(version));
+    let temporary = names
+        .iter()
+        .filter(|name| layout::is_temporary(name))
+        .map(|name| format!("{MANIFESTS}/{name}"))
+        .filter(|path| ages.over(path));
+    Ok(versions
+        .iter()
+        .map(|&version| layout::manifest(version))
+        .chain(temporary)
+        .collect())
+}
+
+fn old_locks(ages: &Ages, generation: u32) -> Result<Vec<String>> {
+    let names = list(&*ages.mount, ".")?;
+    let old = |name: &String| layout::parse_lock(name).is_some_and(|known| known < generation);
+    Ok(names
+        .into_iter()
+        .filter(|name| old(name) && ages.over(name))
+        .collect())
+}
+
+/// The time by the file server's clock: what it stamps on a file made now.
+fn server_time(mount: &dyn Mount) -> Result<SystemTime> {
+    let path = layout::temporary_manifest(Uuid::new_v4());
+    let io = |error| Error::io(&path, error);
+    let file = mount.open(&path, Access::CreateNew).map_err(io)?;
+    let stamped = file
+        .write_durably_at(b"now", 0)
+        .and_then(|()| mount.metadata(&path));
+    let removed = mount.unlink(&path);
+    tracing::debug!(?removed, "the file that tells the time");
+    Ok(stamped.map_err(io)?.modified)
+}
+
+struct Ages {
+    mount: Arc<dyn Mount>,
+    now: SystemTime,
+    retention: Duration,
+}
+
+impl Ages {
+    /// Whether a file was last touched longer ago than retention. A file that is gone was.
+    fn over(&self, path: &str) -> bool {
+        match self.mount.metadata(path) {
+            Ok(metadata) => self
+                .now
+                .duration_since(metadata.modified)
+                .is_ok_and(|age| age >= self.retention),
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A commit: a group of batches becomes one version.
+
+use std::sync::Arc;
+
+use super::draft::{Draft, Stamp};
+use super::lock::Held;
+use super::merge::{self, Candidate, Input};
+use super::publish::Published;
+use super::resolve::resolve;
+use super::scratch::RawSegment;
+use super::{Writer, build, pack};
+use crate::config::Step;
+use crate::error::{Error, Result};
+use crate::format::manifest::{Applied, Cause, Counts};
+use crate::inbox::Batch;
+use crate::layout::BatchId;
+use crate::snapshot::Snapshot;
+
+/// A batch on its way into a commit.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) id: BatchId,
+    pub(super) batch: Arc<Batch>,
+    /// Whether it lies in the inbox.
+    pub(super) stored: bool,
+}
+
+impl Writer {
+    /// Applies `members`, in order, to `base` and publishes the result. Gives what each did.
+    pub(super) fn commit(
+        &self,
+        base: &Arc<Snapshot>,
+        held: &Held,
+        members: &[Member],
+        unconfirmed: Vec<Applied>,
+    ) -> Result<(Published, Vec<Counts>)> {
+        self.config.observer.reached(Step::BeforeBundle);
+        let schema = base.schema();
+        let batches: Vec<&Batch> = members.iter().map(|member| &*member.batch).collect();
+        let resolution = resolve(base, &batches)?;
+        let mut draft = Draft::new(Arc::clone(base), Cause::Commit);
+        for (&position, docs) in &resolution.deletes {
+            draft.delete(position, docs)?;
+        }
+        let memory = self.config.writer_memory_bytes;
+        let mut segments = build::build(&resolution.documents, schema, memory)?;
+        merge_inline(&mut draft, &mut segments)?;
+        if !segments.is_empty() {
+            let mount = &self.follower.source().mount;
+            let packed = pack::pack(&segments, &**mount, draft.version(), draft.epoch(self.id))?;
+            drop(segments);
+            draft.add(packed, Vec::new());
+        }
+        let version = draft.version();
+        draft.applied = unconfirmed;
+        draft.applied.extend(
+            members
+                .iter()
+                .zip(&resolution.counts)
+                .map(|(member, counts)| Applied {
+                    batch: member.id,
+                    version,
+                    counts: *counts,
+                    in_inbox: member.stored,
+                }),
+        );
+        let latest = members
+            .iter()
+            .map(|member| member.id.clock)
+            .max()
+            .unwrap_or(0);
+        let published = self.publish(draft, held, latest)?;
+        Ok((published, resolution.counts))
+    }
+
+    /// Publishes a draft under the lock.
+    pub(super) fn publish(&self, draft: Draft, held: &Held, latest: u64) -> Result<Published> {
+        let base = Arc::clone(draft.base());
+        let stamp = Stamp {
+            writer: self.id,
+            written_ms: self.clock.wall_ms(),
+            lock_generation: held.generation,
+        };
+        let (manifest, pages) = draft.finish(stamp, latest)?;
+        self.publisher.publish(&base, manifest, &pages)
+    }
+
+    /// What may come after the answer.
+    pub(super) fn finish(&self, base: &Snapshot, published: &Published) -> Result<()> {
+        let snapshot = self.follower.adopt(base, published.manifest.clone())?;
+        self.publisher.finish(published, &snapshot);
+        Ok(())
+    }
+}
+
+/// Merges small segments of the base and new ones, while they are small enough for a commit.
+fn merge_inline(draft: &mut Draft, segments: &mut Vec<RawSegment>) -> Result<()> {
+    let kept: Vec<usize> = draft.kept().collect();
+    let mut candidates = candidates(draft, &kept)?;
+    candidates.extend(segments.iter().map(|segment| Candidate {
+        bytes: segment.bytes(),
+        docs: u64::from(segment.max_doc),
+        deleted: 0,
+    }));
+    let chosen = merge::choose(&candidates, merge::INLINE_MAX);
+    if chosen.is_empty() {
+        return Ok(());
+    }
+    let (old, new): (Vec<usize>, Vec<usize>) = chosen
+        .into_iter()
+        .partition(|&position| position < kept.len());
+    let old: Vec<usize> = old.iter().filter_map(|&at| kept.get(at).copied()).collect();
+    let mut inputs = inputs(draft, &old)?;
+    let mut rest = Vec::new();
+    let mut taken = Vec::new();
+    for (position, segment) in segments.drain(..).enumerate() {
+        if !new.contains(&(position + kept.len())) {
+            rest.push(segment);
+            continue;
+        }
+        for part in segment.index.searchable_segments()? {
+            let (deletes, bytes) = (Default::default(), segment.bytes());
+            inputs.push(Input {
+                segment: part,
+                deletes,
+                bytes,
+            });
+        }
+        taken.push(segment);
+    }
+    let merged = merge::merge(&inputs, draft.base().schema())?;
+    drop(taken);
+    rest.extend(merged);
+    *segments = rest;
+    old.into_iter().for_each(|position| draft.remove(position));
+    Ok(())
+}
+
+/// The kept segments of a draft as candidates for a merge.
+pub(super) fn candidates(draft: &Draft, positions: &[usize]) -> Result<Vec<Candidate>> {
+    let segments = &draft.base().manifest().body.segments;
+    let candidate = |&position: &usize| {
+        let segment = segments.get(position).ok_or_else(no_segment)?;
+        let deleted = draft.deletes(position)?.len();
+        Ok(Candidate {
+            bytes: segment.bytes(),
+            docs: u64::from(segment.max_doc),
+            deleted,
+        })
+    };
+    positions.iter().map(candidate).collect()
+}
+
+/// The kept segments of a draft as inputs of a merge.
+pub(super) fn inputs(draft: &Draft, positions: &[usize]) -> Result<Vec<Input>> {
+    let segments = &draft.base().manifest().body.segments;
+    let open = draft.base().index().searchable_segments()?;
+    let input = |&position: &usize| {
+        let entry = segments.get(position).ok_or_else(no_segment)?;
+        let id = entry.id.simple().to_string();
+        let segment = open.iter().find(|segment| segment.id().uuid_string() == id);
+        let segment = segment.ok_or_else(no_segment)?.clone();
+        Ok(Input {
+            segment,
+            deletes: draft.deletes(position)?,
+            bytes: entry.bytes(),
+        })
+    };
+    positions.iter().map(input).collect()
+}
+
+fn no_segment() -> Error {
+    Error::internal("a position names no segment")
+}

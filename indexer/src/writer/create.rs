@@ -1,0 +1,97 @@
+//! Creating and deleting an index.
+
+use std::time::Instant;
+
+use uuid::Uuid;
+
+use super::Writer;
+use super::draft::Draft;
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::format::manifest::{Body, Cause, Manifest};
+use crate::layout::{self, FOLDERS, MANIFESTS};
+use crate::mapping::Definition;
+use crate::mount::{Access, Mount};
+
+/// The first version.
+const FIRST: u64 = 1;
+
+/// Creates an empty index in the folder `mount`. `false` when there is one already.
+///
+/// HEAD is left to the first commit: a creator that slept for hours must not set it back.
+///
+/// # Errors
+/// [`crate::ErrorKind::Unavailable`].
+pub fn create(mount: &dyn Mount, definition: &Definition, clock: &dyn Clock) -> Result<bool> {
+    for folder in FOLDERS {
+        mount
+            .make_dir(folder)
+            .map_err(|error| Error::io(folder, error))?;
+    }
+    let names = mount
+        .list(MANIFESTS)
+        .map_err(|error| Error::io(MANIFESTS, error))?;
+    if names
+        .iter()
+        .any(|name| layout::parse_manifest(name).is_some())
+    {
+        return Ok(false);
+    }
+    let body = Body {
+        cause: Cause::Create,
+        written_ms: clock.wall_ms(),
+        writer: Uuid::nil(),
+        lock_generation: 0,
+        batch_clock: 0,
+        collected: 0,
+        definition: definition.clone(),
+        containers: Vec::new(),
+        segments: Vec::new(),
+        applied: Vec::new(),
+        retired: Vec::new(),
+    };
+    let mut manifest = Manifest {
+        version: FIRST,
+        epoch: 0,
+        nonce: Uuid::new_v4(),
+        lineage: Uuid::new_v4(),
+        body,
+        blob: Vec::new(),
+        pages_base: 0,
+        pages_len: 0,
+    };
+    let bytes = manifest.encode_file(&[])?;
+    let temporary = layout::temporary_manifest(manifest.nonce);
+    let io = |error| Error::io(&temporary, error);
+    let file = mount.open(&temporary, Access::CreateNew).map_err(io)?;
+    file.write_durably_at(&bytes, 0).map_err(io)?;
+    let linked = mount.link(&temporary, &layout::manifest(FIRST));
+    let swept = mount.unlink(&temporary);
+    tracing::debug!(?swept, "the temporary name of a new index");
+    match linked {
+        Ok(()) => {
+            let synced = mount.sync_dir(MANIFESTS).and_then(|()| mount.sync_dir("."));
+            synced.map_err(|error| Error::io(MANIFESTS, error))?;
+            Ok(true)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(Error::io(layout::manifest(FIRST), error)),
+    }
+}
+
+impl Writer {
+    /// Publishes the last version of this index: readers and writers that follow it find that it
+    /// is no more. The files are removed by the caller.
+    pub fn delete(&self, deadline: Instant) -> Result<()> {
+        self.publish_maintenance(deadline, |_, base| {
+            let mut draft = Draft::new(base, Cause::Delete);
+            draft
+                .kept()
+                .collect::<Vec<_>>()
+                .into_iter()
+                .for_each(|index| draft.remove(index));
+            Ok(Some(draft))
+        })?;
+        Ok(())
+    }
+}

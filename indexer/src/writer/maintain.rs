@@ -1,0 +1,287 @@
+//! Maintenance: merges that are too large for a commit.
+//!
+//! Their inputs never change, so the copying happens without the lock. Only to publish is the lock
+//! taken: documents that were deleted meanwhile are deleted from the merged segment too.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use roaring::RoaringBitmap;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Writer;
+use super::commit::{candidates, inputs};
+use super::draft::Draft;
+use super::lock::Held;
+use super::merge::{self, Candidate};
+use super::pack::{self, Packed};
+use super::scratch::RawSegment;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::manifest::Cause;
+use crate::snapshot::Snapshot;
+
+/// How long maintenance waits for the lock when nothing else bounds it.
+const LOCK_WAIT: Duration = Duration::from_secs(60);
+/// Pause between looks at a lock that somebody else holds.
+const POLL: Duration = Duration::from_millis(20);
+/// Attempts at one publication when other writers come first.
+const ATTEMPTS: usize = 16;
+/// Merges in one call at most; each makes progress, so this is only ever reached by a defect.
+const MERGES_MAX: usize = 10_000;
+
+/// What merging did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MergeReport {
+    /// The newest version afterwards.
+    pub version: u64,
+    /// Merges that were published.
+    pub merges: usize,
+    /// Segments before.
+    pub segments_before: usize,
+    /// Segments now.
+    pub segments: usize,
+}
+
+impl Writer {
+    /// Merges until every tier has room and no segment is rotten, or until the deadline.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] when the lock could not be had; whatever merging met.
+    pub fn merge(&self, deadline: Option<Instant>) -> Result<MergeReport> {
+        self.merge_while(deadline, |candidates| merge::choose(candidates, u64::MAX))
+    }
+
+    /// Merges everything into as few segments as possible, without deleted documents.
+    ///
+    /// # Errors
+    /// Like [`Self::merge`].
+    pub fn compact(&self, deadline: Option<Instant>) -> Result<MergeReport> {
+        self.merge_while(deadline, merge::choose_all)
+    }
+
+    fn merge_while(
+        &self,
+        deadline: Option<Instant>,
+        choose: impl Fn(&[Candidate]) -> Vec<usize>,
+    ) -> Result<MergeReport> {
+        let before = self.follower.newest()?;
+        let mut report = MergeReport {
+            segments_before: before.manifest().body.segments.len(),
+            ..MergeReport::default()
+        };
+        for _ in 0..MERGES_MAX {
+            if deadline.is_some_and(|deadline| self.clock.now() >= deadline) {
+                break;
+            }
+            match self.merge_once(&choose, deadline)? {
+                Step::Nothing => break,
+                Step::Merged => report.merges += 1,
+                Step::Lost => {}
+            }
+        }
+        let after = self.follower.newest()?;
+        report.version = after.version();
+        report.segments = after.manifest().body.segments.len();
+        Ok(report)
+    }
+
+    fn merge_once(
+        &self,
+        choose: &impl Fn(&[Candidate]) -> Vec<usize>,
+        deadline: Option<Instant>,
+    ) -> Result<Step> {
+        let base = self.follower.newest()?;
+        let draft = Draft::new(Arc::clone(&base), Cause::Merge);
+        let kept: Vec<usize> = draft.kept().collect();
+        let chosen = choose(&candidates(&draft, &kept)?);
+        if chosen.is_empty() {
+            return Ok(Step::Nothing);
+        }
+        let began = self.clock.now();
+        let merged = merge::merge(&inputs(&draft, &chosen)?, base.schema())?;
+        let mut prepared = Prepared::new(&base, &chosen, began)?;
+        let mount = &self.follower.source().mount;
+        match merged {
+            Some(merged) if merged.bytes() > pack::EMBED_MAX => {
+                prepared.bundle = Some(pack::bundle(&[merged], &**mount, draft.epoch(self.id))?);
+            }
+            merged => prepared.small = merged,
+        }
+        let deadline = deadline.unwrap_or_else(|| self.clock.now() + LOCK_WAIT);
+        let result = self.publish_merge(&mut prepared, deadline);
+        if !matches!(result, Ok(Step::Merged))
+            && let Some(path) = prepared.path.take()
+        {
+            let removed = mount.unlink(&path);
+            tracing::debug!(?removed, %path, "a merge that was not published");
+        }
+        result
+    }
+
+    fn publish_merge(&self, prepared: &mut Prepared, deadline: Instant) -> Result<Step> {
+        if let Some(bundle) = &prepared.bundle {
+            prepared.path = Some(bundle.container.id.path());
+        }
+        let published = self.publish_maintenance(deadline, |_, tip| {
+            if prepared.may_be_collected(&tip, self.clock.now(), self.config.retention) {
+                return Ok(None);
+            }
+            let Some(positions) = prepared.positions(&tip) else {
+                return Ok(None);
+            };
+            let mut draft = Draft::new(Arc::clone(&tip), Cause::Merge);
+            let deletes = prepared.replayed(&draft, &positions)?;
+            positions
+                .into_iter()
+                .for_each(|position| draft.remove(position));
+            let mount = &self.follower.source().mount;
+            let packed = match (&prepared.bundle, &prepared.small) {
+                (Some(bundle), _) => Some(bundle.clone()),
+                (None, Some(small)) => {
+                    let (version, epoch) = (draft.version(), draft.epoch(self.id));
+                    Some(pack::pack(
+                        std::slice::from_ref(small),
+                        &**mount,
+                        version,
+                        epoch,
+                    )?)
+                }
+                (None, None) => None,
+            };
+            if let Some(packed) = packed {
+                let docs = packed
+                    .segments
+                    .iter()
+                    .map(|s| u64::from(s.max_doc))
+                    .sum::<u64>();
+                if deletes.len() < docs {
+                    draft.add(packed, vec![deletes]);
+                }
+            }
+            Ok(Some(draft))
+        })?;
+        Ok(if published { Step::Merged } else { Step::Lost })
+    }
+
+    /// Takes the lock, lets `prepare` make a draft of the newest version, publishes it; again when another
+    /// writer was first. `false` when `prepare` gave none.
+    pub(super) fn publish_maintenance(
+        &self,
+        deadline: Instant,
+        mut prepare: impl FnMut(&Held, Arc<Snapshot>) -> Result<Option<Draft>>,
+    ) -> Result<bool> {
+        for _ in 0..ATTEMPTS {
+            let held = self.acquire(deadline)?;
+            let tip = self.follower.newest()?;
+            let Some(mut draft) = prepare(&held, Arc::clone(&tip))? else {
+                return Ok(false);
+            };
+            draft.applied = self.unconfirmed(&tip);
+            let last = draft.cause() == Cause::Delete;
+            match self.publish(draft, &held, 0) {
+                Ok(_) if last => return Ok(true),
+                Ok(published) => {
+                    self.finish(&tip, &published)?;
+                    return Ok(true);
+                }
+                Err(error) if error.kind() == ErrorKind::Fenced => {
+                    tracing::info!(%error, "starting over from the newest version");
+                }
+                Err(error) => {
+                    self.follower.forget();
+                    return Err(error);
+                }
+            }
+        }
+        Err(busy())
+    }
+
+    /// Waits for the lock of the newest version.
+    pub(super) fn acquire(&self, deadline: Instant) -> Result<Held> {
+        loop {
+            let tip = self.follower.newest()?;
+            let generation = tip.manifest().body.lock_generation;
+            if let Some(held) = self.lock.attempt(generation, tip.version())? {
+                return Ok(held);
+            }
+            if self.clock.now() >= deadline {
+                return Err(busy());
+            }
+            self.clock.sleep(POLL);
+        }
+    }
+}
+
+fn busy() -> Error {
+    Error::new(
+        ErrorKind::Busy,
+        "another process is writing: try again later",
+    )
+}
+
+enum Step {
+    Nothing,
+    Merged,
+    /// The inputs had changed under it; look again.
+    Lost,
+}
+
+/// A merge that is done and not published.
+struct Prepared {
+    base: Arc<Snapshot>,
+    /// The inputs in order: identity, number of documents, deletes when the merge began.
+    inputs: Vec<(Uuid, u32, RoaringBitmap)>,
+    began: Instant,
+    bundle: Option<Packed>,
+    small: Option<RawSegment>,
+    path: Option<String>,
+}
+
+impl Prepared {
+    fn new(base: &Arc<Snapshot>, chosen: &[usize], began: Instant) -> Result<Self> {
+        let segments = &base.manifest().body.segments;
+        let mut inputs = Vec::new();
+        for segment in chosen.iter().filter_map(|&position| segments.get(position)) {
+            inputs.push((segment.id, segment.max_doc, base.deletes(segment)?));
+        }
+        let (bundle, small, path) = (None, None, None);
+        Ok(Self {
+            base: Arc::clone(base),
+            inputs,
+            began,
+            bundle,
+            small,
+            path,
+        })
+    }
+
+    /// Whether a collection that was published since the merge began may have taken the bundle for
+    /// an orphan. One that is younger than retention it leaves alone.
+    fn may_be_collected(&self, tip: &Snapshot, now: Instant, retention: Duration) -> bool {
+        let collected = |snapshot: &Snapshot| snapshot.manifest().body.collected;
+        self.bundle.is_some()
+            && collected(tip) != collected(&self.base)
+            && now.saturating_duration_since(self.began) >= retention / 2
+    }
+
+    /// Where the inputs are in `tip`; `None` if one is gone.
+    fn positions(&self, tip: &Snapshot) -> Option<Vec<usize>> {
+        let segments = &tip.manifest().body.segments;
+        let find = |id| segments.iter().position(|segment| segment.id == id);
+        self.inputs.iter().map(|(id, ..)| find(*id)).collect()
+    }
+
+    fn replayed(&self, draft: &Draft, positions: &[usize]) -> Result<RoaringBitmap> {
+        let with_now = |((_, max_doc, then), &position): (&(Uuid, u32, RoaringBitmap), &usize)| {
+            Ok((*max_doc, then.clone(), draft.deletes(position)?))
+        };
+        let inputs: Vec<_> = self
+            .inputs
+            .iter()
+            .zip(positions)
+            .map(with_now)
+            .collect::<Result<_>>()?;
+        Ok(merge::replay(&inputs))
+    }
+}

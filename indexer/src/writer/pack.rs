@@ -1,0 +1,263 @@
+//! Finished segments become a container: pages inside the manifest when they are small, a bundle
+//! otherwise.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::scratch::RawSegment;
+use crate::error::{Error, Result};
+use crate::format::hot;
+use crate::format::manifest::{Container, ContainerId, Span};
+use crate::format::pages::PageWriter;
+use crate::layout;
+use crate::mount::{Access, Mount, MountFile};
+
+/// Segments of up to so many bytes together travel inside the manifest: one file instead of two,
+/// and a warm reader has them with the same read. Larger ones would make every copy of the
+/// manifest in HEAD long.
+pub(super) const EMBED_MAX: u64 = 128 * 1024;
+/// Hot sections of up to so many bytes are kept in every manifest, so that opening a snapshot takes one read.
+pub(super) const HOT_IN_MANIFEST_MAX: usize = 16 * 1024;
+/// Bytes handed to the file system at once: what one NFS WRITE carries at most on EFS.
+const WRITE_SIZE: usize = 1024 * 1024;
+const TRAILER_MAGIC: [u8; 4] = *b"AQBN";
+
+/// A segment in its container.
+#[derive(Clone, Debug)]
+pub(super) struct PackedSegment {
+    pub(super) id: Uuid,
+    pub(super) max_doc: u32,
+    pub(super) files: BTreeMap<String, Span>,
+    pub(super) hot: PackedHot,
+}
+
+/// Where a packed segment's hot section goes.
+#[derive(Clone, Debug)]
+pub(super) enum PackedHot {
+    /// Into the manifest's blob.
+    Blob(Vec<u8>),
+    /// It is in the bundle.
+    File(Span),
+}
+
+/// Packed segments and their container.
+#[derive(Clone, Debug)]
+pub(super) struct Packed {
+    pub(super) container: Container,
+    pub(super) segments: Vec<PackedSegment>,
+    /// The pages, when they travel inside the manifest.
+    pub(super) pages: Vec<u8>,
+}
+
+/// Packs `segments` for version `version`, written in `epoch`. A bundle is durable when this returns.
+pub(super) fn pack(
+    segments: &[RawSegment],
+    mount: &dyn Mount,
+    version: u64,
+    epoch: u64,
+) -> Result<Packed> {
+    let bytes: u64 = segments.iter().map(RawSegment::bytes).sum();
+    if bytes <= EMBED_MAX {
+        embed(segments, version)
+    } else {
+        bundle(segments, mount, epoch)
+    }
+}
+
+fn embed(segments: &[RawSegment], version: u64) -> Result<Packed> {
+    let uuid = Uuid::new_v4();
+    let mut pages = PageWriter::new(Vec::new(), uuid);
+    let mut packed = Vec::new();
+    for segment in segments {
+        let files = copy_files(segment, &mut pages).map_err(|error| Error::io("memory", error))?;
+        let hot = PackedHot::Blob(hot::encode(&segment.hot)?);
+        packed.push(PackedSegment {
+            id: segment.id,
+            max_doc: segment.max_doc,
+            files,
+            hot,
+        });
+    }
+    let len = pages.position();
+    let pages = pages.finish().map_err(|error| Error::io("memory", error))?;
+    // The base is settled when the manifest is encoded.
+    let container = Container {
+        id: ContainerId::Manifest(version),
+        uuid,
+        base: 0,
+        len,
+    };
+    Ok(Packed {
+        container,
+        segments: packed,
+        pages,
+    })
+}
+
+/// Writes a bundle: pages, hot sections, file table, trailer.
+pub(super) fn bundle(segments: &[RawSegment], mount: &dyn Mount, epoch: u64) -> Result<Packed> {
+    let uuid = Uuid::new_v4();
+    let name = layout::bundle_name(epoch, uuid);
+    let path = layout::bundle(&name);
+    let file = mount
+        .open(&path, Access::CreateNew)
+        .map_err(|error| Error::io(&path, error))?;
+    match write_bundle(segments, &file, uuid, name) {
+        Ok(packed) => {
+            mount
+                .sync_dir(layout::BUNDLES)
+                .map_err(|error| Error::io(&path, error))?;
+            Ok(packed)
+        }
+        Err(error) => {
+            // Space may be what is lacking; if this fails too, the orphan is swept later.
+            let removed = mount.unlink(&path);
+            tracing::debug!(?removed, %path, "a bundle that could not be written");
+            Err(error.at(&path))
+        }
+    }
+}
+
+fn write_bundle(
+    segments: &[RawSegment],
+    file: &Arc<dyn MountFile>,
+    uuid: Uuid,
+    name: String,
+) -> Result<Packed> {
+    let io = |error| Error::io(layout::bundle(&name), error);
+    let mut pages = PageWriter::new(FileWriter::new(Arc::clone(file)), uuid);
+    let mut packed = Vec::new();
+    for segment in segments {
+        let files = copy_files(segment, &mut pages).map_err(io)?;
+        packed.push((segment, files));
+    }
+    let len = pages.position();
+    let mut out = pages.finish().map_err(io)?;
+    let mut entries = Vec::new();
+    for (segment, files) in packed {
+        let section = hot::encode(&segment.hot)?;
+        let span = Span {
+            offset: out.position,
+            len: section.len() as u64,
+        };
+        out.write_all(&section).map_err(io)?;
+        let small = section.len() <= HOT_IN_MANIFEST_MAX;
+        let hot = if small {
+            PackedHot::Blob(section)
+        } else {
+            PackedHot::File(span)
+        };
+        entries.push(PackedSegment {
+            id: segment.id,
+            max_doc: segment.max_doc,
+            files,
+            hot,
+        });
+    }
+    let container = Container {
+        id: ContainerId::Bundle(name.clone()),
+        uuid,
+        base: 0,
+        len,
+    };
+    let table = file_table(&container, &entries)?;
+    let table_offset = out.position;
+    out.write_all(&table).map_err(io)?;
+    out.write_all(&trailer(uuid, table_offset, &table))
+        .map_err(io)?;
+    out.finish().map_err(io)?;
+    file.sync().map_err(io)?;
+    Ok(Packed {
+        container,
+        segments: entries,
+        pages: Vec::new(),
+    })
+}
+
+/// What is in the bundle, in JSON, for whoever has only the bundle.
+fn file_table(container: &Container, segments: &[PackedSegment]) -> Result<Vec<u8>> {
+    let segments: Vec<_> = segments
+        .iter()
+        .map(|segment| {
+            serde_json::json!({
+                "id": segment.id, "max_doc": segment.max_doc, "files": segment.files,
+            })
+        })
+        .collect();
+    let table = serde_json::json!({"container": container, "segments": segments});
+    serde_json::to_vec(&table)
+        .map_err(|error| Error::internal("a file table cannot be written").because(error))
+}
+
+fn trailer(uuid: Uuid, table_offset: u64, table: &[u8]) -> Vec<u8> {
+    let mut trailer = TRAILER_MAGIC.to_vec();
+    trailer.extend(crate::format::FORMAT_VERSION.to_le_bytes());
+    trailer.extend([0; 2]);
+    trailer.extend(uuid.as_bytes());
+    trailer.extend(table_offset.to_le_bytes());
+    trailer.extend((table.len() as u64).to_le_bytes());
+    trailer.extend(crate::format::crc(table).to_le_bytes());
+    let checksum = crate::format::crc(&trailer);
+    trailer.extend(checksum.to_le_bytes());
+    trailer
+}
+
+fn copy_files<W: Write>(
+    segment: &RawSegment,
+    pages: &mut PageWriter<W>,
+) -> io::Result<BTreeMap<String, Span>> {
+    let mut files = BTreeMap::new();
+    for (extension, &len) in &segment.files {
+        let span = Span {
+            offset: pages.position(),
+            len,
+        };
+        pages.write_all(&segment.file(extension).map_err(Error::into_io)?)?;
+        files.insert(extension.clone(), span);
+    }
+    Ok(files)
+}
+
+/// Writes one file from its beginning, in large pieces.
+struct FileWriter {
+    file: Arc<dyn MountFile>,
+    buffer: Vec<u8>,
+    written: u64,
+    position: u64,
+}
+
+impl FileWriter {
+    fn new(file: Arc<dyn MountFile>) -> Self {
+        Self {
+            file,
+            buffer: Vec::with_capacity(WRITE_SIZE),
+            written: 0,
+            position: 0,
+        }
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.flush()
+    }
+}
+
+impl Write for FileWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        self.position += bytes.len() as u64;
+        if self.buffer.len() >= WRITE_SIZE {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.write_at(&self.buffer, self.written)?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+}

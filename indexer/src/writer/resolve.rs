@@ -1,0 +1,147 @@
+//! What a group of batches comes to: which documents to add, which to delete, what to answer.
+
+use std::collections::{BTreeMap, HashMap};
+
+use futures_lite::future;
+use futures_util::future::try_join_all;
+use roaring::RoaringBitmap;
+use tantivy::schema::IndexRecordOption;
+use tantivy::{DocId, DocSet as _, InvertedIndexReader, TERMINATED, Term};
+
+use crate::document::Document;
+use crate::error::{Error, Result};
+use crate::format::manifest::Counts;
+use crate::inbox::{Batch, Operation};
+use crate::snapshot::Snapshot;
+
+/// Up to so many keys are looked up all at once, so that a cold writer waits for one round trip, not for one
+/// a key; more keys share pages anyway.
+const TOGETHER_MAX: usize = 256;
+
+/// The effect of some batches, in order, on a snapshot.
+#[derive(Debug, Default)]
+pub(super) struct Resolution<'a> {
+    /// Documents to add; their keys are distinct.
+    pub(super) documents: Vec<&'a Document>,
+    /// Documents to delete, by the position of their segment in the manifest.
+    pub(super) deletes: BTreeMap<usize, RoaringBitmap>,
+    /// What each batch did.
+    pub(super) counts: Vec<Counts>,
+}
+
+/// Works out what `batches` do to `snapshot`. The last operation on a key wins.
+pub(super) fn resolve<'a>(snapshot: &Snapshot, batches: &[&'a Batch]) -> Result<Resolution<'a>> {
+    let operations = || batches.iter().flat_map(|batch| &batch.operations);
+    let mut last: HashMap<&str, Option<&Document>> = HashMap::new();
+    for operation in operations() {
+        match operation {
+            Operation::Upsert(document) => last.insert(document.unique_key(), Some(document)),
+            Operation::Delete(key) => last.insert(key, None),
+        };
+    }
+    let mut keys: Vec<&str> = last.keys().copied().collect();
+    keys.sort_unstable();
+    let located = locate(snapshot, &keys)?;
+    let mut resolution = Resolution::default();
+    for &(segment, doc) in located.values() {
+        resolution.deletes.entry(segment).or_default().insert(doc);
+    }
+    // In key order, so that the same batches always make the same segment.
+    resolution.documents = keys
+        .iter()
+        .filter_map(|key| last.get(key).copied().flatten())
+        .collect();
+    let mut exists: HashMap<&str, bool> = keys
+        .iter()
+        .map(|&key| (key, located.contains_key(key)))
+        .collect();
+    for batch in batches {
+        resolution.counts.push(count(batch, &mut exists));
+    }
+    Ok(resolution)
+}
+
+fn count<'a>(batch: &'a Batch, exists: &mut HashMap<&'a str, bool>) -> Counts {
+    let mut counts = Counts::default();
+    for operation in &batch.operations {
+        let (key, upsert) = match operation {
+            Operation::Upsert(document) => (document.unique_key(), true),
+            Operation::Delete(key) => (key.as_str(), false),
+        };
+        let before = exists.insert(key, upsert).unwrap_or(false);
+        let counter = match (upsert, before) {
+            (true, false) => &mut counts.created,
+            (true, true) => &mut counts.updated,
+            (false, true) => &mut counts.deleted,
+            (false, false) => &mut counts.missing,
+        };
+        *counter += 1;
+    }
+    counts
+}
+
+/// Where the documents with these keys are: the position of the segment in the manifest, and the
+/// document's number.
+pub(crate) fn locate<'a>(
+    snapshot: &Snapshot,
+    keys: &[&'a str],
+) -> Result<HashMap<&'a str, (usize, DocId)>> {
+    let mut located = HashMap::new();
+    if snapshot.manifest().body.segments.is_empty() || keys.is_empty() {
+        return Ok(located);
+    }
+    let field = snapshot.schema().key();
+    let terms: Vec<Term> = keys
+        .iter()
+        .map(|key| Term::from_field_text(field, key))
+        .collect();
+    let readers = snapshot.searcher()?.segment_readers();
+    let indexes: Vec<_> = readers
+        .iter()
+        .map(|reader| reader.inverted_index(field))
+        .collect::<Result<_, _>>()?;
+    if keys.len() <= TOGETHER_MAX {
+        let lookups = indexes.iter().flat_map(|index| {
+            terms
+                .iter()
+                .map(move |term| async move { index.warm_postings(term, false).await })
+        });
+        let warmed = future::block_on(try_join_all(lookups));
+        warmed.map_err(|error| Error::io("bundles", error))?;
+    }
+    for (reader, index) in readers.iter().zip(&indexes) {
+        let id = reader.segment_id().uuid_string();
+        let segments = &snapshot.manifest().body.segments;
+        let position = segments
+            .iter()
+            .position(|segment| segment.id.simple().to_string() == id);
+        let position = position.ok_or_else(|| Error::internal("a segment has no entry"))?;
+        for (key, term) in keys.iter().zip(&terms) {
+            if let Some(doc) = find(index, term, |doc| !reader.is_deleted(doc))? {
+                located.insert(*key, (position, doc));
+            }
+        }
+    }
+    Ok(located)
+}
+
+fn find(
+    index: &InvertedIndexReader,
+    term: &Term,
+    alive: impl Fn(DocId) -> bool,
+) -> Result<Option<DocId>> {
+    let io = |error| Error::io("bundles", error);
+    let Some(info) = index.get_term_info(term).map_err(io)? else {
+        return Ok(None);
+    };
+    let mut postings = index
+        .read_postings_from_terminfo(&info, IndexRecordOption::Basic)
+        .map_err(io)?;
+    while postings.doc() != TERMINATED {
+        if alive(postings.doc()) {
+            return Ok(Some(postings.doc()));
+        }
+        postings.advance();
+    }
+    Ok(None)
+}

@@ -1,0 +1,276 @@
+//! Where segments are built: memory while they are small, a temporary folder on the local disk
+//! otherwise. Never the shared mount.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
+use tantivy::directory::{
+    DirectoryLock, FileHandle, Lock, MmapDirectory, OwnedBytes, RamDirectory, WatchCallback,
+    WatchHandle, WritePtr,
+};
+use tantivy::{Directory, HasLen, Index};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+use crate::format::hot::HotRange;
+use crate::mapping::IndexSchema;
+
+/// Above so many bytes, segments are built on the local disk.
+const MEMORY_MAX: u64 = 256 * 1024 * 1024;
+/// A range longer than this is no matter of opening a segment: it is read when it is needed.
+const HOT_RANGE_MAX: usize = 1024 * 1024;
+/// Segments of up to this many documents keep their field norms (a byte for each document and field) hot.
+const HOT_NORMS_MAX_DOCS: u32 = 8192;
+
+/// A folder to build one segment in.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    directory: Box<dyn Directory>,
+    /// Removed when the scratch is dropped.
+    _folder: Option<TempDir>,
+}
+
+impl Scratch {
+    /// Room for a segment of about `bytes`.
+    pub(super) fn new(bytes: u64) -> Result<Self> {
+        if bytes <= MEMORY_MAX {
+            return Ok(Self {
+                directory: Box::new(RamDirectory::create()),
+                _folder: None,
+            });
+        }
+        let folder = tempfile::Builder::new().prefix("aquifer-").tempdir();
+        let folder = folder.map_err(|error| Error::io(std::env::temp_dir(), error))?;
+        let directory = MmapDirectory::open(folder.path()).map_err(tantivy::TantivyError::from)?;
+        Ok(Self {
+            directory: Box::new(directory),
+            _folder: Some(folder),
+        })
+    }
+
+    pub(super) fn directory(&self) -> Box<dyn Directory> {
+        self.directory.box_clone()
+    }
+}
+
+/// A finished segment that is not on the mount yet.
+#[derive(Debug)]
+pub(super) struct RawSegment {
+    pub(super) id: Uuid,
+    pub(super) max_doc: u32,
+    /// Its files by extension, with their lengths.
+    pub(super) files: BTreeMap<String, u64>,
+    pub(super) hot: Vec<HotRange>,
+    pub(super) index: Index,
+    scratch: Scratch,
+}
+
+impl RawSegment {
+    /// Takes the one segment of `index`, which was built in `scratch`. `None` when it is empty.
+    pub(super) fn take(
+        mut index: Index,
+        scratch: Scratch,
+        schema: &IndexSchema,
+    ) -> Result<Option<Self>> {
+        index.set_tokenizers(schema.tokenizers());
+        let metas = index.load_metas()?;
+        let Some(meta) = metas.segments.first().filter(|meta| meta.max_doc() > 0) else {
+            return Ok(None);
+        };
+        let id = meta.id().uuid_string();
+        let mut files = BTreeMap::new();
+        for path in metas.list_segment_files() {
+            let name = path.to_string_lossy();
+            let Some(extension) = name
+                .strip_prefix(&id)
+                .and_then(|rest| rest.strip_prefix('.'))
+            else {
+                continue;
+            };
+            if scratch
+                .directory
+                .exists(&path)
+                .map_err(tantivy::TantivyError::from)?
+            {
+                let file = scratch
+                    .directory
+                    .open_read(&path)
+                    .map_err(tantivy::TantivyError::from)?;
+                files.insert(extension.to_owned(), file.len() as u64);
+            }
+        }
+        let id = id.parse().map_err(|error: uuid::Error| {
+            Error::internal("tantivy's segment has no identity").because(error)
+        })?;
+        let hot = record_hot(&scratch, meta.max_doc(), schema)?;
+        let max_doc = meta.max_doc();
+        Ok(Some(Self {
+            id,
+            max_doc,
+            files,
+            hot,
+            index,
+            scratch,
+        }))
+    }
+
+    /// Bytes of its files.
+    pub(super) fn bytes(&self) -> u64 {
+        self.files.values().sum()
+    }
+
+    /// The bytes of one of its files, footer included.
+    pub(super) fn file(&self, extension: &str) -> Result<OwnedBytes> {
+        let path = PathBuf::from(format!("{}.{extension}", self.id.simple()));
+        let file = self
+            .scratch
+            .directory
+            .open_read(&path)
+            .map_err(tantivy::TantivyError::from)?;
+        file.read_bytes().map_err(|error| Error::io(path, error))
+    }
+}
+
+/// Opens the segment as a reader would and keeps the ranges that this reads.
+fn record_hot(scratch: &Scratch, max_doc: u32, schema: &IndexSchema) -> Result<Vec<HotRange>> {
+    let recording = RecordingDirectory {
+        inner: scratch.directory.box_clone(),
+        log: Arc::default(),
+    };
+    let mut index = Index::open(recording.clone())?;
+    index.set_tokenizers(schema.tokenizers());
+    let reader = index
+        .reader_builder()
+        .reload_policy(tantivy::ReloadPolicy::Manual);
+    let searcher = reader.try_into()?.searcher();
+    for segment in searcher.segment_readers() {
+        for (field, entry) in schema.tantivy().fields() {
+            if entry.is_indexed() {
+                segment.inverted_index(field)?;
+            }
+            if max_doc <= HOT_NORMS_MAX_DOCS && entry.has_fieldnorms() {
+                segment.fieldnorms_readers().get_field(field)?;
+            }
+        }
+    }
+    let log = std::mem::take(&mut *recording.log.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut hot = Vec::new();
+    for (path, ranges) in log {
+        let name = path.to_string_lossy();
+        let Some((_, extension)) = name.split_once('.') else {
+            continue;
+        };
+        let file = scratch
+            .directory
+            .open_read(&path)
+            .map_err(tantivy::TantivyError::from)?;
+        for range in joined(ranges) {
+            let offset = range.start as u64;
+            let bytes = file
+                .read_bytes_slice(range)
+                .map_err(|error| Error::io(&path, error))?
+                .to_vec();
+            hot.push(HotRange {
+                extension: extension.to_owned(),
+                offset,
+                bytes,
+            });
+        }
+    }
+    Ok(hot)
+}
+
+/// Ranges sorted, without overlaps, without those too long to keep.
+fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.retain(|range| !range.is_empty() && range.len() <= HOT_RANGE_MAX);
+    ranges.sort_by_key(|range| range.start);
+    let mut joined: Vec<Range<usize>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
+type Log = Arc<Mutex<BTreeMap<PathBuf, Vec<Range<usize>>>>>;
+
+/// Hands through and remembers what was read.
+#[derive(Clone, Debug)]
+struct RecordingDirectory {
+    inner: Box<dyn Directory>,
+    log: Log,
+}
+
+#[derive(Debug)]
+struct RecordingFile {
+    inner: Arc<dyn FileHandle>,
+    path: PathBuf,
+    log: Log,
+}
+
+impl HasLen for RecordingFile {
+    fn len(&self) -> usize {
+        self.inner.len()
+    }
+}
+
+#[async_trait]
+impl FileHandle for RecordingFile {
+    fn read_bytes(&self, range: Range<usize>) -> std::io::Result<OwnedBytes> {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.entry(self.path.clone())
+            .or_default()
+            .push(range.clone());
+        self.inner.read_bytes(range)
+    }
+}
+
+impl Directory for RecordingDirectory {
+    fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
+        let inner = self.inner.get_file_handle(path)?;
+        Ok(Arc::new(RecordingFile {
+            inner,
+            path: path.into(),
+            log: Arc::clone(&self.log),
+        }))
+    }
+
+    fn delete(&self, path: &Path) -> Result<(), DeleteError> {
+        self.inner.delete(path)
+    }
+
+    fn exists(&self, path: &Path) -> Result<bool, OpenReadError> {
+        self.inner.exists(path)
+    }
+
+    fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
+        self.inner.open_write(path)
+    }
+
+    fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
+        self.inner.atomic_read(path)
+    }
+
+    fn atomic_write(&self, path: &Path, data: &[u8]) -> std::io::Result<()> {
+        self.inner.atomic_write(path, data)
+    }
+
+    fn sync_directory(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn acquire_lock(&self, _lock: &Lock) -> Result<DirectoryLock, LockError> {
+        Ok(DirectoryLock::from(Box::new(())))
+    }
+
+    fn watch(&self, _callback: WatchCallback) -> tantivy::Result<WatchHandle> {
+        Ok(WatchHandle::empty())
+    }
+}

@@ -1,0 +1,8 @@
+//! The index as a whole, on a real folder.
+
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
+
+mod counts;
+mod million;
+mod rig;
+mod round_trip;

@@ -1,0 +1,84 @@
+//! A million documents: how many dependent rounds a cold reader needs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aquifer_indexer::config::Config;
+use aquifer_indexer::mount::CountingMount;
+use aquifer_indexer::search::SearchRequest;
+
+use crate::rig::{Folder, assert_clean, config, document, open, post, soon};
+
+const DOCUMENTS: u64 = 1_000_000;
+const BATCH: u64 = 100_000;
+/// HEAD, dictionary blocks (and the mark, beside them), postings, stored documents.
+const ROUNDS_MAX: u64 = 4;
+/// Reads that wait this long run side by side even on a busy machine, so that rounds can be told apart.
+const LATENCY: Duration = Duration::from_millis(60);
+
+/// A word of a vocabulary in which the n-th is about n times rarer than the first.
+fn word(seed: u64) -> String {
+    let mixed = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let uniform = (mixed >> 11) as f64 / (1_u64 << 53) as f64;
+    format!("w{}", (200_000_f64.powf(uniform)) as u64)
+}
+
+fn text(number: u64) -> String {
+    (0..12)
+        .map(|position| word(number * 16 + position))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[test]
+fn a_cold_reader_of_a_million_documents_answers_in_four_rounds() {
+    let folder = Folder::new();
+    let writer = folder.open(&config());
+    for batch in 0..DOCUMENTS / BATCH {
+        let numbers = batch * BATCH..(batch + 1) * BATCH;
+        let documents = numbers
+            .map(|n| document(&format!("doc-{n}"), &text(n)))
+            .collect();
+        post(&writer, documents).unwrap();
+    }
+    writer.merge(None).unwrap();
+    post(&writer, vec![document("last", "w1 w2 w3 unheard")]).unwrap();
+    let stats = writer.stats().unwrap();
+    assert_eq!(stats.documents, DOCUMENTS + 1);
+    println!("{stats:?}");
+    for query in ["w5000", "w4000 w5000 w6000", "unheard"] {
+        let counting = CountingMount::with_latency(folder.mount(), LATENCY);
+        let reader = open(
+            Arc::new(counting.clone()),
+            &Config {
+                read_only: true,
+                ..config()
+            },
+        );
+        let request = SearchRequest {
+            query: query.into(),
+            ..SearchRequest::default()
+        };
+        let response = reader.search(&request, soon()).unwrap();
+        assert!(response.count > 0 && !response.hits.is_empty());
+        let counts = counting.take();
+        println!(
+            "cold open and `{query}`: {} rounds, {} reads, {} opens, {} bytes",
+            counts.rounds,
+            counts.of("read"),
+            counts.of("open"),
+            counts.bytes_read
+        );
+        assert!(counts.rounds <= ROUNDS_MAX, "{:#?}", counts.log);
+        assert_eq!(counts.write_class(), 0);
+        reader.search(&request, soon()).unwrap();
+        let counts = counting.take();
+        assert_eq!(
+            (counts.of("read"), counts.read_class()),
+            (1, 1),
+            "{:#?}",
+            counts.log
+        );
+    }
+    assert_clean(&writer);
+}

@@ -1,0 +1,191 @@
+//! What is posted is found, by everybody, at once, and stays.
+
+use std::sync::Arc;
+
+use aquifer_indexer::ErrorKind;
+use aquifer_indexer::config::Config;
+use aquifer_indexer::index::{Batch, Counts, Outcome, Wait};
+
+use crate::rig::{Folder, assert_clean, config, delete, document, open, post, search, soon};
+
+#[test]
+fn a_post_is_seen_by_warm_and_cold_readers() {
+    let folder = Folder::new();
+    let writer = folder.open(&config());
+    let reader = folder.open(&Config {
+        read_only: true,
+        ..config()
+    });
+    assert!(search(&reader, "coffee").unwrap().is_empty());
+    for round in 0..30 {
+        let key = format!("k{round}");
+        let (_, counts) = post(&writer, vec![document(&key, "fresh coffee")]).unwrap();
+        assert_eq!(
+            counts,
+            Counts {
+                created: 1,
+                ..Counts::default()
+            }
+        );
+        assert_eq!(search(&reader, "coffee").unwrap().len(), round + 1);
+        let cold = folder.open(&Config {
+            read_only: true,
+            ..config()
+        });
+        assert_eq!(search(&cold, "coffee").unwrap().len(), round + 1);
+    }
+    assert_clean(&reader);
+}
+
+#[test]
+fn upserts_and_deletes_count_what_they_did() {
+    let folder = Folder::new();
+    let index = folder.open(&config());
+    let batch = vec![
+        document("a", "one"),
+        document("b", "two"),
+        document("a", "three"),
+    ];
+    let (_, counts) = post(&index, batch).unwrap();
+    assert_eq!(
+        counts,
+        Counts {
+            created: 2,
+            updated: 1,
+            ..Counts::default()
+        }
+    );
+    assert_eq!(search(&index, "one").unwrap(), Vec::<String>::new());
+    assert_eq!(search(&index, "three").unwrap(), ["a"]);
+    let (_, counts) = post(
+        &index,
+        vec![delete("a"), delete("c"), document("b", "four")],
+    )
+    .unwrap();
+    assert_eq!(
+        counts,
+        Counts {
+            deleted: 1,
+            missing: 1,
+            updated: 1,
+            ..Counts::default()
+        }
+    );
+    assert!(index.get("a", None, soon()).unwrap().is_none());
+    let found = index.get("b", None, soon()).unwrap().unwrap();
+    assert!(found.source.contains("four"));
+    assert_clean(&index);
+}
+
+#[test]
+fn many_versions_merge_and_collect_and_nothing_is_lost() {
+    let folder = Folder::new();
+    let index = folder.open(&config());
+    let reader = folder.open(&Config {
+        read_only: true,
+        ..config()
+    });
+    for round in 0..200 {
+        let key = format!("k{}", round % 50);
+        post(&index, vec![document(&key, &format!("word{round} common"))]).unwrap();
+        if round % 20 == 0 {
+            index.gc().unwrap();
+            index.merge(None).unwrap();
+        }
+    }
+    assert_eq!(search(&reader, "common").unwrap().len(), 50);
+    index.compact(None).unwrap();
+    index.gc().unwrap();
+    index.gc().unwrap();
+    let stats = index.stats().unwrap();
+    assert_eq!(
+        (stats.documents, stats.deleted_documents, stats.segments),
+        (50, 0, 1)
+    );
+    assert_eq!(search(&reader, "common").unwrap().len(), 50);
+    assert_clean(&index);
+    let names = |folder_name: &str| {
+        let mut names: Vec<_> = std::fs::read_dir(folder.path().join(folder_name))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    assert!(names("bundles").len() <= 1, "{:?}", names("bundles"));
+    assert!(names("manifests").len() <= 3, "{:?}", names("manifests"));
+}
+
+#[test]
+fn concurrent_posts_share_commits() {
+    let folder = Folder::new();
+    let index = Arc::new(folder.open(&config()));
+    let before = index.stats().unwrap().version;
+    std::thread::scope(|scope| {
+        for thread in 0..16 {
+            let index = Arc::clone(&index);
+            scope.spawn(move || {
+                for round in 0..10 {
+                    let key = format!("{thread}-{round}");
+                    post(&index, vec![document(&key, "together")]).unwrap();
+                    assert!(search(&index, "together").unwrap().contains(&key));
+                }
+            });
+        }
+    });
+    assert_eq!(search(&index, "together").unwrap().len(), 160);
+    let commits = index.stats().unwrap().version - before;
+    assert!(commits < 160, "{commits} commits for 160 posts");
+    assert_clean(&index);
+}
+
+#[test]
+fn a_durable_batch_becomes_visible_by_itself() {
+    let folder = Folder::new();
+    let index = folder.open(&config());
+    let batch = Batch {
+        operations: vec![document("a", "later")],
+    };
+    let Outcome::Durable { batch } = index.submit(batch, Wait::Durable, soon()).unwrap() else {
+        panic!("it should not have waited");
+    };
+    index.drain(soon()).unwrap();
+    assert_eq!(search(&index, "later").unwrap(), ["a"]);
+    let status = index.batch_status(&batch.to_string()).unwrap();
+    assert_eq!(serde_json::to_value(status).unwrap()["state"], "applied");
+}
+
+#[test]
+fn a_lock_without_a_living_holder_is_overtaken() {
+    let folder = Folder::new();
+    let mount = folder.mount();
+    let _held = mount.try_lock("lock").unwrap().unwrap();
+    let index = folder.open(&config());
+    post(&index, vec![document("a", "one")]).unwrap();
+    assert_eq!(search(&index, "one").unwrap(), ["a"]);
+    // The next one does not wait again.
+    let other = folder.open(&config());
+    post(&other, vec![document("b", "one")]).unwrap();
+    assert_eq!(search(&index, "one").unwrap(), ["a", "b"]);
+    assert_clean(&index);
+}
+
+#[test]
+fn a_read_only_process_refuses_to_write_and_leaves_no_trace() {
+    let folder = Folder::new();
+    let reader = open(
+        folder.mount(),
+        &Config {
+            read_only: true,
+            ..config()
+        },
+    );
+    let batch = Batch {
+        operations: vec![document("a", "one")],
+    };
+    let error = reader.submit(batch, Wait::Visible, soon()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(search(&reader, "one").unwrap().is_empty());
+    assert!(!folder.path().join("lock").exists());
+    assert!(!folder.path().join("HEAD").exists());
+}
