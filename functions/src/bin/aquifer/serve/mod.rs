@@ -1,6 +1,7 @@
 //! `aquifer serve`.
 
 mod maintenance;
+mod stop_at;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use aquifer_functions::http::{self, AppState, Settings, limits};
-use aquifer_indexer::config::{Config, MIB};
+use aquifer_indexer::config::{Config, MIB, Step};
 use aquifer_indexer::index::Aquifer;
 use axum::Router;
 use axum::serve::ListenerExt;
@@ -56,6 +57,17 @@ pub(crate) struct Serve {
     /// The longest that a request may take
     #[arg(long, value_name = "TIME", default_value = "25s", value_parser = duration)]
     deadline: Duration,
+    /// How long a file that no version names any more is kept for readers; longer than any request
+    /// takes
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
+    retention: Duration,
+    /// How long a writer that holds the lock may show no sign of life before it is overtaken
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    overtake_after: Duration,
+    /// Stops the process (SIGSTOP) when a commit first reaches this step; for trying out what
+    /// happens then: before-bundle, before-link, before-mark or before-head
+    #[arg(long, env = "AQUIFER_STOP_AT", hide = true)]
+    stop_at: Option<Step>,
     /// Memory for cached parts of the indexes, in MiB
     #[arg(long, value_name = "MIB")]
     cache: Option<usize>,
@@ -117,6 +129,9 @@ impl Serve {
         let aquifer = self.place.root.open(Config {
             read_only: self.read_only,
             cache_bytes,
+            retention: self.retention,
+            overtake_after: self.overtake_after,
+            observer: self.stop_at.map(stop_at::stop_at).unwrap_or_default(),
             ..default
         })?;
         if !self.read_only {
