@@ -15,9 +15,10 @@ use tantivy::{DocId, Score, SegmentReader, Term};
 #[derive(Clone, Debug)]
 pub(super) struct Best {
     /// By the fallback.
-    pub(super) fallback: (Field, Arc<dyn Query>),
-    /// By the analysers of languages.
-    pub(super) languages: Vec<(Field, Arc<dyn Query>)>,
+    pub(super) fallback: Arc<dyn Query>,
+    /// By the analysers of languages: the analysed field, the term that documents in the language
+    /// are marked with, and the query.
+    pub(super) languages: Vec<(Field, Term, Arc<dyn Query>)>,
 }
 
 /// Which readings a text field needs.
@@ -33,29 +34,25 @@ pub(super) enum Needed {
 
 /// Which readings of a text field are needed to find every document of `segments`.
 ///
-/// A document's words in a language are as many as by the fallback: where a language's field holds
-/// as many as the fallback's, no document is missing from it.
+/// Each language comes as its analysed field and the term that its documents are marked with.
 pub(super) fn needed<'a>(
     segments: impl IntoIterator<Item = &'a SegmentReader>,
-    fallback: Field,
-    languages: &[Field],
+    languages: &[(Field, Term)],
 ) -> tantivy::Result<Needed> {
     let mut agreed = None;
     for segment in segments {
-        let words = |field| -> tantivy::Result<u64> {
-            Ok(segment.inverted_index(field)?.total_num_tokens())
-        };
-        let all = words(fallback)?;
-        if all == 0 {
-            continue;
-        }
         let mut here = Needed::Fallback;
-        for language in languages {
-            here = match words(*language)? {
-                0 => continue,
-                some if some == all && here == Needed::Fallback => Needed::Language(*language),
-                _ => return Ok(Needed::All),
+        for (field, mark) in languages {
+            if segment.inverted_index(*field)?.total_num_tokens() == 0 {
+                continue;
+            }
+            let marked = segment.inverted_index(mark.field())?.doc_freq(mark)?;
+            here = if marked == segment.max_doc() {
+                Needed::Language(*field)
+            } else {
+                Needed::All
             };
+            break;
         }
         if agreed.is_some_and(|agreed| agreed != here) {
             return Ok(Needed::All);
@@ -67,50 +64,52 @@ pub(super) fn needed<'a>(
 
 impl Query for Best {
     fn weight(&self, scoring: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
-        let weigh = |(field, query): &(Field, Arc<dyn Query>)| {
-            tantivy::Result::Ok((*field, query.weight(scoring)?))
-        };
         let readings = std::iter::once(&self.fallback)
-            .chain(&self.languages)
-            .map(|(_, query)| query.box_clone())
+            .chain(self.languages.iter().map(|(_, _, query)| query))
+            .map(|query| query.box_clone())
             .collect();
         Ok(Box::new(BestWeight {
-            fallback: weigh(&self.fallback)?,
+            fallback: self.fallback.weight(scoring)?,
+            marks: self
+                .languages
+                .iter()
+                .map(|(field, mark, _)| (*field, mark.clone()))
+                .collect(),
             languages: self
                 .languages
                 .iter()
-                .map(weigh)
+                .map(|(_, _, query)| query.weight(scoring))
                 .collect::<tantivy::Result<_>>()?,
             all: DisjunctionMaxQuery::new(readings).weight(scoring)?,
         }))
     }
 
     fn query_terms<'a>(&'a self, visitor: &mut dyn FnMut(&'a Term, bool)) {
-        self.fallback.1.query_terms(visitor);
-        for (_, query) in &self.languages {
+        self.fallback.query_terms(visitor);
+        for (_, _, query) in &self.languages {
             query.query_terms(visitor);
         }
     }
 }
 
 struct BestWeight {
-    fallback: (Field, Box<dyn Weight>),
-    languages: Vec<(Field, Box<dyn Weight>)>,
+    fallback: Box<dyn Weight>,
+    marks: Vec<(Field, Term)>,
+    languages: Vec<Box<dyn Weight>>,
     all: Box<dyn Weight>,
 }
 
 impl BestWeight {
     /// The one reading that suffices in this segment, else all of them.
     fn reading(&self, segment: &SegmentReader) -> tantivy::Result<&dyn Weight> {
-        let (fallback, weight) = &self.fallback;
-        let fields: Vec<Field> = self.languages.iter().map(|(field, _)| *field).collect();
-        Ok(match needed([segment], *fallback, &fields)? {
-            Needed::Fallback => weight.as_ref(),
+        Ok(match needed([segment], &self.marks)? {
+            Needed::Fallback => self.fallback.as_ref(),
             Needed::All => self.all.as_ref(),
             Needed::Language(only) => self
-                .languages
+                .marks
                 .iter()
-                .find(|(field, _)| *field == only)
+                .zip(&self.languages)
+                .find(|((field, _), _)| *field == only)
                 .map_or(self.all.as_ref(), |(_, weight)| weight.as_ref()),
         })
     }

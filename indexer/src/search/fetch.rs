@@ -1,10 +1,8 @@
 //! The documents behind the hits, and the part of them that was asked for.
 
-use std::borrow::Cow;
-
 use futures_lite::future;
 use futures_util::future::try_join_all;
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tantivy::schema::{Field, OwnedValue};
@@ -35,16 +33,69 @@ pub(super) fn sources(
         .collect()
 }
 
-/// The key of a document.
+/// The key of a document. A number is its decimal text; of a key that comes twice the last counts.
 pub(super) fn unique_key(source: &str) -> Result<String> {
-    #[derive(Deserialize)]
-    struct Keyed<'a> {
-        #[serde(borrow)]
-        unique_key: Cow<'a, str>,
+    let Keyed(key) = serde_json::from_str(source)
+        .map_err(|error| damaged("has a source that is not a JSON object").because(error))?;
+    match key {
+        Some(Value::String(key)) => Ok(key),
+        Some(Value::Number(key)) => Ok(key.to_string()),
+        _ => Err(damaged("has no key")),
     }
-    serde_json::from_str::<Keyed<'_>>(source)
-        .map(|keyed| keyed.unique_key.into_owned())
-        .map_err(|error| damaged("has no key").because(error))
+}
+
+/// The key within a document, without building the rest of it.
+struct Keyed(Option<Value>);
+
+impl<'de> Deserialize<'de> for Keyed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Keyed;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a document")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Keyed, A::Error> {
+                let mut key = None;
+                while let Some(Name { is_key }) = members.next_key()? {
+                    if is_key {
+                        key = Some(members.next_value()?);
+                    } else {
+                        members.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(Keyed(key))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// The name of a member.
+struct Name {
+    is_key: bool,
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Name, E> {
+                Ok(Name {
+                    is_key: name == "unique_key",
+                })
+            }
+        }
+        deserializer.deserialize_identifier(Text)
+    }
 }
 
 /// The document as it came in, or the fields of it that were asked for.
@@ -159,5 +210,18 @@ mod tests {
         let source = "{ \"unique_key\" : \"a\\u0062\",\n \"n\": 1.10 }";
         assert_eq!(select(source.to_owned(), None).unwrap().get(), source);
         assert_eq!(unique_key(source).unwrap(), "ab");
+    }
+
+    #[test]
+    fn a_key_may_be_a_number_and_come_twice() {
+        assert_eq!(unique_key(r#"{"unique_key":418}"#).unwrap(), "418");
+        assert_eq!(
+            unique_key(r#"{"unique_key":1,"a":{},"unique_key":"b"}"#).unwrap(),
+            "b"
+        );
+        assert_eq!(
+            unique_key("{}").unwrap_err().kind(),
+            crate::ErrorKind::Corrupt
+        );
     }
 }

@@ -44,7 +44,7 @@ pub const PREFIX_WORDS: u64 = 65_536;
 /// How many of the best candidates are looked at again for how close together their words stand.
 ///
 /// Fixed, not a function of `limit`, so that the pages of one result never overlap.
-pub const RESCORED: usize = 200;
+pub const RESCORED: usize = 100;
 
 /// How many fragments of one field are highlighted.
 pub const FRAGMENTS: usize = 3;

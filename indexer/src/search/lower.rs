@@ -4,7 +4,7 @@
 //! that stands for itself becomes one term for each text field, all side by side in one union, so
 //! that tantivy can skip documents that cannot be among the best.
 
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 
 use tantivy::query::{
     AllQuery, BooleanQuery, BoostQuery, ConstScoreQuery, EmptyQuery, InvertedIndexRangeQuery,
@@ -89,6 +89,8 @@ pub(super) struct Lowering<'a> {
     words: Vec<Asked>,
     marks: Vec<Asked>,
     terms: usize,
+    /// Whether the query is one text without any syntax.
+    alone: bool,
 }
 
 /// A text field and the readings of it that a search needs.
@@ -99,6 +101,8 @@ pub(super) struct Target<'a> {
     pub(super) languages: Vec<(Language, Field)>,
     /// Whether the first of these holds every document that the fallback does.
     pub(super) covered: bool,
+    /// The terms that documents in these languages are marked with.
+    marks: Vec<(Field, Term)>,
 }
 
 /// Alternatives: a document matches if it matches one, and the more the better.
@@ -115,7 +119,7 @@ impl<'a> Lowering<'a> {
         let mut analysers: Vec<(Language, TextAnalyzer)> = Vec::new();
         let mut targets = Vec::new();
         for field in schema.text_fields() {
-            let target = Target::new(searcher, field, lang)?;
+            let target = Target::new(searcher, schema, field, lang)?;
             for (language, _) in &target.languages {
                 if analysers.iter().all(|(known, _)| known != language)
                     && let Some(analyser) = analysis::analyser(language)
@@ -135,11 +139,13 @@ impl<'a> Lowering<'a> {
             words: Vec::new(),
             marks: Vec::new(),
             terms: 0,
+            alone: false,
         })
     }
 
     /// The plan for documents that match `query` (every document without one) and all `filters`.
     pub(super) fn plan(mut self, query: Option<&Query>, filters: &[Query]) -> Result<Plan<'a>> {
+        self.alone = matches!(query, Some(Query::Words { .. }));
         let scored = match query {
             Some(query) => self.any(query, true)?,
             None => vec![Box::new(AllQuery) as Box<dyn Tantivy>],
@@ -233,7 +239,7 @@ impl<'a> Lowering<'a> {
         let all = field.is_some() || self.operator == Operator::And;
         let mut found: Vec<Any> = Vec::new();
         for unit in &units {
-            if !all && unit.is_loose(units.len()) {
+            if !all && unit.is_loose(self.alone && units.len() == 1) {
                 let Unit::Run { pairs, .. } = unit else {
                     continue;
                 };
@@ -243,16 +249,11 @@ impl<'a> Lowering<'a> {
                 continue;
             }
             found.push(match unit {
-                Unit::Character(text) => {
-                    if asked {
-                        self.mark(field, fallback_only(vec![(0, text.clone())]), true);
-                    }
-                    self.prefixes(field, text)
-                }
+                Unit::Character(text) => self.begins(field, text, asked),
                 Unit::Run { pairs, .. } => self.reading(field, fallback_only(pairs.clone()), asked),
-                Unit::Word { written, term } => {
+                Unit::Word { written, terms } => {
                     let reading = Reading {
-                        fallback: vec![(0, term.clone())],
+                        fallback: terms.clone(),
                         languages: self.in_languages(written),
                     };
                     self.reading(field, reading, asked)
@@ -276,7 +277,7 @@ impl<'a> Lowering<'a> {
         }
         let units = words::units(&mut self.fallback, text);
         if let [Unit::Character(text)] = units.as_slice() {
-            return Ok(self.prefixes(field, text));
+            return Ok(self.begins(field, text, asked));
         }
         let reading = Reading {
             fallback: positions(&mut self.fallback, text),
@@ -312,12 +313,11 @@ impl<'a> Lowering<'a> {
         let last = match units.pop() {
             // `東京*` is what 東京 means anyway: more may always follow.
             Some(Unit::Run { pairs, .. }) => self.reading(field, fallback_only(pairs), asked),
-            Some(Unit::Word { term: text, .. } | Unit::Character(text)) => {
-                if asked {
-                    self.mark(field, fallback_only(vec![(0, text.clone())]), true);
-                }
-                self.prefixes(field, &text)
-            }
+            Some(Unit::Character(text)) => self.begins(field, &text, asked),
+            Some(Unit::Word { mut terms, .. }) => match terms.pop() {
+                Some((_, text)) => self.begins(field, &text, asked),
+                None => return Ok(Vec::new()),
+            },
             None => return Ok(Vec::new()),
         };
         if units.is_empty() {
@@ -398,11 +398,12 @@ impl<'a> Lowering<'a> {
         } else {
             for unit in words::units(&mut self.fallback, text) {
                 let query = match unit {
-                    Unit::Word { term, .. } => Some(scored(json_text(words, path, &term))),
                     Unit::Character(text) => {
                         Some(self.prefix_of(json_text(words, path, &text), &text))
                     }
-                    Unit::Run { pairs, .. } => row(&pairs, |term| json_text(words, path, term)),
+                    Unit::Word { terms, .. } | Unit::Run { pairs: terms, .. } => {
+                        row(&terms, |term| json_text(words, path, term))
+                    }
                 };
                 all.extend(query.map(|query| (Occur::Must, query)));
             }
@@ -438,17 +439,13 @@ impl<'a> Lowering<'a> {
                 })
                 .into_iter()
                 .collect(),
-            Resolved::Boolean(field) => bounds
-                .read(|text| Some(Term::from_field_bool(*field, values::boolean(text)?)))
-                .into_iter()
-                .collect(),
+            Resolved::Boolean(field) => return Ok(bounds.booleans(*field)),
             Resolved::Date(field) => bounds
                 .dates(|date| Term::from_field_date(*field, date))
                 .into_iter()
                 .collect(),
             Resolved::Dynamic { json, path, .. } => {
-                let numbers =
-                    bounds.read(|text| Some(json_number(*json, path, values::number(text)?)));
+                let numbers = bounds.numbers(|number| json_number(*json, path, number));
                 let dates = bounds.dates(|date| json_date(*json, path, date));
                 let mut readings: Vec<_> = numbers.into_iter().chain(dates).collect();
                 if readings.is_empty() {
@@ -457,6 +454,9 @@ impl<'a> Lowering<'a> {
                 readings
             }
         };
+        if terms.is_empty() {
+            return Ok(vec![Box::new(EmptyQuery)]);
+        }
         match &resolved {
             // Has no column: the terms of the dictionary are read.
             Resolved::Key(_) => {
@@ -469,9 +469,6 @@ impl<'a> Lowering<'a> {
                 self.column(json_column(self.schema, *json, path));
             }
             _ => self.column(name.to_owned()),
-        }
-        if terms.is_empty() {
-            return Ok(vec![Box::new(EmptyQuery)]);
         }
         Ok(terms
             .into_iter()
@@ -517,7 +514,7 @@ impl<'a> Lowering<'a> {
             .filter_map(|target| target.query(&reading))
             .collect();
         if asked {
-            if reading.fallback.len() == 1 {
+            if is_word(&reading) {
                 self.words.push(Asked {
                     field: field.map(str::to_owned),
                     reading: reading.clone(),
@@ -538,8 +535,11 @@ impl<'a> Lowering<'a> {
     }
 
     /// Everything that begins with `text` in the text field `field`, or in any.
-    fn prefixes(&mut self, field: Option<&str>, text: &str) -> Any {
+    fn begins(&mut self, field: Option<&str>, text: &str, asked: bool) -> Any {
         self.terms += 1;
+        if asked {
+            self.mark(field, fallback_only(vec![(0, text.to_owned())]), true);
+        }
         let targets: Vec<(Field, f32)> = self
             .targets
             .iter()
@@ -578,15 +578,26 @@ impl<'a> Lowering<'a> {
 }
 
 impl<'a> Target<'a> {
-    fn new(searcher: &Searcher, field: &'a TextField, lang: Option<Language>) -> Result<Self> {
+    fn new(
+        searcher: &Searcher,
+        schema: &IndexSchema,
+        field: &'a TextField,
+        lang: Option<Language>,
+    ) -> Result<Self> {
         let mut languages: Vec<(Language, Field)> = field
             .languages
             .iter()
             .filter(|(language, _)| field.fixed || lang.is_none_or(|lang| lang == *language))
             .copied()
             .collect();
-        let fields: Vec<Field> = languages.iter().map(|(_, field)| *field).collect();
-        let needed = best::needed(searcher.segment_readers(), field.fallback, &fields)?;
+        let marks: Vec<(Field, Term)> = languages
+            .iter()
+            .map(|(language, field)| (*field, mark(schema, *language)))
+            .collect();
+        let needed = match languages.as_slice() {
+            [(_, only)] if field.fixed => Needed::Language(*only),
+            _ => best::needed(searcher.segment_readers(), &marks)?,
+        };
         match needed {
             Needed::All => {}
             Needed::Fallback => languages.clear(),
@@ -594,6 +605,7 @@ impl<'a> Target<'a> {
         }
         Ok(Self {
             field,
+            marks,
             languages,
             covered: matches!(needed, Needed::Language(_)),
         })
@@ -653,17 +665,25 @@ impl<'a> Target<'a> {
             if languages.is_empty() {
                 fallback
             } else {
+                let mark = |field| self.marks.iter().find(|(of, _)| *of == field);
                 Box::new(Best {
-                    fallback: (self.field.fallback, fallback.into()),
+                    fallback: fallback.into(),
                     languages: languages
                         .into_iter()
-                        .map(|(field, query)| (field, query.into()))
+                        .filter_map(|(field, query)| {
+                            Some((field, mark(field)?.1.clone(), query.into()))
+                        })
                         .collect(),
                 })
             }
         };
         Some(boosted(query, self.field.boost))
     }
+}
+
+/// The term that documents in a language are marked with.
+fn mark(schema: &IndexSchema, language: Language) -> Term {
+    Term::from_field_text(schema.lang(), language.as_str())
 }
 
 /// Terms one after the other.
@@ -688,6 +708,12 @@ fn positions(analyser: &mut TextAnalyzer, text: &str) -> Vec<(usize, String)> {
         .into_iter()
         .map(|token| (token.position - first, token.text))
         .collect()
+}
+
+/// Whether every reading there is of a text is a single word.
+fn is_word(reading: &Reading) -> bool {
+    let mut languages = reading.languages.iter();
+    reading.fallback.len() == 1 || languages.any(|(_, terms)| terms.len() == 1)
 }
 
 fn fallback_only(terms: Vec<(usize, String)>) -> Reading {
@@ -801,6 +827,46 @@ impl Bounds<'_> {
             Bound::Unbounded => Bound::Unbounded,
         };
         Some((from, to))
+    }
+
+    /// Numbers, both of one type: tantivy cannot compare a whole end with one that is not.
+    fn numbers(&self, term: impl Fn(Number) -> Term) -> Option<(Bound<Term>, Bound<Term>)> {
+        let whole = |bound: &Bound<String>| match bound {
+            Bound::Included(text) | Bound::Excluded(text) => {
+                matches!(values::number(text), Some(Number::I64(_)))
+            }
+            Bound::Unbounded => true,
+        };
+        let whole = whole(self.from) && whole(self.to);
+        self.read(|text| {
+            let number = values::number(text)?;
+            Some(term(if whole {
+                number
+            } else {
+                Number::F64(number.as_f64())
+            }))
+        })
+    }
+
+    /// Each of the two truth values that lies between the ends; false comes before true.
+    fn booleans(&self, field: Field) -> Any {
+        let end = |bound: &Bound<String>| {
+            Some(match bound {
+                Bound::Included(text) => Bound::Included(values::boolean(text)?),
+                Bound::Excluded(text) => Bound::Excluded(values::boolean(text)?),
+                Bound::Unbounded => Bound::Unbounded,
+            })
+        };
+        let (Some(from), Some(to)) = (end(self.from), end(self.to)) else {
+            return vec![Box::new(EmptyQuery)];
+        };
+        let inside = |value: &bool| (from, to).contains(value);
+        let values = [false, true].into_iter().filter(inside);
+        vec![union(
+            values
+                .map(|value| exact(Term::from_field_bool(field, value)))
+                .collect(),
+        )]
     }
 
     /// Whole numbers between ends that need not be whole.

@@ -9,6 +9,7 @@ mod best;
 mod collect;
 mod fetch;
 mod highlight;
+mod known;
 pub mod limits;
 mod lower;
 mod order;
@@ -28,23 +29,26 @@ use self::collect::{Found, SortKey};
 use self::highlight::Highlighter;
 use self::lower::{Lowering, Plan};
 use self::query::Query;
+use self::warm::Positions;
 use crate::analysis::Language;
 use crate::error::{Error, Result};
 use crate::mapping::{IndexSchema, Resolved};
 
+pub use known::KnownTerms;
 pub use request::{Hit, Operator, SearchRequest, SearchResponse, Sort};
 
 /// Runs a search: how many documents match, and the hits that were asked for.
 ///
-/// Blocks while it reads; `min_version` is the caller's business.
+/// `known` belongs to the index and outlives the search. Blocks while it reads; `min_version` is the caller's business.
 pub(crate) fn execute(
     searcher: &Searcher,
     schema: &IndexSchema,
+    known: &KnownTerms,
     request: &SearchRequest,
 ) -> Result<(u64, Vec<Hit>)> {
     request.validate()?;
     let plan = plan(searcher, schema, request)?;
-    let (count, found) = collect(searcher, schema, request, &plan)?;
+    let (count, found) = collect(searcher, schema, known, request, &plan)?;
     let hits = hits(searcher, schema, request, &plan, found)?;
     Ok((count, hits))
 }
@@ -107,14 +111,18 @@ fn is_field(searcher: &Searcher, schema: &IndexSchema, name: &str) -> bool {
 fn collect(
     searcher: &Searcher,
     schema: &IndexSchema,
+    known: &KnownTerms,
     request: &SearchRequest,
     plan: &Plan<'_>,
 ) -> Result<(u64, Vec<Found>)> {
     let by_score = collect::is_by_score(&request.sort);
     let ranking = rank::Ranking::new(plan);
-    let mut terms: HashMap<&Term, bool> = HashMap::new();
+    let mut terms: HashMap<&Term, Positions> = HashMap::new();
     plan.query.query_terms(&mut |term, positions| {
-        *terms.entry(term).or_default() |= positions;
+        let wanted = terms.entry(term).or_default();
+        if positions {
+            *wanted = Positions::Yes;
+        }
     });
     let mut reads = plan.reads.clone();
     let keys = sort_keys(schema, &request.sort)?;
@@ -123,11 +131,13 @@ fn collect(
         .extend(keys.iter().filter_map(|key| key.column.clone()));
     if by_score && request.limit > 0 {
         for term in ranking.terms() {
-            terms.insert(term, true);
+            let wanted = terms.entry(term).or_default();
+            *wanted = Positions::OfRare.max(*wanted);
         }
     }
     warm::warm(
         searcher,
+        known,
         &warm::Wanted {
             terms,
             reads: &reads,
@@ -140,8 +150,9 @@ fn collect(
     let end = request.offset + request.limit;
     let (count, mut found) = if by_score {
         let most = end.max(ranking.window());
-        let (count, mut found) = collect::by_score(searcher, &*plan.query, most)?;
-        ranking.rescore(searcher, &mut found)?;
+        let statistics = known::Statistics { searcher, known };
+        let (count, mut found) = collect::by_score(searcher, &*plan.query, &statistics, most)?;
+        ranking.rescore(searcher, known, &mut found)?;
         (count, found)
     } else {
         collect::by_fields(searcher, &*plan.query, keys, end)?

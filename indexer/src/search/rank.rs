@@ -10,10 +10,12 @@ use std::collections::HashSet;
 
 use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::{Postings, SegmentPostings};
+use tantivy::query::Bm25StatisticsProvider;
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocId, DocSet, Score, Searcher, SegmentReader, Term};
 
 use super::collect::Found;
+use super::known::{KnownTerms, Statistics};
 use super::limits;
 use super::lower::Plan;
 use crate::error::Result;
@@ -25,6 +27,15 @@ const B: Score = 0.75;
 /// The most words whose closeness is looked at. A longer query is a text, in which closeness says
 /// little, and each word costs a read of all its positions.
 const MOST_WORDS: usize = 24;
+
+/// How many documents a common word is in at the least: of fewer, the positions are quickly read.
+const COMMON_MATCHES: u64 = 4096;
+
+/// Whether a word is in so many documents (more than half) that its being near says nothing, while
+/// its positions are the longest to read.
+pub(super) fn is_common(matches: u64, documents: u64) -> bool {
+    matches > COMMON_MATCHES && matches > documents / 2
+}
 
 /// What the second look needs of a query.
 pub(super) struct Ranking {
@@ -81,7 +92,12 @@ impl Ranking {
     }
 
     /// Adds the bonus to the best of `found`, and orders these anew.
-    pub(super) fn rescore(&self, searcher: &Searcher, found: &mut [Found]) -> Result<()> {
+    pub(super) fn rescore(
+        &self,
+        searcher: &Searcher,
+        known: &KnownTerms,
+        found: &mut [Found],
+    ) -> Result<()> {
         let window = self.window().min(found.len());
         let Some(best) = found.get_mut(..window) else {
             return Ok(());
@@ -89,7 +105,11 @@ impl Ranking {
         if best.is_empty() {
             return Ok(());
         }
-        let weights = self.weights(searcher)?;
+        let statistics = Statistics { searcher, known };
+        let weights = self.weights(&statistics)?;
+        if weights.iter().filter(|weight| **weight > 0.0).count() < 2 {
+            return Ok(());
+        }
         best.sort_unstable_by_key(|found| found.address);
         for (segment, reader) in (0..).zip(searcher.segment_readers()) {
             let start = best.partition_point(|found| found.address.segment_ord < segment);
@@ -98,7 +118,7 @@ impl Ranking {
                 continue;
             };
             for (field, words) in &self.fields {
-                let mut look = Look::open(searcher, reader, *field, words, &weights)?;
+                let mut look = Look::open(&statistics, reader, *field, words, &weights)?;
                 for found in here.iter_mut() {
                     if let Some(score) = &mut found.score {
                         *score += look.bonus(found.address.doc_id);
@@ -116,20 +136,19 @@ impl Ranking {
         Ok(())
     }
 
-    /// How much each word says: its inverse document frequency, at most 1.
-    fn weights(&self, searcher: &Searcher) -> Result<Vec<Score>> {
-        let documents: u64 = searcher
-            .segment_readers()
-            .iter()
-            .map(|segment| u64::from(segment.max_doc()))
-            .sum();
+    /// How much each word says: its inverse document frequency; nothing for a common one.
+    fn weights(&self, statistics: &Statistics<'_>) -> Result<Vec<Score>> {
+        let documents = statistics.total_num_docs()?;
         (0..self.words)
             .map(|word| {
                 let mut most = 0;
                 for (_, words) in &self.fields {
                     for term in words.get(word).into_iter().flatten() {
-                        most = most.max(searcher.doc_freq(term)?);
+                        most = most.max(statistics.doc_freq(term)?);
                     }
+                }
+                if is_common(most, documents) {
+                    return Ok(0.0);
                 }
                 #[expect(clippy::cast_precision_loss, reason = "a weight need not be exact")]
                 let (documents, most) = (documents as Score, most.min(documents) as Score);
@@ -154,7 +173,7 @@ struct Look<'a> {
 
 impl<'a> Look<'a> {
     fn open(
-        searcher: &Searcher,
+        statistics: &Statistics<'_>,
         segment: &SegmentReader,
         field: Field,
         words: &[Vec<Term>],
@@ -162,19 +181,24 @@ impl<'a> Look<'a> {
     ) -> Result<Self> {
         let mut postings = Vec::new();
         for (word, terms) in words.iter().enumerate() {
+            if weights.get(word).is_none_or(|weight| *weight == 0.0) {
+                continue;
+            }
             for term in terms {
-                let index = segment.inverted_index(term.field())?;
-                let found = index
-                    .read_postings(term, IndexRecordOption::WithFreqsAndPositions)
-                    .map_err(tantivy::TantivyError::from)?;
-                postings.extend(found.map(|found| (word, found)));
+                if let Some(info) = statistics.known.info(segment, term)? {
+                    let index = segment.inverted_index(term.field())?;
+                    let found = index
+                        .read_postings_from_terminfo(
+                            &info,
+                            IndexRecordOption::WithFreqsAndPositions,
+                        )
+                        .map_err(tantivy::TantivyError::from)?;
+                    postings.push((word, found));
+                }
             }
         }
-        let (mut tokens, mut documents) = (0, 0);
-        for segment in searcher.segment_readers() {
-            tokens += segment.inverted_index(field)?.total_num_tokens();
-            documents += u64::from(segment.max_doc());
-        }
+        let tokens = statistics.total_num_tokens(field)?;
+        let documents = statistics.total_num_docs()?;
         #[expect(clippy::cast_precision_loss, reason = "a mean need not be exact")]
         let average = (tokens as Score / documents.max(1) as Score).max(1.0);
         Ok(Self {

@@ -15,31 +15,48 @@ use futures_util::future::{BoxFuture, FutureExt, try_join_all};
 use tantivy::schema::Field;
 use tantivy::{Searcher, SegmentReader, Term};
 
+use super::known::{Known, KnownTerms};
 use super::limits;
 use super::lower::{Prefix, Reads};
+use super::rank;
 use crate::error::{Error, Result};
 
 /// What a search will read.
 pub(super) struct Wanted<'a> {
     /// Terms, with whether their positions are wanted.
-    pub(super) terms: HashMap<&'a Term, bool>,
+    pub(super) terms: HashMap<&'a Term, Positions>,
     /// Prefixes and columns.
     pub(super) reads: &'a Reads,
     /// Whether the lengths of fields are wanted, to score by.
     pub(super) lengths: bool,
 }
 
+/// Whether the positions of a term are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Positions {
+    /// No.
+    #[default]
+    No,
+    /// Unless the term is so common that where it stands says nothing.
+    OfRare,
+    /// In any case, for a phrase.
+    Yes,
+}
+
 type Read<'a> = BoxFuture<'a, tantivy::Result<()>>;
 
 /// Reads all of it.
-pub(super) fn warm(searcher: &Searcher, wanted: &Wanted<'_>) -> Result<()> {
+pub(super) fn warm(searcher: &Searcher, known: &KnownTerms, wanted: &Wanted<'_>) -> Result<()> {
     let mut reads: Vec<Read<'_>> = Vec::new();
     let mut fields: Vec<Field> = wanted.terms.keys().map(|term| term.field()).collect();
     fields.sort_unstable();
     fields.dedup();
     for segment in searcher.segment_readers() {
         for (term, positions) in &wanted.terms {
-            reads.push(postings(segment, term, *positions).boxed());
+            let read = known.get(segment, term);
+            if read.is_none_or(|read| *positions > read.positions) {
+                reads.push(postings(segment, term, *positions, known).boxed());
+            }
         }
         for prefix in &wanted.reads.prefixes {
             reads.push(all_postings(segment, prefix).boxed());
@@ -60,9 +77,26 @@ pub(super) fn warm(searcher: &Searcher, wanted: &Wanted<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn postings(segment: &SegmentReader, term: &Term, positions: bool) -> tantivy::Result<()> {
+async fn postings(
+    segment: &SegmentReader,
+    term: &Term,
+    positions: Positions,
+    known: &KnownTerms,
+) -> tantivy::Result<()> {
     let index = segment.inverted_index(term.field())?;
-    index.warm_postings(term, positions).await?;
+    let info = index
+        .terms()
+        .get_async(term.serialized_value_bytes())
+        .await?;
+    let Some(found) = &info else {
+        let positions = Positions::Yes;
+        known.insert(segment, term, Known { info, positions });
+        return Ok(());
+    };
+    let rare = !rank::is_common(found.doc_freq.into(), segment.max_doc().into());
+    let read = positions == Positions::Yes || (positions == Positions::OfRare && rare);
+    index.warm_postings(term, read).await?;
+    known.insert(segment, term, Known { info, positions });
     Ok(())
 }
 

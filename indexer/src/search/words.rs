@@ -7,8 +7,9 @@
 
 use tantivy::tokenizer::{TextAnalyzer, Token};
 
-/// The longest run that is taken for one word, in characters.
-pub(super) const WORD_CHARS: usize = 8;
+/// The longest run that is taken for one word, in characters. Of longer ones too many are clauses,
+/// of which no document has every character in a row.
+const WORD_CHARS: usize = 4;
 
 /// A part of a text.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,8 +18,8 @@ pub(super) enum Unit {
     Word {
         /// As it was written.
         written: String,
-        /// As the fallback reads it.
-        term: String,
+        /// As the fallback reads it: more than one term where an apostrophe parts it.
+        terms: Vec<(usize, String)>,
     },
     /// A single character of a script without spaces.
     Character(String),
@@ -32,10 +33,10 @@ pub(super) enum Unit {
 }
 
 impl Unit {
-    /// Whether the pairs of a run count each on their own, given how many units the query has.
-    pub(super) fn is_loose(&self, units: usize) -> bool {
+    /// Whether the pairs of a run count each on their own; `alone` if nothing else was asked for.
+    pub(super) fn is_loose(&self, alone: bool) -> bool {
         match self {
-            Unit::Run { pairs, hangul } => pairs.len() >= WORD_CHARS || (*hangul && units > 1),
+            Unit::Run { pairs, hangul } => pairs.len() >= WORD_CHARS || (*hangul && !alone),
             Unit::Word { .. } | Unit::Character(_) => false,
         }
     }
@@ -44,22 +45,40 @@ impl Unit {
 /// Takes a text apart as the fallback reads it.
 pub(super) fn units(fallback: &mut TextAnalyzer, text: &str) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::new();
+    let (mut word_start, mut word_end, mut word_position) = (0, 0, 0);
     let mut run_end = 0;
     for token in tokens(fallback, text) {
         let mut chars = token.text.chars();
         let first = chars.next().unwrap_or_default();
         let length = chars.count() + 1;
         if !is_unspaced(first) || length > 2 {
-            units.push(Unit::Word {
-                written: text
-                    .get(token.offset_from..token.offset_to)
-                    .unwrap_or(&token.text)
-                    .to_owned(),
-                term: token.text,
-            });
+            let slice = |from| {
+                text.get(from..token.offset_to)
+                    .unwrap_or_default()
+                    .to_owned()
+            };
+            let gap = text.get(word_end..token.offset_from).unwrap_or_default();
+            let parted = matches!(gap, "'" | "\u{2019}" | "\u{ff07}");
+            word_end = token.offset_to;
             run_end = 0;
+            match units.last_mut() {
+                // The languages may know better: "don't" is one word in English.
+                Some(Unit::Word { written, terms }) if parted => {
+                    *written = slice(word_start);
+                    terms.push((token.position - word_position, token.text));
+                }
+                _ => {
+                    word_start = token.offset_from;
+                    word_position = token.position;
+                    units.push(Unit::Word {
+                        written: slice(word_start),
+                        terms: vec![(0, token.text)],
+                    });
+                }
+            }
             continue;
         }
+        word_end = usize::MAX;
         let overlaps = token.offset_from < run_end;
         run_end = token.offset_to;
         match units.last_mut() {
