@@ -210,17 +210,23 @@ impl StdError for Error {
 impl From<tantivy::TantivyError> for Error {
     /// Finds the file-system error or the damage inside tantivy's error.
     fn from(error: tantivy::TantivyError) -> Self {
-        let mut cause: Option<&(dyn StdError + 'static)> = Some(&error);
-        while let Some(current) = cause {
-            if let Some(io) = current.downcast_ref::<io::Error>() {
-                if let Some(inner) = io.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
-                    let mut copy = Self::new(inner.kind, inner.message.clone());
-                    copy.path = inner.path.clone();
-                    return copy.because(error);
-                }
-                return Self::new(ErrorKind::Unavailable, io_advice(io)).because(error);
+        if let Some(io) = io_error_in(&error) {
+            if let Some(inner) = io.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
+                // Its text has the cause in it already; the code behind it decides about retries.
+                let code = inner.raw_os_error().map(io::Error::from_raw_os_error);
+                let mut copy = Self::new(inner.kind, inner.message.clone());
+                copy.path = inner.path.clone();
+                return match code {
+                    Some(code) => copy.because(code),
+                    None => copy,
+                };
             }
-            cause = current.source();
+            let advice = io_advice(io);
+            return match io.raw_os_error() {
+                Some(code) => Self::new(ErrorKind::Unavailable, advice)
+                    .because(io::Error::from_raw_os_error(code)),
+                None => Self::new(ErrorKind::Unavailable, advice).because(error),
+            };
         }
         let kind = match &error {
             tantivy::TantivyError::DataCorruption(_)
@@ -231,6 +237,21 @@ impl From<tantivy::TantivyError> for Error {
             _ => ErrorKind::Internal,
         };
         Self::new(kind, "the search library failed").because(error)
+    }
+}
+
+/// The input/output error that tantivy wraps without naming it as its source.
+fn io_error_in(error: &tantivy::TantivyError) -> Option<&io::Error> {
+    use tantivy::TantivyError;
+    use tantivy::directory::error::{OpenDirectoryError, OpenReadError, OpenWriteError};
+    match error {
+        TantivyError::IoError(io)
+        | TantivyError::OpenReadError(OpenReadError::IoError { io_error: io, .. })
+        | TantivyError::OpenWriteError(OpenWriteError::IoError { io_error: io, .. })
+        | TantivyError::OpenDirectoryError(OpenDirectoryError::IoError { io_error: io, .. }) => {
+            Some(io)
+        }
+        _ => None,
     }
 }
 
@@ -247,6 +268,9 @@ mod tests {
         let through_tantivy: Error = tantivy::TantivyError::from(through_io.into_io()).into();
         assert_eq!(through_tantivy.kind(), ErrorKind::Corrupt);
         assert_eq!(through_tantivy.path(), Some(Path::new("bundles/x")));
+        let stale = Error::io("bundles/x", io::Error::from_raw_os_error(116));
+        let through_tantivy: Error = tantivy::TantivyError::from(stale.into_io()).into();
+        assert_eq!(through_tantivy.raw_os_error(), Some(116));
     }
 
     #[test]
