@@ -1,13 +1,13 @@
 //! [`CountingMount`]: counts the operations that pass through it.
 //!
-//! Operation counts do not depend on the machine, so tests assert them exactly. With a latency,
-//! it also counts **dependent rounds**: an operation belongs to the round after the last one whose
-//! operations had finished when it began, so operations that run together share a round.
+//! Operation counts do not depend on the machine, so tests assert them exactly. When it gathers,
+//! it also counts **dependent rounds**: reads are held back until no further one has come for a
+//! while, and then let go together as one round. What comes after depends on one of them.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::{Access, LockGuard, Metadata, Mount, MountFile};
 
@@ -52,7 +52,17 @@ impl OperationCounts {
 #[derive(Debug, Default)]
 struct Counter {
     counts: Mutex<OperationCounts>,
-    latency: Duration,
+    /// How long no further read must come before those that wait are let go.
+    gather: Duration,
+    gathered: Mutex<Gathered>,
+    let_go: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Gathered {
+    /// When the last read came that waits; none: nobody waits.
+    last: Option<Instant>,
+    round: u64,
 }
 
 impl Counter {
@@ -67,15 +77,30 @@ impl Counter {
     }
 
     fn read(&self, read: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
-        let round = self.lock().rounds + 1;
-        if !self.latency.is_zero() {
-            std::thread::sleep(self.latency);
+        if !self.gather.is_zero() {
+            self.wait_for_others();
         }
         let result = read();
-        let mut counts = self.lock();
-        counts.rounds = counts.rounds.max(round);
-        counts.bytes_read += *result.as_ref().unwrap_or(&0) as u64;
+        self.lock().bytes_read += *result.as_ref().unwrap_or(&0) as u64;
         result
+    }
+
+    fn wait_for_others(&self) {
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        let round = gathered.round;
+        gathered.last = Some(Instant::now());
+        while gathered.round == round {
+            let quiet = gathered.last.map_or(self.gather, |last| last.elapsed());
+            if quiet >= self.gather {
+                gathered.round += 1;
+                gathered.last = None;
+                self.lock().rounds += 1;
+                self.let_go.notify_all();
+                return;
+            }
+            let waited = self.let_go.wait_timeout(gathered, self.gather - quiet);
+            gathered = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }
 
@@ -95,16 +120,11 @@ impl CountingMount {
         }
     }
 
-    /// Counts what goes to `inner`; each read takes `latency`, so that rounds can be told apart.
-    pub fn with_latency(inner: Arc<dyn Mount>, latency: Duration) -> Self {
-        let counter = Counter {
-            latency,
-            ..Counter::default()
-        };
-        Self {
-            inner,
-            counter: Arc::new(counter),
-        }
+    /// Counts what goes to `inner`, and the rounds of reads: those that come within `gather` of each
+    /// other, which must be longer than any pause of a busy machine.
+    pub fn gathering(inner: Arc<dyn Mount>, gather: Duration) -> Self {
+        let counter = Counter { gather, ..Counter::default() };
+        Self { inner, counter: Arc::new(counter) }
     }
 
     /// What was counted since the last call; the count starts again at nothing.

@@ -13,8 +13,8 @@ const DOCUMENTS: u64 = 1_000_000;
 const BATCH: u64 = 100_000;
 /// HEAD, dictionary blocks (and the mark, beside them), postings, stored documents.
 const ROUNDS_MAX: u64 = 4;
-/// Reads that wait this long run side by side even on a busy machine, so that rounds can be told apart.
-const LATENCY: Duration = Duration::from_millis(60);
+/// Reads that do not depend on each other come within this of each other, even on a busy machine.
+const GATHER: Duration = Duration::from_millis(250);
 
 /// A word of a vocabulary in which the n-th is about n times rarer than the first.
 fn word(seed: u64) -> String {
@@ -47,7 +47,7 @@ fn a_cold_reader_of_a_million_documents_answers_in_four_rounds() {
     assert_eq!(stats.documents, DOCUMENTS + 1);
     println!("{stats:?}");
     for query in ["w5000", "w4000 w5000 w6000", "unheard"] {
-        let counting = CountingMount::with_latency(folder.mount(), LATENCY);
+        let counting = CountingMount::gathering(folder.mount(), GATHER);
         let reader = open(
             Arc::new(counting.clone()),
             &Config {
