@@ -18,7 +18,7 @@ use crate::inbox::{Batch, Inbox, not_a_batch};
 use crate::layout::BatchId;
 use crate::mapping::IndexSchema;
 use crate::mount::Mount;
-use crate::search::{self, SearchRequest, SearchResponse};
+use crate::search::{self, KnownTerms, SearchRequest, SearchResponse};
 use crate::snapshot::cache::RangeCache;
 use crate::snapshot::follow::{Follower, is_stale};
 use crate::snapshot::{Snapshot, Source};
@@ -43,6 +43,7 @@ pub struct Index {
     cache: Arc<RangeCache>,
     clock: Arc<dyn Clock>,
     draining: Arc<AtomicBool>,
+    known: KnownTerms,
 }
 
 /// A document that was found by its key.
@@ -104,6 +105,7 @@ impl Index {
             cache,
             clock,
             draining: Arc::default(),
+            known: KnownTerms::default(),
         }
     }
 
@@ -178,7 +180,8 @@ impl Index {
         request.validate()?;
         self.wait_for(request.min_version, deadline)?;
         self.read(|snapshot| {
-            let (count, hits) = search::execute(snapshot.searcher()?, snapshot.schema(), request)?;
+            let (searcher, schema) = (snapshot.searcher()?, snapshot.schema());
+            let (count, hits) = search::execute(searcher, schema, &self.known, request)?;
             Ok(SearchResponse {
                 count,
                 hits,
