@@ -83,7 +83,7 @@ impl Writer {
     /// Publishes the last version of this index: readers and writers that follow it find that it
     /// is no more. The files are removed by the caller.
     pub fn delete(&self, deadline: Instant) -> Result<()> {
-        self.publish_maintenance(deadline, |_, base| {
+        self.publish_maintenance(deadline, |base| {
             let mut draft = Draft::new(base, Cause::Delete);
             draft
                 .kept()
