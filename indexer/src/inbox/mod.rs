@@ -99,7 +99,11 @@ impl Inbox {
             // By both clocks: one stands still while a machine sleeps, the other may be set.
             let slept = self.clock.now().saturating_duration_since(began.0) > PUT_MAX
                 || Duration::from_millis(self.clock.wall_ms().abs_diff(began.1)) > PUT_MAX;
-            if slept { Err(std::io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+            if slept {
+                Err(std::io::ErrorKind::TimedOut.into())
+            } else {
+                Ok(())
+            }
         });
         if let Err(error) = written {
             // It must not be applied after the client was told that it failed.

@@ -11,7 +11,6 @@ use tantivy::schema::Value as _;
 use super::{Stats, read_only};
 use crate::check::{CheckReport, check};
 use crate::clock::Clock;
-use crate::concurrent;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox::{Batch, Inbox, not_a_batch};
@@ -43,6 +42,7 @@ pub struct Index {
     cache: Arc<RangeCache>,
     clock: Arc<dyn Clock>,
     draining: Arc<AtomicBool>,
+    gone: AtomicBool,
     known: KnownTerms,
 }
 
@@ -105,6 +105,7 @@ impl Index {
             cache,
             clock,
             draining: Arc::default(),
+            gone: AtomicBool::new(false),
             known: KnownTerms::default(),
         }
     }
@@ -116,7 +117,22 @@ impl Index {
 
     /// The newest snapshot.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
-        self.follower.newest()
+        self.notice(self.follower.newest())
+    }
+
+    /// Whether this index was found to be deleted: it must be opened anew by its name.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::SeqCst)
+    }
+
+    /// Remembers that the index is gone. Another machine may have removed its folder, which then is stale.
+    fn notice<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result
+            && (error.kind() == ErrorKind::NotFound || is_stale(error))
+        {
+            self.gone.store(true, Ordering::SeqCst);
+        }
+        result
     }
 
     /// The schema of the newest version this process knows; a schema never changes, so no file is
@@ -142,7 +158,8 @@ impl Index {
     /// answer was lost, the batch may have been applied all the same.
     pub fn submit(&self, batch: Batch, wait: Wait, deadline: Instant) -> Result<Outcome> {
         let writer = self.writer()?;
-        let outcome = writer.submit(batch, wait, deadline)?;
+        check_size(&batch)?;
+        let outcome = self.notice(writer.submit(batch, wait, deadline))?;
         if matches!(outcome, Outcome::Durable { .. }) {
             self.drain_later(Arc::clone(writer));
         }
@@ -162,8 +179,13 @@ impl Index {
                 tracing::warn!(%error, "the inbox could not be drained; the next write does it");
             }
         };
-        // Nobody waits for it.
-        drop(concurrent::spawn(drain));
+        // A thread of its own, since it waits for reads: the pool's threads must not wait for each other.
+        if let Err(error) = std::thread::Builder::new()
+            .name("drain".into())
+            .spawn(drain)
+        {
+            tracing::warn!(%error, "the inbox waits for the next write");
+        }
     }
 
     /// Applies what lies in the inbox.
@@ -209,18 +231,18 @@ impl Index {
             let result = guarded(|| read(&opened.snapshot));
             // After a cold start the answer may be from a version before the newest.
             if opened.is_newest()? {
-                result
-            } else {
-                read(&*self.follower.newest()?)
+                return result;
             }
+            let newest = self.follower.newest()?;
+            guarded(|| read(&newest))
         };
         match attempt() {
             Err(error) if is_stale(&error) => {
-                tracing::info!(%error, "starting over from HEAD");
-                self.follower.forget();
-                attempt()
+                tracing::info!(%error, "a file is gone: starting over");
+                self.follower.distrust_head();
+                self.notice(attempt())
             }
-            other => other,
+            other => self.notice(other),
         }
     }
 
@@ -229,7 +251,7 @@ impl Index {
             return Ok(());
         };
         loop {
-            let newest = self.follower.newest()?.version();
+            let newest = self.snapshot()?.version();
             if newest >= version {
                 return Ok(());
             }
@@ -305,9 +327,24 @@ impl Index {
         self.writer()?.compact(deadline)
     }
 
-    pub(super) fn delete(&self) -> Result<()> {
+    /// Publishes the last version of this index; the folder is left to whoever asked for the deletion.
+    pub fn publish_deletion(&self) -> Result<()> {
         self.writer()?.delete(self.clock.now() + DELETE_WAIT)
     }
+}
+
+/// Bytes of text in one batch. It is held in memory, written to one file, and becomes one commit.
+const BATCH_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+fn check_size(batch: &Batch) -> Result<()> {
+    let bytes = batch.bytes();
+    if bytes > BATCH_BYTES_MAX {
+        return Err(Error::new(
+            ErrorKind::TooLarge,
+            format!("a batch of {bytes} bytes exceeds {BATCH_BYTES_MAX}: send it in several parts"),
+        ));
+    }
+    Ok(())
 }
 
 fn find(snapshot: &Snapshot, unique_key: &str) -> Result<Option<Found>> {

@@ -5,6 +5,7 @@
 //! version that may not exist by name, since a network file system remembers absences.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tantivy::directory::OwnedBytes;
@@ -38,6 +39,8 @@ pub struct Follower {
     current: RwLock<Option<Arc<Snapshot>>>,
     advancing: Mutex<()>,
     applied: Mutex<AppliedLog>,
+    /// Whether the next cold start must not begin with HEAD.
+    listing: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +94,7 @@ impl Follower {
             current: RwLock::default(),
             advancing: Mutex::default(),
             applied: Mutex::default(),
+            listing: AtomicBool::new(false),
         }
     }
 
@@ -109,6 +113,17 @@ impl Follower {
 
     /// Lets go of everything, so that the next call starts from HEAD.
     pub fn forget(&self) {
+        self.let_go();
+    }
+
+    /// Lets go of everything, and looks at the manifests themselves next time: HEAD may name one that has
+    /// been collected.
+    pub(crate) fn distrust_head(&self) {
+        self.listing.store(true, Ordering::SeqCst);
+        self.let_go();
+    }
+
+    fn let_go(&self) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
@@ -207,10 +222,9 @@ impl Follower {
     ) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
         let (manifest, page, file) = self.read_manifest_at(id.version, id.len)?;
         if manifest.id() != id {
-            return Err(crate::format::damaged(
-                &manifest.path(),
-                "the identity of the manifest",
-            ));
+            // Collected, and a writer that slept has used its name: the same as gone.
+            let stale = std::io::Error::from_raw_os_error(rustix::io::Errno::STALE.raw_os_error());
+            return Err(Error::io(manifest.path(), stale));
         }
         Ok((manifest, page, file))
     }
@@ -254,7 +268,6 @@ impl Follower {
                 "the identity of the manifest",
             ));
         }
-        self.remember(&manifest.body.applied);
         self.keep_pages(&manifest, &bytes, &path)?;
         Ok((manifest, page, file))
     }
@@ -313,6 +326,8 @@ impl Follower {
         let mut step = 0;
         loop {
             let (manifest, page, file) = self.read_manifest(next)?;
+            // Only here: what the marks do not lead to may be no part of the history.
+            self.remember(&manifest.body.applied);
             match page.successor {
                 None => return Ok((manifest, file)),
                 Some(successor) => next = successor,
@@ -332,88 +347,59 @@ impl Follower {
         if !is_stale(&error) {
             return Err(error);
         }
-        tracing::info!(%error, "a held file is gone: starting over from HEAD");
-        self.forget();
-        let opened = self.cold()?;
-        match opened.pending {
-            None => Ok(opened.snapshot),
-            Some(task) => match concurrent::wait(task)? {
-                None => Ok(opened.snapshot),
-                Some(next) => {
-                    let (manifest, file) = self.follow(next)?;
-                    let (from, image) = (Some(&*opened.snapshot), HotImage::default());
-                    let snapshot = Snapshot::open(manifest, &self.source, from, &image)?;
-                    self.hold(snapshot, Some(file))
-                }
-            },
-        }
+        tracing::info!(%error, "a held file is gone: starting over");
+        self.distrust_head();
+        Ok(self.cold()?.snapshot)
     }
 
     /// Opens what HEAD says; without HEAD, what the newest readable manifest says.
     fn cold(&self) -> Result<Opened> {
-        for last in (0..COLD_TRIES).rev() {
-            match self.cold_once() {
-                Err(error) if !last.eq(&0) && is_stale(&error) => {}
+        let mut attempt = if self.listing.swap(false, Ordering::SeqCst) {
+            self.cold_from_listing()
+        } else {
+            self.cold_from_head()
+        };
+        for _ in 1..COLD_TRIES {
+            match attempt {
+                Err(error) if is_stale(&error) => attempt = self.cold_from_listing(),
                 other => return other,
             }
         }
-        Err(Error::internal("a cold start has no attempts"))
+        attempt
     }
 
-    fn cold_once(&self) -> Result<Opened> {
-        match self.read_head() {
+    fn cold_from_head(&self) -> Result<Opened> {
+        let (id, copy, hot) = match self.read_head() {
             Ok(Head {
-                id,
-                manifest: Some(manifest),
-                hot,
-                ..
-            }) => {
-                self.remember(&manifest.body.applied);
-                let snapshot = Snapshot::open(manifest, &self.source, None, &hot)?;
-                debug_assert_eq!(snapshot.manifest().id(), id);
-                // The check runs while the caller already works with the snapshot.
-                let snapshot = self.hold(snapshot, None)?;
-                let (source, access) = (self.source.clone(), self.access);
-                let checked = Arc::clone(&snapshot);
-                let task = concurrent::spawn(move || read_successor(&source, access, &checked))?;
-                return self.settle(Opened {
-                    snapshot,
-                    pending: Some(task),
-                });
-            }
-            Ok(Head { id, hot, .. }) => match self.read_manifest(id) {
-                Ok((manifest, page, file)) => {
-                    return self.cold_from(manifest, page, file, &hot);
-                }
-                Err(error) => tracing::info!(%error, "HEAD names a manifest that cannot be read"),
-            },
+                id, manifest, hot, ..
+            }) => (id, manifest, hot),
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
-            Err(error) => tracing::info!(%error, "HEAD cannot be read: listing the manifests"),
-        }
-        let (manifest, page, file) = self.newest_listed()?;
-        self.cold_from(manifest, page, file, &HotImage::default())
+            Err(error) => {
+                tracing::info!(%error, "HEAD cannot be read: listing the manifests");
+                return self.cold_from_listing();
+            }
+        };
+        let Some(manifest) = copy else {
+            let (manifest, page, file) = self.read_manifest(id)?;
+            return self.cold_from(manifest, page, file, &hot);
+        };
+        self.remember(&manifest.body.applied);
+        let snapshot = Snapshot::open(manifest, &self.source, None, &hot)?;
+        let snapshot = self.hold(snapshot, None)?;
+        // The check runs while the caller already works with the snapshot.
+        let (source, access) = (self.source.clone(), self.access);
+        let checked = Arc::clone(&snapshot);
+        let task = concurrent::spawn(move || read_successor(&source, access, &checked))?;
+        Ok(Opened {
+            snapshot,
+            pending: Some(task),
+        })
     }
 
-    /// A check that has failed already is not worth working for.
-    fn settle(&self, opened: Opened) -> Result<Opened> {
-        match opened.pending {
-            Some(task) if task.is_finished() => {
-                let snapshot = match concurrent::wait(task) {
-                    Ok(None) => opened.snapshot,
-                    Ok(Some(next)) => self.advance(opened.snapshot, next)?,
-                    Err(error) if is_stale(&error) => {
-                        let (manifest, page, file) = self.newest_listed()?;
-                        return self.cold_from(manifest, page, file, &HotImage::default());
-                    }
-                    Err(error) => return Err(error),
-                };
-                Ok(Opened {
-                    snapshot,
-                    pending: None,
-                })
-            }
-            pending => Ok(Opened { pending, ..opened }),
-        }
+    fn cold_from_listing(&self) -> Result<Opened> {
+        let (manifest, page, file) = self.newest_listed()?;
+        self.remember(&manifest.body.applied);
+        self.cold_from(manifest, page, file, &HotImage::default())
     }
 
     fn cold_from(
@@ -450,7 +436,12 @@ impl Follower {
         let mut failure = no_index();
         for version in versions.into_iter().take(LISTED_TRIES) {
             match self.read_version(version) {
-                Ok(newest) => return Ok(newest),
+                Ok(newest) => {
+                    if self.access == Access::CoherentUpdate {
+                        self.complete_mark_before(&newest.0)?;
+                    }
+                    return Ok(newest);
+                }
                 // A damaged newest manifest must not be passed over silently: what it
                 // acknowledged would be missing from the answers.
                 Err(error) if error.kind() == ErrorKind::Corrupt => return Err(error),
@@ -458,6 +449,30 @@ impl Follower {
             }
         }
         Err(failure)
+    }
+
+    /// A writer may have died between creating `newest` and telling the readers of the version
+    /// before; nothing may be built on it until that is made good.
+    fn complete_mark_before(&self, newest: &Manifest) -> Result<()> {
+        let Some(before) = newest.version.checked_sub(1).filter(|&version| version > 0) else {
+            return Ok(());
+        };
+        let (manifest, page, file) = match self.read_version(before) {
+            // Collected, and its mark was set before that.
+            Err(error) if is_stale(&error) => return Ok(()),
+            read => read?,
+        };
+        if page.successor.is_some() {
+            return Ok(());
+        }
+        let owner = manifest.id();
+        let page = MarkPage {
+            owner,
+            successor: Some(newest.id()),
+        }
+        .encode();
+        let written = file.write_durably_at(&page, owner.len - COHERENT_PAGE as u64);
+        written.map_err(|error| Error::io(manifest.path(), error))
     }
 
     pub(crate) fn read_head(&self) -> Result<Head> {

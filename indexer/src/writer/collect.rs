@@ -16,8 +16,8 @@ use super::Writer;
 use super::draft::Draft;
 use crate::error::{Error, Result};
 use crate::format::batch::Stored;
-use crate::inbox::TORN_AFTER;
 use crate::format::manifest::{Cause, ContainerId};
+use crate::inbox::TORN_AFTER;
 use crate::layout::{self, BUNDLES, MANIFESTS};
 use crate::mount::{Access, Mount};
 use crate::snapshot::Snapshot;
@@ -159,7 +159,11 @@ impl Writer {
     /// Batches whose writer died before they were whole: nobody was told that they are durable.
     fn torn_batches(&self, ages: &Ages) -> Result<Vec<String>> {
         let mut torn = Vec::new();
-        let ages = Ages { retention: ages.retention.max(TORN_AFTER), mount: Arc::clone(&ages.mount), ..*ages };
+        let ages = Ages {
+            retention: ages.retention.max(TORN_AFTER),
+            mount: Arc::clone(&ages.mount),
+            ..*ages
+        };
         for id in self.inbox.list()? {
             let path = layout::batch(id);
             if ages.over(&path) && matches!(self.inbox.read(id), Ok(Some(Stored::Torn))) {

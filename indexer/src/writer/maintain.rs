@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::Writer;
 use super::collect::server_time;
-use super::commit::{candidates, inputs};
+use super::commit::{Failure, candidates, inputs};
 use super::draft::Draft;
 use super::lock::Held;
 use super::merge::{self, Candidate};
@@ -163,7 +163,11 @@ impl Writer {
             }
             Ok(Some(draft))
         })?;
-        Ok(if published { Progress::Merged } else { Progress::Lost })
+        Ok(if published {
+            Progress::Merged
+        } else {
+            Progress::Lost
+        })
     }
 
     /// Takes the lock, lets `prepare` make a draft of the newest version, publishes it; again when another
@@ -187,10 +191,10 @@ impl Writer {
                     self.finish(&tip, &published)?;
                     return Ok(true);
                 }
-                Err(error) if error.kind() == ErrorKind::Fenced => {
+                Err(Failure::Fenced(error)) => {
                     tracing::info!(%error, "starting over from the newest version");
                 }
-                Err(error) => {
+                Err(Failure::Nothing(error) | Failure::Unknown(error)) => {
                     self.follower.forget();
                     return Err(error);
                 }
@@ -265,12 +269,19 @@ impl Prepared {
         retention: Duration,
     ) -> Result<bool> {
         let collected = |snapshot: &Snapshot| snapshot.manifest().body.collected;
-        let Some(path) = &self.path else { return Ok(false) };
+        let Some(path) = &self.path else {
+            return Ok(false);
+        };
         if collected(tip) == collected(&self.base) {
             return Ok(false);
         }
-        let written = mount.metadata(path).map_err(|error| Error::io(path, error))?.modified;
-        let age = server_time(mount)?.duration_since(written).unwrap_or_default();
+        let written = mount
+            .metadata(path)
+            .map_err(|error| Error::io(path, error))?
+            .modified;
+        let age = server_time(mount)?
+            .duration_since(written)
+            .unwrap_or_default();
         Ok(age >= retention / 2)
     }
 

@@ -156,7 +156,10 @@ fn record_hot(scratch: &Scratch, max_doc: u32, schema: &IndexSchema) -> Result<V
             if entry.is_indexed() {
                 let index = segment.inverted_index(field)?;
                 if index.terms().num_terms() <= HOT_DICTIONARY_TERMS {
-                    let mut terms = index.terms().stream().map_err(tantivy::TantivyError::from)?;
+                    let mut terms = index
+                        .terms()
+                        .stream()
+                        .map_err(tantivy::TantivyError::from)?;
                     while terms.advance() {}
                 }
             }
