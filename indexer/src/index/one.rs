@@ -29,6 +29,9 @@ use crate::writer::{GcReport, MergeReport, Outcome, Wait, Writer};
 const DRAIN_AFTER: Duration = Duration::from_secs(60);
 /// How long deleting an index waits for its writers.
 const DELETE_WAIT: Duration = Duration::from_secs(30);
+/// Fresh starts of one request while files are collected under it. With a retention longer than a
+/// request one is enough.
+const RESTARTS_MAX: usize = 4;
 /// Pause between looks for a version that a request wants to see.
 const VERSION_POLL: Duration = Duration::from_millis(10);
 
@@ -202,7 +205,7 @@ impl Index {
     }
 
     /// Runs `read` on the newest snapshot. Files that are gone (collected, or forgotten by the
-    /// server) cost one fresh start; what fails then is told.
+    /// server) cost a fresh start; what fails again and again is told.
     fn read<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
         let attempt = || {
             let opened = self.follower.open()?;
@@ -211,17 +214,21 @@ impl Index {
             if opened.is_newest()? {
                 result
             } else {
-                read(&*self.follower.newest()?)
+                let newest = self.follower.newest()?;
+                guarded(|| read(&newest))
             }
         };
-        match attempt() {
-            Err(error) if is_stale(&error) => {
-                tracing::info!(%error, "starting over from HEAD");
-                self.follower.forget();
-                attempt()
+        let mut result = attempt();
+        for _ in 0..RESTARTS_MAX {
+            match result {
+                Err(error) if is_stale(&error) => {
+                    let snapshot = self.follower.restart_after(error)?;
+                    result = guarded(|| read(&snapshot));
+                }
+                other => return other,
             }
-            other => other,
         }
+        result
     }
 
     fn wait_for(&self, version: Option<u64>, deadline: Instant) -> Result<()> {

@@ -215,7 +215,8 @@ impl Follower {
         Ok((manifest, page, file))
     }
 
-    /// Reads whatever manifest has this version.
+    /// Reads whatever manifest has this version. It may be a ghost, so what it applied is not
+    /// remembered.
     pub(crate) fn read_version(
         &self,
         version: u64,
@@ -237,7 +238,7 @@ impl Follower {
     ) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
         let path = layout::manifest(version);
         let io = |error| Error::io(&path, error);
-        let file = self.source.mount.open(&path, self.access).map_err(io)?;
+        let file = open_marked(&self.source, self.access, &path)?;
         let len = usize::try_from(len)
             .map_err(|error| crate::format::damaged(&path, "the length").because(error))?;
         let mut bytes = vec![0; len];
@@ -254,7 +255,6 @@ impl Follower {
                 "the identity of the manifest",
             ));
         }
-        self.remember(&manifest.body.applied);
         self.keep_pages(&manifest, &bytes, &path)?;
         Ok((manifest, page, file))
     }
@@ -313,6 +313,7 @@ impl Follower {
         let mut step = 0;
         loop {
             let (manifest, page, file) = self.read_manifest(next)?;
+            self.remember(&manifest.body.applied);
             match page.successor {
                 None => return Ok((manifest, file)),
                 Some(successor) => next = successor,
@@ -328,36 +329,70 @@ impl Follower {
         }
     }
 
-    fn restart_after(&self, error: Error) -> Result<Arc<Snapshot>> {
+    /// Starts over where files that were held are gone; gives any other error back.
+    pub(crate) fn restart_after(&self, error: Error) -> Result<Arc<Snapshot>> {
         if !is_stale(&error) {
             return Err(error);
         }
-        tracing::info!(%error, "a held file is gone: starting over from HEAD");
+        tracing::info!(%error, "a held file is gone: starting over");
         self.forget();
         let opened = self.cold()?;
-        match opened.pending {
+        let Some(task) = opened.pending else {
+            return Ok(opened.snapshot);
+        };
+        let followed = concurrent::wait(task).and_then(|next| match next {
             None => Ok(opened.snapshot),
-            Some(task) => match concurrent::wait(task)? {
-                None => Ok(opened.snapshot),
-                Some(next) => {
-                    let (manifest, file) = self.follow(next)?;
-                    let (from, image) = (Some(&*opened.snapshot), HotImage::default());
-                    let snapshot = Snapshot::open(manifest, &self.source, from, &image)?;
-                    self.hold(snapshot, Some(file))
-                }
-            },
+            Some(next) => {
+                let (manifest, file) = self.follow(next)?;
+                let (from, image) = (Some(&*opened.snapshot), HotImage::default());
+                let snapshot = Snapshot::open(manifest, &self.source, from, &image)?;
+                self.hold(snapshot, Some(file))
+            }
+        });
+        match followed {
+            // HEAD itself names what is gone: a writer that slept has set it back.
+            Err(error) if is_stale(&error) => Ok(self.listed()?.snapshot),
+            other => other,
         }
     }
 
-    /// Opens what HEAD says; without HEAD, what the newest readable manifest says.
+    /// Opens `base` anew and follows its marks, without passing over any version, so that what each
+    /// applied is known afterwards.
+    pub(crate) fn retrace(&self, base: &Snapshot) -> Result<()> {
+        let _turn = self
+            .advancing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (manifest, page, file) = self.read_manifest(base.manifest().id())?;
+        let (manifest, file) = match page.successor {
+            None => (manifest, file),
+            Some(next) => self.follow(next)?,
+        };
+        let image = HotImage::default();
+        let snapshot = Snapshot::open(manifest, &self.source, Some(base), &image)?;
+        self.hold(snapshot, Some(file)).map(drop)
+    }
+
+    /// Opens what HEAD says; where that is gone or HEAD is of no use, what the manifests say.
     fn cold(&self) -> Result<Opened> {
-        for last in (0..COLD_TRIES).rev() {
-            match self.cold_once() {
-                Err(error) if !last.eq(&0) && is_stale(&error) => {}
+        match self.cold_once() {
+            Err(error) if is_stale(&error) => self.listed(),
+            other => other,
+        }
+    }
+
+    /// Opens the newest manifest there is, again while files are collected under it.
+    fn listed(&self) -> Result<Opened> {
+        let mut tries = 1;
+        loop {
+            let opened = self.newest_listed().and_then(|(manifest, page, file)| {
+                self.cold_from(manifest, page, file, &HotImage::default())
+            });
+            match opened {
+                Err(error) if is_stale(&error) && tries < COLD_TRIES => tries += 1,
                 other => return other,
             }
         }
-        Err(Error::internal("a cold start has no attempts"))
     }
 
     fn cold_once(&self) -> Result<Opened> {
@@ -390,8 +425,7 @@ impl Follower {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
             Err(error) => tracing::info!(%error, "HEAD cannot be read: listing the manifests"),
         }
-        let (manifest, page, file) = self.newest_listed()?;
-        self.cold_from(manifest, page, file, &HotImage::default())
+        self.listed()
     }
 
     /// A check that has failed already is not worth working for.
@@ -401,10 +435,7 @@ impl Follower {
                 let snapshot = match concurrent::wait(task) {
                     Ok(None) => opened.snapshot,
                     Ok(Some(next)) => self.advance(opened.snapshot, next)?,
-                    Err(error) if is_stale(&error) => {
-                        let (manifest, page, file) = self.newest_listed()?;
-                        return self.cold_from(manifest, page, file, &HotImage::default());
-                    }
+                    Err(error) if is_stale(&error) => return self.listed(),
                     Err(error) => return Err(error),
                 };
                 Ok(Opened {
@@ -423,6 +454,7 @@ impl Follower {
         file: Arc<dyn MountFile>,
         hot: &HotImage,
     ) -> Result<Opened> {
+        self.remember(&manifest.body.applied);
         let (manifest, file) = match page.successor {
             None => (manifest, file),
             Some(next) => self.follow(next)?,
@@ -448,9 +480,20 @@ impl Follower {
             .collect();
         versions.sort_unstable_by(|a, b| b.cmp(a));
         let mut failure = no_index();
-        for version in versions.into_iter().take(LISTED_TRIES) {
+        for (position, &version) in versions.iter().enumerate().take(LISTED_TRIES) {
             match self.read_version(version) {
-                Ok(newest) => return Ok(newest),
+                Ok(newest) => {
+                    // Its writer may have died before it set the mark that leads here. Then it is not
+                    // published yet: readers that hold its predecessor would never learn of anything
+                    // built on it, so whoever writes next has to find that mark empty and set it.
+                    let before = versions
+                        .get(position + 1)
+                        .filter(|&&before| before + 1 == version);
+                    return match before.map(|&before| self.read_version(before)) {
+                        Some(Ok(before)) if before.1.successor.is_none() => Ok(before),
+                        _ => Ok(newest),
+                    };
+                }
                 // A damaged newest manifest must not be passed over silently: what it
                 // acknowledged would be missing from the answers.
                 Err(error) if error.kind() == ErrorKind::Corrupt => return Err(error),
@@ -520,11 +563,21 @@ fn mark_file(source: &Source, access: Access, snapshot: &Snapshot) -> Result<Arc
         return Ok(Arc::clone(file));
     }
     let path = snapshot.manifest().path();
-    let file = source
-        .mount
-        .open(&path, access)
-        .map_err(|error| Error::io(&path, error))?;
+    let file = open_marked(source, access, &path)?;
     Ok(Arc::clone(snapshot.mark.get_or_init(|| file)))
+}
+
+/// Opens a manifest. Where writing it is refused, for reading: a search goes on where a post is told why
+/// it cannot.
+fn open_marked(source: &Source, access: Access, path: &str) -> Result<Arc<dyn MountFile>> {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    let file = match source.mount.open(path, access) {
+        Err(error) if matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem) => {
+            source.mount.open(path, Access::CoherentRead)
+        }
+        file => file,
+    };
+    file.map_err(|error| Error::io(path, error))
 }
 
 fn read_successor(
@@ -539,8 +592,13 @@ fn read_successor(
     for _ in 0..MARK_TRIES {
         let mut page = vec![0; COHERENT_PAGE];
         let offset = owner.len - COHERENT_PAGE as u64;
-        file.read_at(&mut page, offset)
+        let read = file
+            .read_at(&mut page, offset)
             .map_err(|error| Error::io(&path, error))?;
+        if read < COHERENT_PAGE {
+            // A mark that is cut off is not an empty one.
+            return Err(crate::format::damaged(&path, "the length"));
+        }
         match MarkPage::decode(&page, &path) {
             Ok(page) if page.owner == owner => return Ok(page.successor),
             Ok(_) => {

@@ -103,6 +103,16 @@ pub(super) struct Leader {
     waiting: BTreeMap<BatchId, Arc<Ticket>>,
 }
 
+/// What came of one look at the lock.
+enum Turn {
+    /// Something was applied, or may be at once.
+    Progress,
+    /// Somebody else holds the lock.
+    Busy,
+    /// There was nothing to apply.
+    Idle,
+}
+
 /// A batch that came straight from a request.
 struct Direct {
     id: BatchId,
@@ -156,11 +166,14 @@ impl Writer {
         while !self.inbox.list()?.is_empty() && self.clock.now() < deadline {
             match self.try_lead() {
                 Some(mut leader) => {
-                    let progress = self.turn(&mut leader)?;
+                    let turn = self.turn(&mut leader)?;
                     drop(leader);
                     self.changed.notify_all();
-                    if !progress {
-                        self.clock.sleep(POLL);
+                    match turn {
+                        Turn::Progress => {}
+                        Turn::Busy => self.clock.sleep(POLL),
+                        // What lies there still is half a batch, which only collecting removes.
+                        Turn::Idle => return Ok(()),
                     }
                 }
                 None => self.clock.sleep(POLL),
@@ -193,16 +206,16 @@ impl Writer {
     fn lead(&self, leader: &mut Leader, own: &Ticket) {
         while !own.settled() {
             match self.turn(leader) {
-                Ok(true) => {}
+                Ok(Turn::Progress) => {}
                 // After a failure the own batch may lie in the inbox all the same; its deadline ends this.
-                Ok(false) | Err(_) => self.clock.sleep(POLL),
+                Ok(Turn::Busy | Turn::Idle) | Err(_) => self.clock.sleep(POLL),
             }
             self.changed.notify_all();
         }
     }
 
-    /// One look at the lock, and a commit if it can be had. `false` when there was nothing to do but wait.
-    fn turn(&self, leader: &mut Leader) -> Result<bool> {
+    /// One look at the lock, and a commit if it can be had.
+    fn turn(&self, leader: &mut Leader) -> Result<Turn> {
         let tickets = self.lock_queue().take();
         match self.look(leader, &tickets) {
             Ok(progress) => Ok(progress),
@@ -222,7 +235,7 @@ impl Writer {
         }
     }
 
-    fn look(&self, leader: &mut Leader, tickets: &[Arc<Ticket>]) -> Result<bool> {
+    fn look(&self, leader: &mut Leader, tickets: &[Arc<Ticket>]) -> Result<Turn> {
         // The lock can be tried at the version that is known; under it the newest is looked for.
         let tip = match self.follower.held() {
             Some(held) => held,
@@ -244,7 +257,7 @@ impl Writer {
                 Err(error) => ticket.settle(Err(error)),
             }
         }
-        Ok(false)
+        Ok(Turn::Busy)
     }
 
     /// Gives results to requests whose batches were applied by somebody, and `Durable` to those that
@@ -262,45 +275,49 @@ impl Writer {
         });
     }
 
-    /// Applies the inbox and `tickets` under the lock. `false` when there was nothing to apply.
-    fn apply(&self, leader: &mut Leader, held: &Held, tickets: &[Arc<Ticket>]) -> Result<bool> {
-        let mut direct: Vec<Direct> = Vec::new();
+    /// Applies the inbox and `tickets` under the lock.
+    fn apply(&self, leader: &mut Leader, held: &Held, tickets: &[Arc<Ticket>]) -> Result<Turn> {
+        let mut direct: Option<Vec<Direct>> = None;
         let mut failures = 0;
         for _ in 0..ATTEMPTS {
             let base = self.follower.newest()?;
             self.settle_waiting(leader);
-            let generation = base.manifest().body.lock_generation;
-            if held.generation != generation && held.generation != generation.saturating_add(1) {
+            if let Some(direct) = &mut direct {
+                self.settle_direct(direct);
+            }
+            if !held.serves(&base) {
                 // This lock was overtaken while it was held: line up again for the current one.
                 self.lock_queue().put_back(tickets);
-                return Ok(true);
+                return Ok(Turn::Progress);
             }
             let mut members = self.read_inbox(&base)?;
-            if direct.is_empty() {
+            // Made once, and after the inbox was listed: a new identity for what an earlier attempt may have
+            // published would apply it twice.
+            let direct = direct.get_or_insert_with(|| {
                 let id = |ticket: &Arc<Ticket>| Direct {
                     id: self.inbox.next_id(),
                     ticket: Arc::clone(ticket),
                 };
-                direct = tickets.iter().map(id).collect();
-            }
-            self.settle_direct(&mut direct);
+                tickets.iter().map(id).collect()
+            });
             members.extend(direct.iter().map(|direct| Member {
                 id: direct.id,
                 batch: Arc::clone(&direct.ticket.batch),
                 stored: false,
             }));
-            if members.is_empty() {
-                return Ok(!tickets.is_empty());
-            }
             let unconfirmed = self.unconfirmed(&base);
+            if members.is_empty() {
+                let idle = tickets.is_empty();
+                return Ok(if idle { Turn::Idle } else { Turn::Progress });
+            }
             match self.commit(&base, held, &members, unconfirmed) {
                 Ok((published, counts)) => {
                     let version = published.id.version;
-                    self.settle(leader, &direct, &members, &counts, version);
+                    self.settle(leader, direct, &members, &counts, version);
                     self.changed.notify_all();
                     self.finish(&base, &published)?;
                     self.remove_applied(members.iter().filter(|m| m.stored).map(|m| m.id));
-                    return Ok(true);
+                    return Ok(Turn::Progress);
                 }
                 Err(error) if error.kind() == ErrorKind::Fenced => {
                     tracing::info!(%error, "starting over from the newest version");
@@ -308,7 +325,13 @@ impl Writer {
                 Err(error) if is_stale(&error) && failures == 0 => {
                     tracing::warn!(%error, "a commit failed: trying once more");
                     failures += 1;
-                    self.follower.forget();
+                    // It may have been published all the same. Only the versions since `base` tell,
+                    // and one that was passed over would make this batch apply twice.
+                    if let Err(lost) = self.follower.retrace(&base) {
+                        tracing::warn!(%lost, "what became of it cannot be found out");
+                        self.follower.forget();
+                        return Err(error);
+                    }
                 }
                 Err(error) => {
                     self.follower.forget();

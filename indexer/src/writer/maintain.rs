@@ -110,7 +110,8 @@ impl Writer {
         }
         let deadline = deadline.unwrap_or_else(|| self.clock.now() + LOCK_WAIT);
         let result = self.publish_merge(&mut prepared, deadline);
-        if !matches!(result, Ok(Step::Merged))
+        // After an error the version that names the bundle may exist all the same; an orphan is swept.
+        if matches!(result, Ok(Step::Lost))
             && let Some(path) = prepared.path.take()
         {
             let removed = mount.unlink(&path);
@@ -174,6 +175,9 @@ impl Writer {
         for _ in 0..ATTEMPTS {
             let held = self.acquire(deadline)?;
             let tip = self.follower.newest()?;
+            if !held.serves(&tip) {
+                continue;
+            }
             let Some(mut draft) = prepare(&held, Arc::clone(&tip))? else {
                 return Ok(false);
             };
