@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod counts;
+mod crash;
 mod million;
 mod rig;
 mod round_trip;
