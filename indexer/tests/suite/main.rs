@@ -4,6 +4,7 @@
 
 mod counts;
 mod crash;
+mod fence;
 mod million;
 mod rig;
 mod round_trip;
