@@ -6,5 +6,6 @@ mod counts;
 mod crash;
 mod fence;
 mod million;
+mod model;
 mod rig;
 mod round_trip;
