@@ -4,6 +4,7 @@
 
 mod counts;
 mod crash;
+mod damage;
 mod fence;
 mod million;
 mod model;
