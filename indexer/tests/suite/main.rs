@@ -8,5 +8,6 @@ mod damage;
 mod fence;
 mod million;
 mod model;
+mod refusals;
 mod rig;
 mod round_trip;
