@@ -251,7 +251,7 @@ impl Follower {
     ) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
         let path = layout::manifest(version);
         let io = |error| Error::io(&path, error);
-        let file = self.source.mount.open(&path, self.access).map_err(io)?;
+        let file = open_marked(&self.source, self.access, &path)?;
         let len = usize::try_from(len)
             .map_err(|error| crate::format::damaged(&path, "the length").because(error))?;
         let mut bytes = vec![0; len];
@@ -436,12 +436,7 @@ impl Follower {
         let mut failure = no_index();
         for version in versions.into_iter().take(LISTED_TRIES) {
             match self.read_version(version) {
-                Ok(newest) => {
-                    if self.access == Access::CoherentUpdate {
-                        self.complete_mark_before(&newest.0)?;
-                    }
-                    return Ok(newest);
-                }
+                Ok(newest) => return self.published(newest),
                 // A damaged newest manifest must not be passed over silently: what it
                 // acknowledged would be missing from the answers.
                 Err(error) if error.kind() == ErrorKind::Corrupt => return Err(error),
@@ -451,28 +446,26 @@ impl Follower {
         Err(failure)
     }
 
-    /// A writer may have died between creating `newest` and telling the readers of the version
-    /// before; nothing may be built on it until that is made good.
-    fn complete_mark_before(&self, newest: &Manifest) -> Result<()> {
-        let Some(before) = newest.version.checked_sub(1).filter(|&version| version > 0) else {
-            return Ok(());
-        };
-        let (manifest, page, file) = match self.read_version(before) {
+    /// The newest version that is published: `newest`, unless its writer died before it told the
+    /// readers of the version before. Whoever writes next finds that mark empty, and sets it. A
+    /// version before that `newest` was not built on is a ghost.
+    fn published(
+        &self,
+        newest: (Manifest, MarkPage, Arc<dyn MountFile>),
+    ) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
+        match self.read_version(newest.0.version.saturating_sub(1)) {
             // Collected, and its mark was set before that.
-            Err(error) if is_stale(&error) => return Ok(()),
-            read => read?,
-        };
-        if page.successor.is_some() {
-            return Ok(());
+            Err(error) if is_stale(&error) => Ok(newest),
+            Ok(before)
+                if before.1.successor.is_none() && before.0.nonce == newest.0.body.previous =>
+            {
+                Ok(before)
+            }
+            Ok(_) => Ok(newest),
+            // What the readers of a damaged version were told nobody can know; `check` names it.
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(newest),
+            Err(error) => Err(error),
         }
-        let owner = manifest.id();
-        let page = MarkPage {
-            owner,
-            successor: Some(newest.id()),
-        }
-        .encode();
-        let written = file.write_durably_at(&page, owner.len - COHERENT_PAGE as u64);
-        written.map_err(|error| Error::io(manifest.path(), error))
     }
 
     pub(crate) fn read_head(&self) -> Result<Head> {
@@ -535,11 +528,21 @@ fn mark_file(source: &Source, access: Access, snapshot: &Snapshot) -> Result<Arc
         return Ok(Arc::clone(file));
     }
     let path = snapshot.manifest().path();
-    let file = source
-        .mount
-        .open(&path, access)
-        .map_err(|error| Error::io(&path, error))?;
+    let file = open_marked(source, access, &path)?;
     Ok(Arc::clone(snapshot.mark.get_or_init(|| file)))
+}
+
+/// Opens a manifest. Where writing it is refused, for reading: a search goes on where a post is told why
+/// it cannot.
+fn open_marked(source: &Source, access: Access, path: &str) -> Result<Arc<dyn MountFile>> {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    let file = match source.mount.open(path, access) {
+        Err(error) if matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem) => {
+            source.mount.open(path, Access::CoherentRead)
+        }
+        file => file,
+    };
+    file.map_err(|error| Error::io(path, error))
 }
 
 fn read_successor(
@@ -554,8 +557,13 @@ fn read_successor(
     for _ in 0..MARK_TRIES {
         let mut page = vec![0; COHERENT_PAGE];
         let offset = owner.len - COHERENT_PAGE as u64;
-        file.read_at(&mut page, offset)
+        let read = file
+            .read_at(&mut page, offset)
             .map_err(|error| Error::io(&path, error))?;
+        if read < COHERENT_PAGE {
+            // A mark that is cut off is not an empty one.
+            return Err(crate::format::damaged(&path, "the length"));
+        }
         match MarkPage::decode(&page, &path) {
             Ok(page) if page.owner == owner => return Ok(page.successor),
             Ok(_) => {
