@@ -339,6 +339,15 @@ fn maintenance_that_sleeps_takes_nothing_away() {
     }
 }
 
+/// Says so when it is dropped, after a panic too.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Collecting without retention takes files from under readers again and again: that costs them a
 /// fresh start, never an error.
 #[test]
@@ -357,12 +366,12 @@ fn readers_never_fail_while_everything_is_collected_under_them() {
             }
         });
         scope.spawn(move || {
+            let _done = Done(done);
             for round in 0..60 {
                 post(&writer, vec![document("k", &format!("common {round}"))]).unwrap();
                 writer.compact(None).unwrap();
                 writer.gc().unwrap();
             }
-            done.store(true, Ordering::SeqCst);
         });
     });
 }
