@@ -1,25 +1,19 @@
 //! Group commit: many requests, few commits.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::Writer;
 use super::commit::{Failure, Member};
 use super::lock::Held;
-use crate::document::Document;
+use super::queue::{Outcome, Queue, Ticket, Wait};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::batch::{Stored, StoredOperation};
 use crate::format::manifest::{Applied, Counts};
-use crate::inbox::{Batch, Operation};
+use crate::inbox::Batch;
 use crate::layout::BatchId;
-use crate::snapshot::Snapshot;
 use crate::snapshot::follow::is_stale;
 
-/// Bytes of documents in one commit; what is left over goes into the next.
-const GROUP_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Batches in one commit; each adds a line to the manifest.
-const GROUP_BATCHES_MAX: usize = 2_000;
 /// Attempts at one commit when other writers come first.
 const ATTEMPTS: usize = 16;
 /// Pause between looks at a lock that somebody else holds: about what a commit takes on EFS.
@@ -28,75 +22,6 @@ const POLL: Duration = Duration::from_millis(10);
 const NAP: Duration = Duration::from_millis(100);
 /// A request whose deadline is this near gets its batch into the inbox while there is time.
 const MARGIN: Duration = Duration::from_millis(1500);
-
-/// What a request waits for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wait {
-    /// Until every later search sees the batch.
-    #[default]
-    Visible,
-    /// Until the batch survives the loss of every process.
-    Durable,
-}
-
-/// What became of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is part of `version`: every search that starts from now on sees it.
-    Applied {
-        /// The version.
-        version: u64,
-        /// What it did.
-        counts: Counts,
-    },
-    /// It is durable and will be applied.
-    Durable {
-        /// By this identity its state can be asked for.
-        batch: BatchId,
-    },
-}
-
-/// Batches that wait in memory for the thread that leads.
-#[derive(Debug, Default)]
-pub(super) struct Queue {
-    tickets: VecDeque<Arc<Ticket>>,
-}
-
-/// A request that waits.
-#[derive(Debug)]
-struct Ticket {
-    /// Set once, so that an attempt whose reply was lost is recognised however it is tried again.
-    id: OnceLock<BatchId>,
-    batch: Arc<Batch>,
-    deadline: Instant,
-    outcome: Mutex<Option<Result<Outcome>>>,
-}
-
-impl Ticket {
-    fn settle(&self, outcome: Result<Outcome>) {
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-    }
-
-    fn fail(&self, error: &Error) {
-        if !self.settled() {
-            self.settle(Err(error.copy()));
-        }
-    }
-
-    fn take(&self) -> Option<Result<Outcome>> {
-        self.outcome
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-    }
-
-    fn settled(&self) -> bool {
-        self.outcome
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
-    }
-}
 
 /// What passes from one leading thread to the next.
 #[derive(Debug, Default)]
@@ -127,15 +52,8 @@ impl Writer {
         if wait == Wait::Durable {
             return self.store(&batch);
         }
-        let batch = Arc::new(batch);
-        let (id, outcome) = (OnceLock::new(), Mutex::default());
-        let ticket = Arc::new(Ticket {
-            id,
-            batch,
-            deadline,
-            outcome,
-        });
-        self.lock_queue().tickets.push_back(Arc::clone(&ticket));
+        let ticket = Arc::new(Ticket::new(batch, deadline));
+        self.lock_queue().join(Arc::clone(&ticket));
         loop {
             if let Some(outcome) = ticket.take() {
                 return outcome;
@@ -366,118 +284,6 @@ impl Writer {
                 ticket.settle(Ok(applied_outcome(&applied)));
             }
         }
-    }
-
-    /// The batches in the inbox that `base` has not applied, oldest first, and whether these are all.
-    fn read_inbox(&self, base: &Snapshot) -> Result<(Vec<Member>, bool)> {
-        let applied = &base.manifest().body.applied;
-        let mut members = Vec::new();
-        let mut bytes = 0;
-        for id in self.inbox.list()? {
-            if members.len() >= GROUP_BATCHES_MAX || bytes >= GROUP_BYTES_MAX {
-                return Ok((members, false));
-            }
-            if applied.iter().any(|entry| entry.batch == id) {
-                continue;
-            }
-            match self.read_batch(id, base) {
-                Ok(Some(batch)) => {
-                    bytes += batch.bytes();
-                    members.push(Member {
-                        id,
-                        batch: Arc::new(batch),
-                        stored: true,
-                    });
-                }
-                Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    tracing::error!(%error, %id, "a damaged batch is laid aside");
-                    self.inbox.set_aside(id)?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok((members, true))
-    }
-
-    fn read_batch(&self, id: BatchId, base: &Snapshot) -> Result<Option<Batch>> {
-        let Some(Stored::Whole(stored)) = self.inbox.read(id)? else {
-            return Ok(None);
-        };
-        let operation = |stored| match stored {
-            StoredOperation::Delete(key) => Ok(Operation::Delete(key)),
-            StoredOperation::Upsert(source) => Document::parse(&source, base.schema())
-                .map(Operation::Upsert)
-                .map_err(|error| {
-                    let path = crate::layout::batch(id);
-                    Error::corrupt(path, "a document that was accepted is not valid").because(error)
-                }),
-        };
-        let operations = stored.into_iter().map(operation).collect::<Result<_>>()?;
-        Ok(Some(Batch { operations }))
-    }
-
-    /// Applied batches whose files may still lie in the inbox: tries to remove them; the next version
-    /// must go on naming those that could not be.
-    pub(super) fn unconfirmed(&self, base: &Snapshot) -> Vec<Applied> {
-        let applied = &base.manifest().body.applied;
-        let left = || applied.iter().filter(|entry| entry.in_inbox);
-        self.remove_applied(left().map(|entry| entry.batch));
-        let mut confirmed = self
-            .confirmed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        confirmed.retain(|id| left().any(|entry| entry.batch == *id));
-        left()
-            .filter(|entry| !confirmed.contains(&entry.batch))
-            .copied()
-            .collect()
-    }
-
-    fn remove_applied(&self, ids: impl Iterator<Item = BatchId>) {
-        for id in ids {
-            let mut confirmed = self
-                .confirmed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            if !confirmed.contains(&id) && self.inbox.remove(id) {
-                confirmed.insert(id);
-            }
-        }
-    }
-}
-
-impl Queue {
-    /// Takes what one commit may hold.
-    fn take(&mut self) -> Vec<Arc<Ticket>> {
-        let mut bytes = 0;
-        let mut taken = Vec::new();
-        while taken.len() < GROUP_BATCHES_MAX && bytes < GROUP_BYTES_MAX {
-            let Some(ticket) = self.tickets.pop_front() else {
-                break;
-            };
-            bytes += ticket.batch.bytes();
-            taken.push(ticket);
-        }
-        taken
-    }
-
-    /// Puts those back that have no result yet.
-    fn put_back(&mut self, tickets: &[Arc<Ticket>]) {
-        for ticket in tickets.iter().rev().filter(|ticket| !ticket.settled()) {
-            self.tickets.push_front(Arc::clone(ticket));
-        }
-    }
-
-    /// Takes one back; `false` when somebody has taken it up already.
-    fn withdraw(&mut self, ticket: &Arc<Ticket>) -> bool {
-        let position = self
-            .tickets
-            .iter()
-            .position(|queued| Arc::ptr_eq(queued, ticket));
-        position
-            .and_then(|position| self.tickets.remove(position))
-            .is_some()
     }
 }
 

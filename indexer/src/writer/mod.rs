@@ -16,17 +16,20 @@ mod maintain;
 mod merge;
 mod pack;
 mod publish;
+mod queue;
 pub(crate) mod resolve;
 mod scratch;
+mod stored;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex};
 
 use uuid::Uuid;
 
-use self::group::{Leader, Queue};
+use self::group::Leader;
 use self::lock::Lock;
 use self::publish::Publisher;
+use self::queue::Queue;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::inbox::Inbox;
@@ -35,8 +38,8 @@ use crate::snapshot::follow::Follower;
 
 pub use self::collect::GcReport;
 pub use self::create::create;
-pub use self::group::{Outcome, Wait};
 pub use self::maintain::MergeReport;
+pub use self::queue::{Outcome, Wait};
 
 /// Writes one index. Shared by all threads of a process.
 #[derive(Debug)]
