@@ -60,6 +60,9 @@ pub fn decode(bytes: &[u8], id: BatchId, path: &str) -> Result<Stored> {
     let Some((header, body)) = bytes.split_at_checked(HEADER) else {
         return Ok(Stored::Torn);
     };
+    if header.iter().all(|&byte| byte == 0) {
+        return Ok(Stored::Torn);
+    }
     let mut fields = Fields::new(header, path);
     fields.expect_format(MAGIC)?;
     fields.take(2)?;

@@ -110,11 +110,15 @@ pub fn encode(
     hot: &HotImage,
     room: Option<usize>,
 ) -> Result<(Vec<u8>, usize)> {
-    let fits = HEADER + prefix.len() + hot.bytes.len() <= MAX;
+    let offset_after = |prefix: &[u8]| {
+        let end = HEADER + prefix.len();
+        let kept = room.filter(|&room| end <= room);
+        kept.unwrap_or_else(|| (end + prefix.len() / 2).next_multiple_of(ROOM))
+    };
+    let fits = offset_after(prefix) + hot.bytes.len() <= MAX;
     let prefix = if fits { prefix } else { &[] };
-    let end = HEADER + prefix.len();
-    let kept = room.filter(|&room| end <= room);
-    let hot_offset = kept.unwrap_or_else(|| (end + prefix.len() / 2).next_multiple_of(ROOM));
+    let hot_offset = offset_after(prefix);
+    let kept = room.filter(|&room| room == hot_offset);
     let directory = Directory {
         prefix_len: prefix.len(),
         prefix_crc: crc(prefix),

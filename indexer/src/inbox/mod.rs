@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch::{self, Stored};
 use crate::layout::{self, BatchId, INBOX};
-use crate::mount::{Access, Mount};
+use crate::mount::{Access, Mount, MountFile};
 
 /// Bits of a batch clock below its milliseconds.
 const COUNT_BITS: u32 = 16;
@@ -92,9 +93,18 @@ impl Inbox {
         let path = layout::batch(id);
         let io = |error| Error::io(&path, error);
         let file = self.mount.open(&path, Access::CreateNew).map_err(io)?;
-        let written = file
-            .write_durably_at(&bytes, 0)
-            .and_then(|()| self.mount.sync_dir(INBOX));
+        let began = (self.clock.now(), self.clock.wall_ms());
+        let written = write(&*file, &bytes).and_then(|()| self.mount.sync_dir(INBOX));
+        let written = written.and_then(|()| {
+            // By both clocks: one stands still while a machine sleeps, the other may be set.
+            let slept = self.clock.now().saturating_duration_since(began.0) > PUT_MAX
+                || Duration::from_millis(self.clock.wall_ms().abs_diff(began.1)) > PUT_MAX;
+            if slept {
+                Err(std::io::ErrorKind::TimedOut.into())
+            } else {
+                Ok(())
+            }
+        });
         if let Err(error) = written {
             // It must not be applied after the client was told that it failed.
             let removed = self.mount.unlink(&path);
@@ -178,6 +188,25 @@ impl Inbox {
     }
 }
 
+/// Writes a batch file. A large one arrives in several pieces, in any order, so its header follows when
+/// the rest is durable: until then whoever looks sees that it is not whole.
+fn write(file: &dyn MountFile, bytes: &[u8]) -> std::io::Result<()> {
+    match bytes.split_at_checked(batch::HEADER) {
+        Some((header, body)) if bytes.len() > WRITTEN_AT_ONCE => {
+            file.write_durably_at(body, batch::HEADER as u64)?;
+            file.write_durably_at(header, 0)
+        }
+        _ => file.write_durably_at(bytes, 0),
+    }
+}
+
+/// Files of up to so many bytes arrive whole or not at all: one page, one NFS WRITE.
+const WRITTEN_AT_ONCE: usize = 4096;
+/// Accepting a batch takes no longer; whoever slept in the middle of it must not acknowledge it, since it
+/// may have been swept meanwhile.
+const PUT_MAX: Duration = Duration::from_secs(60);
+/// A batch that is not whole after this long, by the server's clock, never will be.
+pub(crate) const TORN_AFTER: Duration = Duration::from_secs(600);
 /// No batch file is longer: a request is at most 6 MB, and its file little more. A longer one is damaged, and reading
 /// it would only exhaust the memory.
 const MAX_BATCH_FILE: usize = 512 * 1024 * 1024;

@@ -19,11 +19,14 @@ pub use crate::writer::{GcReport, MergeReport, Outcome, Wait};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mapping::Definition;
-use crate::mount::RootFolder;
+use crate::mount::{Mount, RootFolder};
 use crate::snapshot::cache::RangeCache;
 
 /// Longest name of an index, in bytes: it is a folder's name and part of a URL.
 const NAME_MAX: usize = 64;
+
+/// Attempts at creating an index in the place of one whose deletion was cut short.
+const CREATE_TRIES: usize = 3;
 
 /// A root folder of indexes. Cheap to open; keeps the indexes it has opened.
 #[derive(Debug)]
@@ -78,19 +81,26 @@ impl Aquifer {
         check_name(name)?;
         self.check_writable()?;
         definition.validate()?;
-        let io = |error| Error::io(self.root.path().join(name), error);
-        let mount = self.root.make(name).map_err(io)?;
-        let created = crate::writer::create(&mount, definition, &*self.clock)?;
-        if !created && self.index(name)?.schema()?.definition() != definition {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                format!(
-                    "the index `{name}` exists with another definition, and a definition cannot be \
-                     changed: create a new index and send the documents to it, or delete this one"
-                ),
-            ));
+        for _ in 0..CREATE_TRIES {
+            let mount = self.root.make(name).map_err(|error| self.io(name, error))?;
+            if crate::writer::create(&mount, definition, &*self.clock)? {
+                return Ok(true);
+            }
+            match self.index(name) {
+                Ok(index) if index.schema()?.definition() == definition => return Ok(false),
+                Ok(_) => break,
+                // What is left of one whose deletion was cut short.
+                Err(error) if error.kind() == ErrorKind::NotFound => self.remove_deleted(name)?,
+                Err(error) => return Err(error),
+            }
         }
-        Ok(created)
+        Err(Error::new(
+            ErrorKind::Conflict,
+            format!(
+                "the index `{name}` exists with another definition, and a definition cannot be \
+                 changed: create a new index and send the documents to it, or delete this one"
+            ),
+        ))
     }
 
     /// Deletes an index and all its documents.
@@ -100,11 +110,56 @@ impl Aquifer {
     pub fn delete_index(&self, name: &str) -> Result<()> {
         self.check_writable()?;
         let index = self.index(name)?;
-        index.delete()?;
+        index.publish_deletion()?;
         self.lock_open().remove(name);
-        self.root
-            .remove(name)
-            .map_err(|error| Error::io(self.root.path().join(name), error))
+        self.remove_deleted(name)
+    }
+
+    /// Removes the folder of an index that has been deleted. It is renamed away first and looked at again
+    /// there: somebody may have removed it already and created another of this name.
+    fn remove_deleted(&self, name: &str) -> Result<()> {
+        let away = match self.root.move_away(name) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            away => away.map_err(|error| self.io(name, error))?,
+        };
+        if !self.is_deleted(&away)? {
+            return self
+                .root
+                .move_back(&away, name)
+                .map_err(|error| self.io(name, error));
+        }
+        for left in self
+            .root
+            .list_away()
+            .map_err(|error| self.io(&away, error))?
+        {
+            if self.is_deleted(&left)? {
+                match self.root.remove(&left) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(self.io(&left, error));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the index in a folder is deleted, or was never there.
+    fn is_deleted(&self, folder: &str) -> Result<bool> {
+        let mount = match self.root.mount(folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+            mount => mount.map_err(|error| self.io(folder, error))?,
+        };
+        match self.new_index(folder, Arc::new(mount), true).snapshot() {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn io(&self, name: &str, error: std::io::Error) -> Error {
+        Error::io(self.root.path().join(name), error)
     }
 
     /// An index by its name.
@@ -113,17 +168,16 @@ impl Aquifer {
     /// [`ErrorKind::NotFound`].
     pub fn index(&self, name: &str) -> Result<Arc<Index>> {
         check_name(name)?;
-        if let Some(index) = self.lock_open().get(name).map(Arc::clone) {
-            return match index.snapshot() {
-                // It may have been deleted, and another created since.
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    self.lock_open().remove(name);
-                    self.open_index(name)
-                }
-                _ => Ok(index),
-            };
+        let known = self.lock_open().get(name).map(Arc::clone);
+        match known {
+            Some(index) if !index.is_gone() => Ok(index),
+            // It was deleted, and another may have been created since.
+            Some(_) => {
+                self.lock_open().remove(name);
+                self.open_index(name)
+            }
+            None => self.open_index(name),
         }
-        self.open_index(name)
     }
 
     /// An index by its name; created with the default definition when missing.
@@ -143,16 +197,9 @@ impl Aquifer {
     fn open_index(&self, name: &str) -> Result<Arc<Index>> {
         let mount = self.root.mount(name).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => no_index(name),
-            _ => Error::io(self.root.path().join(name), error),
+            _ => self.io(name, error),
         })?;
-        let (cache, clock) = (Arc::clone(&self.cache), Arc::clone(&self.clock));
-        let index = Arc::new(Index::open(
-            name,
-            Arc::new(mount),
-            cache,
-            clock,
-            &self.config,
-        ));
+        let index = Arc::new(self.new_index(name, Arc::new(mount), self.config.read_only));
         match index.snapshot() {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_index(name)),
             // A damaged or unreachable index is there all the same, and says so when it is used.
@@ -161,6 +208,15 @@ impl Aquifer {
         Ok(Arc::clone(
             self.lock_open().entry(name.to_owned()).or_insert(index),
         ))
+    }
+
+    fn new_index(&self, name: &str, mount: Arc<dyn Mount>, read_only: bool) -> Index {
+        let (cache, clock) = (Arc::clone(&self.cache), Arc::clone(&self.clock));
+        let config = Config {
+            read_only,
+            ..self.config.clone()
+        };
+        Index::open(name, mount, cache, clock, &config)
     }
 
     fn check_writable(&self) -> Result<()> {

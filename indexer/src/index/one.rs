@@ -11,7 +11,6 @@ use tantivy::schema::Value as _;
 use super::{Stats, read_only};
 use crate::check::{CheckReport, check};
 use crate::clock::Clock;
-use crate::concurrent;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox::{Batch, Inbox, not_a_batch};
@@ -46,6 +45,7 @@ pub struct Index {
     cache: Arc<RangeCache>,
     clock: Arc<dyn Clock>,
     draining: Arc<AtomicBool>,
+    gone: AtomicBool,
     known: KnownTerms,
 }
 
@@ -108,6 +108,7 @@ impl Index {
             cache,
             clock,
             draining: Arc::default(),
+            gone: AtomicBool::new(false),
             known: KnownTerms::default(),
         }
     }
@@ -119,7 +120,22 @@ impl Index {
 
     /// The newest snapshot.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
-        self.follower.newest()
+        self.notice(self.follower.newest())
+    }
+
+    /// Whether this index was found to be deleted: it must be opened anew by its name.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::SeqCst)
+    }
+
+    /// Remembers that the index is gone. Another machine may have removed its folder, which then is stale.
+    fn notice<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result
+            && (error.kind() == ErrorKind::NotFound || is_stale(error))
+        {
+            self.gone.store(true, Ordering::SeqCst);
+        }
+        result
     }
 
     /// The schema of the newest version this process knows; a schema never changes, so no file is
@@ -145,7 +161,8 @@ impl Index {
     /// answer was lost, the batch may have been applied all the same.
     pub fn submit(&self, batch: Batch, wait: Wait, deadline: Instant) -> Result<Outcome> {
         let writer = self.writer()?;
-        let outcome = writer.submit(batch, wait, deadline)?;
+        check_size(&batch)?;
+        let outcome = self.notice(writer.submit(batch, wait, deadline))?;
         if matches!(outcome, Outcome::Durable { .. }) {
             self.drain_later(Arc::clone(writer));
         }
@@ -165,8 +182,13 @@ impl Index {
                 tracing::warn!(%error, "the inbox could not be drained; the next write does it");
             }
         };
-        // Nobody waits for it.
-        drop(concurrent::spawn(drain));
+        // A thread of its own, since it waits for reads: the pool's threads must not wait for each other.
+        if let Err(error) = std::thread::Builder::new()
+            .name("drain".into())
+            .spawn(drain)
+        {
+            tracing::warn!(%error, "the inbox waits for the next write");
+        }
     }
 
     /// Applies what lies in the inbox.
@@ -205,30 +227,30 @@ impl Index {
     }
 
     /// Runs `read` on the newest snapshot. Files that are gone (collected, or forgotten by the
-    /// server) cost a fresh start; what fails again and again is told.
+    /// server) cost one fresh start; what fails then is told.
     fn read<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
         let attempt = || {
             let opened = self.follower.open()?;
             let result = guarded(|| read(&opened.snapshot));
             // After a cold start the answer may be from a version before the newest.
             if opened.is_newest()? {
-                result
-            } else {
-                let newest = self.follower.newest()?;
-                guarded(|| read(&newest))
+                return result;
             }
+            let newest = self.follower.newest()?;
+            guarded(|| read(&newest))
         };
         let mut result = attempt();
         for _ in 0..RESTARTS_MAX {
             match result {
                 Err(error) if is_stale(&error) => {
-                    let snapshot = self.follower.restart_after(error)?;
-                    result = guarded(|| read(&snapshot));
+                    tracing::info!(%error, "a file is gone: starting over");
+                    self.follower.distrust_head();
+                    result = attempt();
                 }
-                other => return other,
+                other => return self.notice(other),
             }
         }
-        result
+        self.notice(result)
     }
 
     fn wait_for(&self, version: Option<u64>, deadline: Instant) -> Result<()> {
@@ -236,7 +258,7 @@ impl Index {
             return Ok(());
         };
         loop {
-            let newest = self.follower.newest()?.version();
+            let newest = self.snapshot()?.version();
             if newest >= version {
                 return Ok(());
             }
@@ -312,9 +334,24 @@ impl Index {
         self.writer()?.compact(deadline)
     }
 
-    pub(super) fn delete(&self) -> Result<()> {
+    /// Publishes the last version of this index; the folder is left to whoever asked for the deletion.
+    pub fn publish_deletion(&self) -> Result<()> {
         self.writer()?.delete(self.clock.now() + DELETE_WAIT)
     }
+}
+
+/// Bytes of text in one batch. It is held in memory, written to one file, and becomes one commit.
+const BATCH_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+fn check_size(batch: &Batch) -> Result<()> {
+    let bytes = batch.bytes();
+    if bytes > BATCH_BYTES_MAX {
+        return Err(Error::new(
+            ErrorKind::TooLarge,
+            format!("a batch of {bytes} bytes exceeds {BATCH_BYTES_MAX}: send it in several parts"),
+        ));
+    }
+    Ok(())
 }
 
 fn find(snapshot: &Snapshot, unique_key: &str) -> Result<Option<Found>> {

@@ -123,8 +123,14 @@ impl CountingMount {
     /// Counts what goes to `inner`, and the rounds of reads: those that come within `gather` of each
     /// other, which must be longer than any pause of a busy machine.
     pub fn gathering(inner: Arc<dyn Mount>, gather: Duration) -> Self {
-        let counter = Counter { gather, ..Counter::default() };
-        Self { inner, counter: Arc::new(counter) }
+        let counter = Counter {
+            gather,
+            ..Counter::default()
+        };
+        Self {
+            inner,
+            counter: Arc::new(counter),
+        }
     }
 
     /// What was counted since the last call; the count starts again at nothing.

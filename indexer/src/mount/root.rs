@@ -2,7 +2,11 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 
 use super::PosixMount;
 
@@ -62,20 +66,47 @@ impl RootFolder {
         self.mount(name)
     }
 
-    /// Renames an index folder away and removes it. What a crash leaves of it goes with the next removal.
-    pub fn remove(&self, name: &str) -> io::Result<()> {
+    /// Renames an index folder away; gives its new name.
+    pub fn move_away(&self, name: &str) -> io::Result<String> {
         let away = format!("{DELETED}{name}-{}", uuid::Uuid::new_v4().simple());
-        fs::rename(self.path.join(name), self.path.join(away))?;
-        for left in self
-            .list()?
+        fs::rename(self.path.join(name), self.path.join(&away))?;
+        self.sync()?;
+        Ok(away)
+    }
+
+    /// Renames it back, unless the name is taken again.
+    pub fn move_back(&self, away: &str, name: &str) -> io::Result<()> {
+        let folder = self.folder()?;
+        let flags = RenameFlags::NOREPLACE;
+        match rustix::fs::renameat_with(&folder, away, &folder, name, flags) {
+            // NFS knows no such flag; an index is never an empty folder, which is all that this replaces.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                fs::rename(self.path.join(away), self.path.join(name))
+            }
+            renamed => Ok(renamed?),
+        }
+    }
+
+    /// Removes a folder that was moved away.
+    pub fn remove(&self, away: &str) -> io::Result<()> {
+        fs::remove_dir_all(self.path.join(away))
+    }
+
+    /// The folders that were moved away, of which crashes may have left some.
+    pub fn list_away(&self) -> io::Result<Vec<String>> {
+        let names = self.list()?;
+        Ok(names
             .into_iter()
             .filter(|name| name.starts_with(DELETED))
-        {
-            match fs::remove_dir_all(self.path.join(left)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
+            .collect())
+    }
+
+    fn folder(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(rustix::fs::open(&self.path, flags, Mode::empty())?)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(self.folder()?)?)
     }
 }

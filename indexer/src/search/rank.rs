@@ -63,14 +63,18 @@ impl Ranking {
             .targets
             .iter()
             .map(|target| {
-                let terms = words
+                let terms: Vec<Vec<Term>> = words
                     .iter()
                     .map(|word| match target.is(word.field.as_deref()) {
                         true => target.terms(&word.reading),
                         false => Vec::new(),
                     })
                     .collect();
-                (target.field.fallback, terms)
+                // The lengths that the query has read anyway.
+                let mut read = terms.iter().flatten().map(Term::field);
+                let first = read.next().unwrap_or(target.field.fallback);
+                let alone = read.all(|field| field == first);
+                (if alone { first } else { target.field.fallback }, terms)
             })
             .collect();
         Self {

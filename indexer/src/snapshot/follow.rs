@@ -5,6 +5,7 @@
 //! version that may not exist by name, since a network file system remembers absences.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tantivy::directory::OwnedBytes;
@@ -38,6 +39,8 @@ pub struct Follower {
     current: RwLock<Option<Arc<Snapshot>>>,
     advancing: Mutex<()>,
     applied: Mutex<AppliedLog>,
+    /// Whether the next cold start must not begin with HEAD.
+    listing: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +94,7 @@ impl Follower {
             current: RwLock::default(),
             advancing: Mutex::default(),
             applied: Mutex::default(),
+            listing: AtomicBool::new(false),
         }
     }
 
@@ -109,6 +113,17 @@ impl Follower {
 
     /// Lets go of everything, so that the next call starts from HEAD.
     pub fn forget(&self) {
+        self.let_go();
+    }
+
+    /// Lets go of everything, and looks at the manifests themselves next time: HEAD may name one that has
+    /// been collected.
+    pub(crate) fn distrust_head(&self) {
+        self.listing.store(true, Ordering::SeqCst);
+        self.let_go();
+    }
+
+    fn let_go(&self) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
@@ -207,16 +222,14 @@ impl Follower {
     ) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
         let (manifest, page, file) = self.read_manifest_at(id.version, id.len)?;
         if manifest.id() != id {
-            return Err(crate::format::damaged(
-                &manifest.path(),
-                "the identity of the manifest",
-            ));
+            // Collected, and a writer that slept has used its name: the same as gone.
+            let stale = std::io::Error::from_raw_os_error(rustix::io::Errno::STALE.raw_os_error());
+            return Err(Error::io(manifest.path(), stale));
         }
         Ok((manifest, page, file))
     }
 
-    /// Reads whatever manifest has this version. It may be a ghost, so what it applied is not
-    /// remembered.
+    /// Reads whatever manifest has this version.
     pub(crate) fn read_version(
         &self,
         version: u64,
@@ -313,6 +326,7 @@ impl Follower {
         let mut step = 0;
         loop {
             let (manifest, page, file) = self.read_manifest(next)?;
+            // Only here: what the marks do not lead to may be no part of the history.
             self.remember(&manifest.body.applied);
             match page.successor {
                 None => return Ok((manifest, file)),
@@ -329,122 +343,63 @@ impl Follower {
         }
     }
 
-    /// Starts over where files that were held are gone; gives any other error back.
-    pub(crate) fn restart_after(&self, error: Error) -> Result<Arc<Snapshot>> {
+    fn restart_after(&self, error: Error) -> Result<Arc<Snapshot>> {
         if !is_stale(&error) {
             return Err(error);
         }
         tracing::info!(%error, "a held file is gone: starting over");
-        self.forget();
-        let opened = self.cold()?;
-        let Some(task) = opened.pending else {
-            return Ok(opened.snapshot);
-        };
-        let followed = concurrent::wait(task).and_then(|next| match next {
-            None => Ok(opened.snapshot),
-            Some(next) => {
-                let (manifest, file) = self.follow(next)?;
-                let (from, image) = (Some(&*opened.snapshot), HotImage::default());
-                let snapshot = Snapshot::open(manifest, &self.source, from, &image)?;
-                self.hold(snapshot, Some(file))
-            }
-        });
-        match followed {
-            // HEAD itself names what is gone: a writer that slept has set it back.
-            Err(error) if is_stale(&error) => Ok(self.listed()?.snapshot),
-            other => other,
-        }
+        self.distrust_head();
+        Ok(self.cold()?.snapshot)
     }
 
-    /// Opens `base` anew and follows its marks, without passing over any version, so that what each
-    /// applied is known afterwards.
-    pub(crate) fn retrace(&self, base: &Snapshot) -> Result<()> {
-        let _turn = self
-            .advancing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let (manifest, page, file) = self.read_manifest(base.manifest().id())?;
-        let (manifest, file) = match page.successor {
-            None => (manifest, file),
-            Some(next) => self.follow(next)?,
-        };
-        let image = HotImage::default();
-        let snapshot = Snapshot::open(manifest, &self.source, Some(base), &image)?;
-        self.hold(snapshot, Some(file)).map(drop)
-    }
-
-    /// Opens what HEAD says; where that is gone or HEAD is of no use, what the manifests say.
+    /// Opens what HEAD says; without HEAD, what the newest readable manifest says.
     fn cold(&self) -> Result<Opened> {
-        match self.cold_once() {
-            Err(error) if is_stale(&error) => self.listed(),
-            other => other,
-        }
-    }
-
-    /// Opens the newest manifest there is, again while files are collected under it.
-    fn listed(&self) -> Result<Opened> {
-        let mut tries = 1;
-        loop {
-            let opened = self.newest_listed().and_then(|(manifest, page, file)| {
-                self.cold_from(manifest, page, file, &HotImage::default())
-            });
-            match opened {
-                Err(error) if is_stale(&error) && tries < COLD_TRIES => tries += 1,
+        let mut attempt = if self.listing.swap(false, Ordering::SeqCst) {
+            self.cold_from_listing()
+        } else {
+            self.cold_from_head()
+        };
+        for _ in 1..COLD_TRIES {
+            match attempt {
+                Err(error) if is_stale(&error) => attempt = self.cold_from_listing(),
                 other => return other,
             }
         }
+        attempt
     }
 
-    fn cold_once(&self) -> Result<Opened> {
-        match self.read_head() {
+    fn cold_from_head(&self) -> Result<Opened> {
+        let (id, copy, hot) = match self.read_head() {
             Ok(Head {
-                id,
-                manifest: Some(manifest),
-                hot,
-                ..
-            }) => {
-                self.remember(&manifest.body.applied);
-                let snapshot = Snapshot::open(manifest, &self.source, None, &hot)?;
-                debug_assert_eq!(snapshot.manifest().id(), id);
-                // The check runs while the caller already works with the snapshot.
-                let snapshot = self.hold(snapshot, None)?;
-                let (source, access) = (self.source.clone(), self.access);
-                let checked = Arc::clone(&snapshot);
-                let task = concurrent::spawn(move || read_successor(&source, access, &checked))?;
-                return self.settle(Opened {
-                    snapshot,
-                    pending: Some(task),
-                });
-            }
-            Ok(Head { id, hot, .. }) => match self.read_manifest(id) {
-                Ok((manifest, page, file)) => {
-                    return self.cold_from(manifest, page, file, &hot);
-                }
-                Err(error) => tracing::info!(%error, "HEAD names a manifest that cannot be read"),
-            },
+                id, manifest, hot, ..
+            }) => (id, manifest, hot),
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
-            Err(error) => tracing::info!(%error, "HEAD cannot be read: listing the manifests"),
-        }
-        self.listed()
+            Err(error) => {
+                tracing::info!(%error, "HEAD cannot be read: listing the manifests");
+                return self.cold_from_listing();
+            }
+        };
+        let Some(manifest) = copy else {
+            let (manifest, page, file) = self.read_manifest(id)?;
+            return self.cold_from(manifest, page, file, &hot);
+        };
+        self.remember(&manifest.body.applied);
+        let snapshot = Snapshot::open(manifest, &self.source, None, &hot)?;
+        let snapshot = self.hold(snapshot, None)?;
+        // The check runs while the caller already works with the snapshot.
+        let (source, access) = (self.source.clone(), self.access);
+        let checked = Arc::clone(&snapshot);
+        let task = concurrent::spawn(move || read_successor(&source, access, &checked))?;
+        Ok(Opened {
+            snapshot,
+            pending: Some(task),
+        })
     }
 
-    /// A check that has failed already is not worth working for.
-    fn settle(&self, opened: Opened) -> Result<Opened> {
-        match opened.pending {
-            Some(task) if task.is_finished() => {
-                let snapshot = match concurrent::wait(task) {
-                    Ok(None) => opened.snapshot,
-                    Ok(Some(next)) => self.advance(opened.snapshot, next)?,
-                    Err(error) if is_stale(&error) => return self.listed(),
-                    Err(error) => return Err(error),
-                };
-                Ok(Opened {
-                    snapshot,
-                    pending: None,
-                })
-            }
-            pending => Ok(Opened { pending, ..opened }),
-        }
+    fn cold_from_listing(&self) -> Result<Opened> {
+        let (manifest, page, file) = self.newest_listed()?;
+        self.remember(&manifest.body.applied);
+        self.cold_from(manifest, page, file, &HotImage::default())
     }
 
     fn cold_from(
@@ -454,7 +409,6 @@ impl Follower {
         file: Arc<dyn MountFile>,
         hot: &HotImage,
     ) -> Result<Opened> {
-        self.remember(&manifest.body.applied);
         let (manifest, file) = match page.successor {
             None => (manifest, file),
             Some(next) => self.follow(next)?,
@@ -480,20 +434,9 @@ impl Follower {
             .collect();
         versions.sort_unstable_by(|a, b| b.cmp(a));
         let mut failure = no_index();
-        for (position, &version) in versions.iter().enumerate().take(LISTED_TRIES) {
+        for version in versions.into_iter().take(LISTED_TRIES) {
             match self.read_version(version) {
-                Ok(newest) => {
-                    // Its writer may have died before it set the mark that leads here. Then it is not
-                    // published yet: readers that hold its predecessor would never learn of anything
-                    // built on it, so whoever writes next has to find that mark empty and set it.
-                    let before = versions
-                        .get(position + 1)
-                        .filter(|&&before| before + 1 == version);
-                    return match before.map(|&before| self.read_version(before)) {
-                        Some(Ok(before)) if before.1.successor.is_none() => Ok(before),
-                        _ => Ok(newest),
-                    };
-                }
+                Ok(newest) => return self.published(newest),
                 // A damaged newest manifest must not be passed over silently: what it
                 // acknowledged would be missing from the answers.
                 Err(error) if error.kind() == ErrorKind::Corrupt => return Err(error),
@@ -501,6 +444,28 @@ impl Follower {
             }
         }
         Err(failure)
+    }
+
+    /// The newest version that is published: `newest`, unless its writer died before it told the
+    /// readers of the version before. Whoever writes next finds that mark empty, and sets it. A
+    /// version before that `newest` was not built on is a ghost.
+    fn published(
+        &self,
+        newest: (Manifest, MarkPage, Arc<dyn MountFile>),
+    ) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
+        match self.read_version(newest.0.version.saturating_sub(1)) {
+            // Collected, and its mark was set before that.
+            Err(error) if is_stale(&error) => Ok(newest),
+            Ok(before)
+                if before.1.successor.is_none() && before.0.nonce == newest.0.body.previous =>
+            {
+                Ok(before)
+            }
+            Ok(_) => Ok(newest),
+            // What the readers of a damaged version were told nobody can know; `check` names it.
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(newest),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn read_head(&self) -> Result<Head> {

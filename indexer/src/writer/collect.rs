@@ -17,6 +17,7 @@ use super::draft::Draft;
 use crate::error::{Error, Result};
 use crate::format::batch::Stored;
 use crate::format::manifest::{Cause, ContainerId};
+use crate::inbox::TORN_AFTER;
 use crate::layout::{self, BUNDLES, MANIFESTS};
 use crate::mount::{Access, Mount};
 use crate::snapshot::Snapshot;
@@ -55,8 +56,13 @@ impl Writer {
     pub fn collect(&self) -> Result<GcReport> {
         let deadline: Instant = self.clock.now() + LOCK_WAIT;
         let mut garbage = Garbage::default();
-        let fenced = self.publish_maintenance(deadline, |_, tip| {
+        let mut report = GcReport::default();
+        let fenced = self.publish_maintenance(deadline, |tip| {
             garbage = self.find_garbage(&tip)?;
+            // First, since a full disk may have room for the fence only after it.
+            for path in std::mem::take(&mut garbage.others) {
+                self.remove_file(&path, &mut report);
+            }
             if garbage.retired.is_empty() && garbage.orphans.is_empty() {
                 return Ok(None);
             }
@@ -68,10 +74,7 @@ impl Writer {
             Ok(Some(draft))
         })?;
         tracing::debug!(fenced, ?garbage, "collecting");
-        let mut report = GcReport {
-            version: self.follower.newest()?.version(),
-            ..GcReport::default()
-        };
+        report.version = self.follower.newest()?.version();
         let retired = garbage
             .retired
             .iter()
@@ -80,12 +83,7 @@ impl Writer {
                 // It goes with the other manifests.
                 ContainerId::Manifest(_) => None,
             });
-        for path in garbage
-            .others
-            .into_iter()
-            .chain(garbage.orphans)
-            .chain(retired)
-        {
+        for path in garbage.orphans.iter().cloned().chain(retired) {
             self.remove_file(&path, &mut report);
         }
         Ok(report)
@@ -125,18 +123,22 @@ impl Writer {
             .for_each(|container| need(&container.id));
         let mut times = Vec::new();
         for retired in &body.retired {
-            // The manifest that retired it was last touched when it was published or superseded.
-            if ages.over(&layout::manifest(retired.version)) {
+            // The version that retired it was published when its predecessor's mark was set, which
+            // is when that was last touched.
+            let predecessor = retired.version.saturating_sub(1);
+            if ages.over(&layout::manifest(predecessor)) {
                 garbage.retired.push(retired.container.clone());
             } else {
                 need(&retired.container);
-                times.push(retired.version);
+                times.push(predecessor);
             }
         }
         for container in &garbage.retired {
             // Known to be garbage, so no orphan.
-            if let ContainerId::Bundle(name) = container {
-                known.insert(name);
+            match container {
+                ContainerId::Bundle(name) => drop(known.insert(name)),
+                // It goes after the fence, as a container.
+                ContainerId::Manifest(version) => drop(needed.insert(*version)),
             }
         }
         needed.extend(times);
@@ -157,6 +159,11 @@ impl Writer {
     /// Batches whose writer died before they were whole: nobody was told that they are durable.
     fn torn_batches(&self, ages: &Ages) -> Result<Vec<String>> {
         let mut torn = Vec::new();
+        let ages = Ages {
+            retention: ages.retention.max(TORN_AFTER),
+            mount: Arc::clone(&ages.mount),
+            ..*ages
+        };
         for id in self.inbox.list()? {
             let path = layout::batch(id);
             if ages.over(&path) && matches!(self.inbox.read(id), Ok(Some(Stored::Torn))) {
@@ -206,13 +213,12 @@ fn old_locks(ages: &Ages, generation: u32) -> Result<Vec<String>> {
 }
 
 /// The time by the file server's clock: what it stamps on a file made now.
-fn server_time(mount: &dyn Mount) -> Result<SystemTime> {
+pub(super) fn server_time(mount: &dyn Mount) -> Result<SystemTime> {
     let path = layout::temporary_manifest(Uuid::new_v4());
     let io = |error| Error::io(&path, error);
-    let file = mount.open(&path, Access::CreateNew).map_err(io)?;
-    let stamped = file
-        .write_durably_at(b"now", 0)
-        .and_then(|()| mount.metadata(&path));
+    // Nothing is written, so that it works on a full disk too.
+    mount.open(&path, Access::CreateNew).map_err(io)?;
+    let stamped = mount.metadata(&path);
     let removed = mount.unlink(&path);
     tracing::debug!(?removed, "the file that tells the time");
     Ok(stamped.map_err(io)?.modified)

@@ -11,7 +11,7 @@ use super::scratch::RawSegment;
 use super::{Writer, build, pack};
 use crate::config::Step;
 use crate::error::{Error, Result};
-use crate::format::manifest::{Applied, Cause, Counts};
+use crate::format::manifest::{Applied, Cause, ContainerId, Counts};
 use crate::inbox::Batch;
 use crate::layout::BatchId;
 use crate::snapshot::Snapshot;
@@ -25,6 +25,31 @@ pub(super) struct Member {
     pub(super) stored: bool,
 }
 
+/// Why there is no new version.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Another writer was first; nothing was published.
+    Fenced(Error),
+    /// Something failed before anything was published.
+    Nothing(Error),
+    /// Something failed afterwards, or nobody knows.
+    Unknown(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Nothing(error)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Fenced(error) | Failure::Nothing(error) | Failure::Unknown(error) => error,
+        }
+    }
+}
+
 impl Writer {
     /// Applies `members`, in order, to `base` and publishes the result. Gives what each did.
     pub(super) fn commit(
@@ -33,7 +58,7 @@ impl Writer {
         held: &Held,
         members: &[Member],
         unconfirmed: Vec<Applied>,
-    ) -> Result<(Published, Vec<Counts>)> {
+    ) -> Result<(Published, Vec<Counts>), Failure> {
         self.config.observer.reached(Step::BeforeBundle);
         let schema = base.schema();
         let batches: Vec<&Batch> = members.iter().map(|member| &*member.batch).collect();
@@ -45,10 +70,12 @@ impl Writer {
         let memory = self.config.writer_memory_bytes;
         let mut segments = build::build(&resolution.documents, schema, memory)?;
         merge_inline(&mut draft, &mut segments)?;
+        let mut bundle = None;
         if !segments.is_empty() {
             let mount = &self.follower.source().mount;
             let packed = pack::pack(&segments, &**mount, draft.version(), draft.epoch(self.id))?;
             drop(segments);
+            bundle = Some(packed.container.id.clone());
             draft.add(packed, Vec::new());
         }
         let version = draft.version();
@@ -69,12 +96,29 @@ impl Writer {
             .map(|member| member.id.clock)
             .max()
             .unwrap_or(0);
-        let published = self.publish(draft, held, latest)?;
-        Ok((published, resolution.counts))
+        match self.publish(draft, held, latest) {
+            Ok(published) => Ok((published, resolution.counts)),
+            Err(failure) => {
+                // A bundle that certainly belongs to no version takes up room for nothing.
+                if let (
+                    Failure::Fenced(_) | Failure::Nothing(_),
+                    Some(id @ ContainerId::Bundle(_)),
+                ) = (&failure, &bundle)
+                {
+                    self.publisher.remove(&id.path());
+                }
+                Err(failure)
+            }
+        }
     }
 
     /// Publishes a draft under the lock.
-    pub(super) fn publish(&self, draft: Draft, held: &Held, latest: u64) -> Result<Published> {
+    pub(super) fn publish(
+        &self,
+        draft: Draft,
+        held: &Held,
+        latest: u64,
+    ) -> Result<Published, Failure> {
         let base = Arc::clone(draft.base());
         let stamp = Stamp {
             writer: self.id,

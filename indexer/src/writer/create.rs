@@ -41,6 +41,7 @@ pub fn create(mount: &dyn Mount, definition: &Definition, clock: &dyn Clock) -> 
         cause: Cause::Create,
         written_ms: clock.wall_ms(),
         writer: Uuid::nil(),
+        previous: Uuid::nil(),
         lock_generation: 0,
         batch_clock: 0,
         collected: 0,
@@ -83,7 +84,7 @@ impl Writer {
     /// Publishes the last version of this index: readers and writers that follow it find that it
     /// is no more. The files are removed by the caller.
     pub fn delete(&self, deadline: Instant) -> Result<()> {
-        self.publish_maintenance(deadline, |_, base| {
+        self.publish_maintenance(deadline, |base| {
             let mut draft = Draft::new(base, Cause::Delete);
             draft
                 .kept()

@@ -1,11 +1,11 @@
 //! Group commit: many requests, few commits.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::Writer;
-use super::commit::Member;
+use super::commit::{Failure, Member};
 use super::lock::Held;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
@@ -65,6 +65,8 @@ pub(super) struct Queue {
 /// A request that waits.
 #[derive(Debug)]
 struct Ticket {
+    /// Set once, so that an attempt whose reply was lost is recognised however it is tried again.
+    id: OnceLock<BatchId>,
     batch: Arc<Batch>,
     deadline: Instant,
     outcome: Mutex<Option<Result<Outcome>>>,
@@ -103,20 +105,15 @@ pub(super) struct Leader {
     waiting: BTreeMap<BatchId, Arc<Ticket>>,
 }
 
-/// What came of one look at the lock.
+/// What a look at the lock came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
-    /// Something was applied, or may be at once.
-    Progress,
-    /// Somebody else holds the lock.
+    /// Somebody else holds it.
     Busy,
     /// There was nothing to apply.
     Idle,
-}
-
-/// A batch that came straight from a request.
-struct Direct {
-    id: BatchId,
-    ticket: Arc<Ticket>,
+    /// Something was applied, or has to be tried again.
+    Worked,
 }
 
 impl Writer {
@@ -131,10 +128,12 @@ impl Writer {
             return self.store(&batch);
         }
         let batch = Arc::new(batch);
+        let (id, outcome) = (OnceLock::new(), Mutex::default());
         let ticket = Arc::new(Ticket {
+            id,
             batch,
             deadline,
-            outcome: Mutex::default(),
+            outcome,
         });
         self.lock_queue().tickets.push_back(Arc::clone(&ticket));
         loop {
@@ -144,10 +143,14 @@ impl Writer {
             if let Some(mut leader) = self.try_lead() {
                 self.lead(&mut leader, &ticket);
                 drop(leader);
-                self.changed.notify_all();
+                self.wake();
                 continue;
             }
             let mut queue = self.lock_queue();
+            if self.try_lead().is_some() {
+                // Whoever led has gone between the two looks.
+                continue;
+            }
             let left = deadline.saturating_duration_since(self.clock.now());
             if left <= MARGIN && queue.withdraw(&ticket) {
                 drop(queue);
@@ -161,25 +164,28 @@ impl Writer {
         }
     }
 
-    /// Applies what lies in the inbox, until it is empty or the deadline has come.
+    /// Applies what lies in the inbox, until nothing is left to apply or the deadline has come.
     pub fn drain(&self, deadline: Instant) -> Result<()> {
         while !self.inbox.list()?.is_empty() && self.clock.now() < deadline {
-            match self.try_lead() {
-                Some(mut leader) => {
-                    let turn = self.turn(&mut leader)?;
-                    drop(leader);
-                    self.changed.notify_all();
-                    match turn {
-                        Turn::Progress => {}
-                        Turn::Busy => self.clock.sleep(POLL),
-                        // What lies there still is half a batch, which only collecting removes.
-                        Turn::Idle => return Ok(()),
-                    }
-                }
-                None => self.clock.sleep(POLL),
+            let turn = match self.try_lead() {
+                Some(mut leader) => self.turn(&mut leader)?,
+                None => Turn::Busy,
+            };
+            self.wake();
+            match turn {
+                Turn::Worked => {}
+                Turn::Busy => self.clock.sleep(POLL),
+                // What lies there is not whole, or applied already.
+                Turn::Idle => break,
             }
         }
         Ok(())
+    }
+
+    /// Wakes those who wait. Holding the queue makes sure that nobody is between looking and waiting.
+    fn wake(&self) {
+        drop(self.lock_queue());
+        self.changed.notify_all();
     }
 
     fn store(&self, batch: &Batch) -> Result<Outcome> {
@@ -206,11 +212,12 @@ impl Writer {
     fn lead(&self, leader: &mut Leader, own: &Ticket) {
         while !own.settled() {
             match self.turn(leader) {
-                Ok(Turn::Progress) => {}
+                Ok(Turn::Worked) => {}
                 // After a failure the own batch may lie in the inbox all the same; its deadline ends this.
-                Ok(Turn::Busy | Turn::Idle) | Err(_) => self.clock.sleep(POLL),
+                Ok(_) | Err(_) if !own.settled() => self.clock.sleep(POLL),
+                Ok(_) | Err(_) => {}
             }
-            self.changed.notify_all();
+            self.wake();
         }
     }
 
@@ -218,7 +225,7 @@ impl Writer {
     fn turn(&self, leader: &mut Leader) -> Result<Turn> {
         let tickets = self.lock_queue().take();
         match self.look(leader, &tickets) {
-            Ok(progress) => Ok(progress),
+            Ok(turn) => Ok(turn),
             Err(error) => {
                 tickets.iter().for_each(|ticket| ticket.fail(&error));
                 if error.kind() == ErrorKind::NotFound {
@@ -251,13 +258,17 @@ impl Writer {
             self.inbox.list()?;
         }
         for ticket in tickets {
-            let id = self.inbox.next_id();
+            let id = self.identify(ticket);
             match self.inbox.put(id, &ticket.batch) {
                 Ok(()) => drop(leader.waiting.insert(id, Arc::clone(ticket))),
                 Err(error) => ticket.settle(Err(error)),
             }
         }
         Ok(Turn::Busy)
+    }
+
+    fn identify(&self, ticket: &Ticket) -> BatchId {
+        *ticket.id.get_or_init(|| self.inbox.next_id())
     }
 
     /// Gives results to requests whose batches were applied by somebody, and `Durable` to those that
@@ -277,64 +288,46 @@ impl Writer {
 
     /// Applies the inbox and `tickets` under the lock.
     fn apply(&self, leader: &mut Leader, held: &Held, tickets: &[Arc<Ticket>]) -> Result<Turn> {
-        let mut direct: Option<Vec<Direct>> = None;
-        let mut failures = 0;
         for _ in 0..ATTEMPTS {
             let base = self.follower.newest()?;
             self.settle_waiting(leader);
-            if let Some(direct) = &mut direct {
-                self.settle_direct(direct);
-            }
             if !held.serves(&base) {
                 // This lock was overtaken while it was held: line up again for the current one.
                 self.lock_queue().put_back(tickets);
-                return Ok(Turn::Progress);
+                return Ok(Turn::Worked);
             }
-            let mut members = self.read_inbox(&base)?;
-            // Made once, and after the inbox was listed: a new identity for what an earlier attempt may have
-            // published would apply it twice.
-            let direct = direct.get_or_insert_with(|| {
-                let id = |ticket: &Arc<Ticket>| Direct {
-                    id: self.inbox.next_id(),
-                    ticket: Arc::clone(ticket),
-                };
-                tickets.iter().map(id).collect()
-            });
-            members.extend(direct.iter().map(|direct| Member {
-                id: direct.id,
-                batch: Arc::clone(&direct.ticket.batch),
-                stored: false,
-            }));
+            let (mut members, all) = self.read_inbox(&base)?;
+            if all {
+                members.extend(tickets.iter().map(|ticket| Member {
+                    id: self.identify(ticket),
+                    batch: Arc::clone(&ticket.batch),
+                    stored: false,
+                }));
+            }
             let unconfirmed = self.unconfirmed(&base);
             if members.is_empty() {
-                let idle = tickets.is_empty();
-                return Ok(if idle { Turn::Idle } else { Turn::Progress });
+                return Ok(Turn::Idle);
             }
             match self.commit(&base, held, &members, unconfirmed) {
                 Ok((published, counts)) => {
                     let version = published.id.version;
-                    self.settle(leader, direct, &members, &counts, version);
-                    self.changed.notify_all();
+                    self.settle(leader, tickets, &members, &counts, version);
+                    self.lock_queue().put_back(tickets);
+                    self.wake();
                     self.finish(&base, &published)?;
                     self.remove_applied(members.iter().filter(|m| m.stored).map(|m| m.id));
-                    return Ok(Turn::Progress);
+                    return Ok(Turn::Worked);
                 }
-                Err(error) if error.kind() == ErrorKind::Fenced => {
+                Err(Failure::Fenced(error)) => {
                     tracing::info!(%error, "starting over from the newest version");
                 }
-                Err(error) if is_stale(&error) && failures == 0 => {
-                    tracing::warn!(%error, "a commit failed: trying once more");
-                    failures += 1;
-                    // It may have been published all the same. Only the versions since `base` tell,
-                    // and one that was passed over would make this batch apply twice.
-                    if let Err(lost) = self.follower.retrace(&base) {
-                        tracing::warn!(%lost, "what became of it cannot be found out");
-                        self.follower.forget();
-                        return Err(error);
-                    }
-                }
-                Err(error) => {
+                Err(Failure::Nothing(error)) if is_stale(&error) => {
+                    tracing::info!(%error, "starting over from HEAD");
                     self.follower.forget();
+                }
+                Err(Failure::Nothing(error)) => return Err(error),
+                Err(Failure::Unknown(error)) => {
+                    self.settle_unknown(tickets);
                     return Err(error);
                 }
             }
@@ -348,41 +341,41 @@ impl Writer {
     fn settle(
         &self,
         leader: &mut Leader,
-        direct: &[Direct],
+        tickets: &[Arc<Ticket>],
         members: &[Member],
         counts: &[Counts],
         version: u64,
     ) {
         for (member, &counts) in members.iter().zip(counts) {
-            let ticket = leader.waiting.remove(&member.id).or_else(|| {
-                let direct = direct.iter().find(|direct| direct.id == member.id);
-                direct.map(|direct| Arc::clone(&direct.ticket))
-            });
-            if let Some(ticket) = ticket {
+            let direct = |ticket: &&Arc<Ticket>| ticket.id.get() == Some(&member.id);
+            let waiting = leader.waiting.remove(&member.id);
+            if let Some(ticket) = waiting.or_else(|| tickets.iter().find(direct).cloned()) {
                 ticket.settle(Ok(Outcome::Applied { version, counts }));
             }
         }
     }
 
-    /// An attempt whose reply was lost may have been published all the same.
-    fn settle_direct(&self, direct: &mut Vec<Direct>) {
-        direct.retain(|direct| match self.follower.applied(direct.id) {
-            Some(applied) => {
-                direct.ticket.settle(Ok(applied_outcome(&applied)));
-                false
+    /// An attempt that failed in the middle may have been published all the same: then the newest version tells.
+    /// If it does not, the requests are told of the failure; trying again could apply them twice.
+    fn settle_unknown(&self, tickets: &[Arc<Ticket>]) {
+        if let Err(error) = self.follower.newest() {
+            tracing::info!(%error, "it is not known what became of a commit");
+        }
+        for ticket in tickets {
+            if let Some(applied) = ticket.id.get().and_then(|id| self.follower.applied(*id)) {
+                ticket.settle(Ok(applied_outcome(&applied)));
             }
-            None => true,
-        });
+        }
     }
 
-    /// The batches in the inbox that `base` has not applied, oldest first.
-    fn read_inbox(&self, base: &Snapshot) -> Result<Vec<Member>> {
+    /// The batches in the inbox that `base` has not applied, oldest first, and whether these are all.
+    fn read_inbox(&self, base: &Snapshot) -> Result<(Vec<Member>, bool)> {
         let applied = &base.manifest().body.applied;
         let mut members = Vec::new();
         let mut bytes = 0;
         for id in self.inbox.list()? {
             if members.len() >= GROUP_BATCHES_MAX || bytes >= GROUP_BYTES_MAX {
-                break;
+                return Ok((members, false));
             }
             if applied.iter().any(|entry| entry.batch == id) {
                 continue;
@@ -404,7 +397,7 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
-        Ok(members)
+        Ok((members, true))
     }
 
     fn read_batch(&self, id: BatchId, base: &Snapshot) -> Result<Option<Batch>> {

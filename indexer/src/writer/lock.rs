@@ -20,6 +20,9 @@ use crate::snapshot::Snapshot;
 /// A holder writes a sign of life this often. A commit that is shorter writes none.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
+/// Who has not looked for so long has not seen that nothing changed, and begins to observe anew.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// Tries, observes and overtakes.
 #[derive(Debug)]
 pub(super) struct Lock {
@@ -37,6 +40,7 @@ struct Observation {
     version: u64,
     heartbeat: Vec<u8>,
     since: Instant,
+    last: Instant,
 }
 
 /// The lock, held.
@@ -49,11 +53,10 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Whether this is the lock of `tip`, or the next one, which overtakes its holder. Otherwise it was
+    /// Whether this is the lock of `tip`, or a later one, which overtakes its holder. Otherwise it was
     /// overtaken while it was held.
     pub(super) fn serves(&self, tip: &Snapshot) -> bool {
-        let generation = tip.manifest().body.lock_generation;
-        self.generation == generation || self.generation == generation.saturating_add(1)
+        self.generation >= tip.manifest().body.lock_generation
     }
 }
 
@@ -86,8 +89,11 @@ impl Lock {
         let heartbeat = self.read_heartbeat(generation);
         let now = self.clock.now();
         let mut observed = self.observed.lock().unwrap_or_else(PoisonError::into_inner);
-        let unchanged = observed.as_ref().filter(|seen| {
-            seen.generation == generation && seen.version == version && seen.heartbeat == heartbeat
+        let unchanged = observed.as_mut().filter(|seen| {
+            seen.generation == generation
+                && seen.version == version
+                && seen.heartbeat == heartbeat
+                && now.saturating_duration_since(seen.last) < LOOK_AGAIN
         });
         let Some(seen) = unchanged else {
             *observed = Some(Observation {
@@ -95,9 +101,11 @@ impl Lock {
                 version,
                 heartbeat,
                 since: now,
+                last: now,
             });
             return Ok(None);
         };
+        seen.last = now;
         if now.saturating_duration_since(seen.since) < self.overtake_after {
             return Ok(None);
         }

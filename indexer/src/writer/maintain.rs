@@ -11,7 +11,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Writer;
-use super::commit::{candidates, inputs};
+use super::collect::server_time;
+use super::commit::{Failure, candidates, inputs};
 use super::draft::Draft;
 use super::lock::Held;
 use super::merge::{self, Candidate};
@@ -19,6 +20,7 @@ use super::pack::{self, Packed};
 use super::scratch::RawSegment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::Cause;
+use crate::mount::Mount;
 use crate::snapshot::Snapshot;
 
 /// How long maintenance waits for the lock when nothing else bounds it.
@@ -75,9 +77,9 @@ impl Writer {
                 break;
             }
             match self.merge_once(&choose, deadline)? {
-                Step::Nothing => break,
-                Step::Merged => report.merges += 1,
-                Step::Lost => {}
+                Progress::Nothing => break,
+                Progress::Merged => report.merges += 1,
+                Progress::Lost => {}
             }
         }
         let after = self.follower.newest()?;
@@ -90,17 +92,16 @@ impl Writer {
         &self,
         choose: &impl Fn(&[Candidate]) -> Vec<usize>,
         deadline: Option<Instant>,
-    ) -> Result<Step> {
+    ) -> Result<Progress> {
         let base = self.follower.newest()?;
         let draft = Draft::new(Arc::clone(&base), Cause::Merge);
         let kept: Vec<usize> = draft.kept().collect();
         let chosen = choose(&candidates(&draft, &kept)?);
         if chosen.is_empty() {
-            return Ok(Step::Nothing);
+            return Ok(Progress::Nothing);
         }
-        let began = self.clock.now();
         let merged = merge::merge(&inputs(&draft, &chosen)?, base.schema())?;
-        let mut prepared = Prepared::new(&base, &chosen, began)?;
+        let mut prepared = Prepared::new(&base, &chosen)?;
         let mount = &self.follower.source().mount;
         match merged {
             Some(merged) if merged.bytes() > pack::EMBED_MAX => {
@@ -110,8 +111,8 @@ impl Writer {
         }
         let deadline = deadline.unwrap_or_else(|| self.clock.now() + LOCK_WAIT);
         let result = self.publish_merge(&mut prepared, deadline);
-        // After an error the version that names the bundle may exist all the same; an orphan is swept.
-        if matches!(result, Ok(Step::Lost))
+        // After an error the version may exist all the same; then only a collection may tell.
+        if matches!(result, Ok(Progress::Lost))
             && let Some(path) = prepared.path.take()
         {
             let removed = mount.unlink(&path);
@@ -120,12 +121,13 @@ impl Writer {
         result
     }
 
-    fn publish_merge(&self, prepared: &mut Prepared, deadline: Instant) -> Result<Step> {
+    fn publish_merge(&self, prepared: &mut Prepared, deadline: Instant) -> Result<Progress> {
         if let Some(bundle) = &prepared.bundle {
             prepared.path = Some(bundle.container.id.path());
         }
-        let published = self.publish_maintenance(deadline, |_, tip| {
-            if prepared.may_be_collected(&tip, self.clock.now(), self.config.retention) {
+        let mount = &self.follower.source().mount;
+        let published = self.publish_maintenance(deadline, |tip| {
+            if prepared.may_be_collected(&tip, &**mount, self.config.retention)? {
                 return Ok(None);
             }
             let Some(positions) = prepared.positions(&tip) else {
@@ -136,7 +138,6 @@ impl Writer {
             positions
                 .into_iter()
                 .for_each(|position| draft.remove(position));
-            let mount = &self.follower.source().mount;
             let packed = match (&prepared.bundle, &prepared.small) {
                 (Some(bundle), _) => Some(bundle.clone()),
                 (None, Some(small)) => {
@@ -162,7 +163,11 @@ impl Writer {
             }
             Ok(Some(draft))
         })?;
-        Ok(if published { Step::Merged } else { Step::Lost })
+        Ok(if published {
+            Progress::Merged
+        } else {
+            Progress::Lost
+        })
     }
 
     /// Takes the lock, lets `prepare` make a draft of the newest version, publishes it; again when another
@@ -170,7 +175,7 @@ impl Writer {
     pub(super) fn publish_maintenance(
         &self,
         deadline: Instant,
-        mut prepare: impl FnMut(&Held, Arc<Snapshot>) -> Result<Option<Draft>>,
+        mut prepare: impl FnMut(Arc<Snapshot>) -> Result<Option<Draft>>,
     ) -> Result<bool> {
         for _ in 0..ATTEMPTS {
             let held = self.acquire(deadline)?;
@@ -178,7 +183,7 @@ impl Writer {
             if !held.serves(&tip) {
                 continue;
             }
-            let Some(mut draft) = prepare(&held, Arc::clone(&tip))? else {
+            let Some(mut draft) = prepare(Arc::clone(&tip))? else {
                 return Ok(false);
             };
             draft.applied = self.unconfirmed(&tip);
@@ -189,10 +194,10 @@ impl Writer {
                     self.finish(&tip, &published)?;
                     return Ok(true);
                 }
-                Err(error) if error.kind() == ErrorKind::Fenced => {
+                Err(Failure::Fenced(error)) => {
                     tracing::info!(%error, "starting over from the newest version");
                 }
-                Err(error) => {
+                Err(Failure::Nothing(error) | Failure::Unknown(error)) => {
                     self.follower.forget();
                     return Err(error);
                 }
@@ -224,7 +229,7 @@ fn busy() -> Error {
     )
 }
 
-enum Step {
+enum Progress {
     Nothing,
     Merged,
     /// The inputs had changed under it; look again.
@@ -236,14 +241,13 @@ struct Prepared {
     base: Arc<Snapshot>,
     /// The inputs in order: identity, number of documents, deletes when the merge began.
     inputs: Vec<(Uuid, u32, RoaringBitmap)>,
-    began: Instant,
     bundle: Option<Packed>,
     small: Option<RawSegment>,
     path: Option<String>,
 }
 
 impl Prepared {
-    fn new(base: &Arc<Snapshot>, chosen: &[usize], began: Instant) -> Result<Self> {
+    fn new(base: &Arc<Snapshot>, chosen: &[usize]) -> Result<Self> {
         let segments = &base.manifest().body.segments;
         let mut inputs = Vec::new();
         for segment in chosen.iter().filter_map(|&position| segments.get(position)) {
@@ -253,7 +257,6 @@ impl Prepared {
         Ok(Self {
             base: Arc::clone(base),
             inputs,
-            began,
             bundle,
             small,
             path,
@@ -261,12 +264,28 @@ impl Prepared {
     }
 
     /// Whether a collection that was published since the merge began may have taken the bundle for
-    /// an orphan. One that is younger than retention it leaves alone.
-    fn may_be_collected(&self, tip: &Snapshot, now: Instant, retention: Duration) -> bool {
+    /// an orphan. One that is younger than retention, by the server's clock, it leaves alone.
+    fn may_be_collected(
+        &self,
+        tip: &Snapshot,
+        mount: &dyn Mount,
+        retention: Duration,
+    ) -> Result<bool> {
         let collected = |snapshot: &Snapshot| snapshot.manifest().body.collected;
-        self.bundle.is_some()
-            && collected(tip) != collected(&self.base)
-            && now.saturating_duration_since(self.began) >= retention / 2
+        let Some(path) = &self.path else {
+            return Ok(false);
+        };
+        if collected(tip) == collected(&self.base) {
+            return Ok(false);
+        }
+        let written = match mount.metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+            metadata => metadata.map_err(|error| Error::io(path, error))?.modified,
+        };
+        let age = server_time(mount)?
+            .duration_since(written)
+            .unwrap_or_default();
+        Ok(age >= retention / 2)
     }
 
     /// Where the inputs are in `tip`; `None` if one is gone.

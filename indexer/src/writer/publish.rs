@@ -1,7 +1,9 @@
 //! Publishing: a version comes into existence for everybody at once, or not at all.
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::commit::Failure;
 use crate::config::{Observer, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::{self, HotEntry, HotImage};
@@ -52,33 +54,27 @@ impl Publisher {
 
     /// Makes `manifest` the version after `base`. When this returns, every reader's next refresh
     /// finds it, and it survives the loss of every process.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Fenced`]: another writer was first; nothing was published.
-    /// [`ErrorKind::Unavailable`]: it may have been published all the same; the next refresh tells.
     pub(super) fn publish(
         &self,
         base: &Snapshot,
         mut manifest: Manifest,
         pages: &[u8],
-    ) -> Result<Published> {
+    ) -> Result<Published, Failure> {
         let bytes = manifest.encode_file(pages)?;
         let id = manifest.id();
         let temporary = layout::temporary_manifest(id.nonce);
         if let Err(error) = self.write_temporary(&temporary, &bytes) {
             self.remove(&temporary);
-            return Err(error);
+            return Err(Failure::Nothing(error));
         }
         self.observer.reached(Step::BeforeLink);
-        let linked = self.link(base, &temporary, id);
-        if linked.is_err() {
+        let published = self.link(base, &temporary, id).and_then(|()| {
+            self.observer.reached(Step::BeforeMark);
+            self.mark(base, id)
+        });
+        if let Err(failure) = published {
             self.remove(&temporary);
-        }
-        linked?;
-        self.observer.reached(Step::BeforeMark);
-        if let Err(error) = self.mark(base, id) {
-            self.remove(&temporary);
-            return Err(error);
+            return Err(failure);
         }
         if let Err(error) = self
             .follower
@@ -103,48 +99,93 @@ impl Publisher {
 
     /// Creates the version exclusively. Its reply may be lost, so after anything but a clean success the
     /// nonce that is there decides.
-    fn link(&self, base: &Snapshot, temporary: &str, id: ManifestId) -> Result<()> {
+    fn link(&self, base: &Snapshot, temporary: &str, id: ManifestId) -> Result<(), Failure> {
         let mount = &self.follower.source().mount;
         let path = layout::manifest(id.version);
         if let Err(error) = mount.link(temporary, &path) {
-            if error.kind() == std::io::ErrorKind::NotFound {
-                let collected = "this writer slept until its files were collected: nothing was \
-                                 changed";
-                return Err(Error::new(ErrorKind::Fenced, collected).because(error));
-            }
-            let (existing, ..) = match self.follower.read_version(id.version) {
-                Ok(existing) => existing,
-                Err(unread) => {
-                    tracing::warn!(%error, %unread, "a version could not be published");
-                    return Err(Error::io(&path, error));
+            let existing = self.existing(id.version, &error).map_err(|unread| {
+                Failure::Unknown(Error::io(&path, error).at(&path).because(unread))
+            })?;
+            match existing {
+                Existing::None(refused) if refused.kind() == io::ErrorKind::NotFound => {
+                    let collected = "this writer slept until its files were collected: nothing was \
+                                     changed";
+                    return Err(Failure::Fenced(Error::new(ErrorKind::Fenced, collected)));
                 }
-            };
-            if existing.nonce != id.nonce {
-                // Its writer may have died before it set the mark: nothing may be acknowledged
-                // before that is made good.
-                self.follower.set_successor(base, existing.id())?;
-                return Err(Error::new(
-                    ErrorKind::Fenced,
-                    "another writer published this version first: nothing was changed",
-                ));
+                Existing::None(refused) => {
+                    return Err(Failure::Nothing(Error::io(&path, refused)));
+                }
+                Existing::Manifest(existing) if existing.nonce != id.nonce => {
+                    // Its writer may have died before it set the mark: nothing may be
+                    // acknowledged before that is made good.
+                    return Err(match self.follower.set_successor(base, existing.id()) {
+                        Err(error) if error.kind() != ErrorKind::Fenced => Failure::Nothing(error),
+                        _ => Failure::Fenced(Error::new(
+                            ErrorKind::Fenced,
+                            "another writer published this version first: nothing was changed",
+                        )),
+                    });
+                }
+                Existing::Manifest(_) => {}
             }
         }
-        mount
-            .sync_dir(layout::MANIFESTS)
-            .map_err(|error| Error::io(&path, error))
+        let synced = mount.sync_dir(layout::MANIFESTS);
+        synced.map_err(|error| Failure::Unknown(Error::io(&path, error)))
     }
 
-    /// Tells the readers of `base`. A mark that names another manifest, or a manifest that is gone, means
-    /// that the real version existed and was collected: what was just linked is a ghost.
-    fn mark(&self, base: &Snapshot, id: ManifestId) -> Result<()> {
-        match self.follower.set_successor(base, id) {
-            Err(error) if ghostly(&error) => {
-                self.remove(&layout::manifest(id.version));
-                let fenced = "this writer slept while others went on: nothing was changed";
-                Err(Error::new(ErrorKind::Fenced, fenced).because(error))
-            }
-            other => other,
+    /// What has the name of a version that could not be linked. A name that may not exist is
+    /// not looked up but looked for in a fresh listing.
+    fn existing(&self, version: u64, error: &io::Error) -> Result<Existing> {
+        let there = error.kind() == io::ErrorKind::AlreadyExists || {
+            let mount = &self.follower.source().mount;
+            let names = mount.list(layout::MANIFESTS);
+            let names = names.map_err(|error| Error::io(layout::MANIFESTS, error))?;
+            names
+                .iter()
+                .any(|name| layout::parse_manifest(name) == Some(version))
+        };
+        if there {
+            let (manifest, ..) = self.follower.read_version(version)?;
+            return Ok(Existing::Manifest(Box::new(manifest)));
         }
+        let copy = error.raw_os_error().map(io::Error::from_raw_os_error);
+        Ok(Existing::None(copy.unwrap_or_else(|| error.kind().into())))
+    }
+
+    /// Tells the readers of `base`.
+    fn mark(&self, base: &Snapshot, id: ManifestId) -> Result<(), Failure> {
+        let Err(error) = self.follower.set_successor(base, id) else {
+            return Ok(());
+        };
+        if error.kind() == ErrorKind::Fenced {
+            // The real version existed and was collected: what was just linked is a ghost.
+            self.remove(&layout::manifest(id.version));
+            let fenced = "this writer slept while others went on: nothing was changed";
+            return Err(Failure::Fenced(Error::new(ErrorKind::Fenced, fenced)));
+        }
+        if !crate::snapshot::follow::is_stale(&error) {
+            return Err(Failure::Unknown(error));
+        }
+        // The base is gone, so others went on. From this version, if it is real; past it, if not.
+        match self.is_real(id) {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                self.remove(&layout::manifest(id.version));
+                Err(Failure::Fenced(error))
+            }
+            Err(unread) => Err(Failure::Unknown(unread)),
+        }
+    }
+
+    /// Whether a version that was linked while its base was collected is part of the history: somebody
+    /// has gone on from it, or it is the newest.
+    fn is_real(&self, id: ManifestId) -> Result<bool> {
+        self.follower.distrust_head();
+        if self.follower.newest()?.manifest().id() == id {
+            return Ok(true);
+        }
+        let (manifest, page, _) = self.follower.read_version(id.version)?;
+        Ok(manifest.id() == id && page.successor.is_some())
     }
 
     /// What may come after the answer: HEAD and the temporary name.
@@ -156,7 +197,7 @@ impl Publisher {
         self.remove(&published.temporary);
     }
 
-    fn remove(&self, path: &str) {
+    pub(super) fn remove(&self, path: &str) {
         if let Err(error) = self.follower.source().mount.unlink(path) {
             tracing::debug!(%error, path, "a file could not be removed; it is swept later");
         }
@@ -198,13 +239,12 @@ impl Publisher {
     }
 }
 
-fn ghostly(error: &Error) -> bool {
-    use rustix::io::Errno;
-    let gone = [Errno::STALE, Errno::NOENT].map(Errno::raw_os_error);
-    error.kind() == ErrorKind::Fenced
-        || error
-            .raw_os_error()
-            .is_some_and(|code| gone.contains(&code))
+/// What was found under the name of a version.
+enum Existing {
+    /// Nothing; the link was refused for this reason.
+    None(io::Error),
+    /// A manifest.
+    Manifest(Box<Manifest>),
 }
 
 /// The hot sections that are not in the manifest, those that `known` has from there.

@@ -136,6 +136,9 @@ impl RawSegment {
     }
 }
 
+/// Dictionaries of up to so many terms are kept hot as a whole: languages, flags, a few tags.
+const HOT_DICTIONARY_TERMS: usize = 64;
+
 /// Opens the segment as a reader would and keeps the ranges that this reads.
 fn record_hot(scratch: &Scratch, max_doc: u32, schema: &IndexSchema) -> Result<Vec<HotRange>> {
     let recording = RecordingDirectory {
@@ -151,7 +154,14 @@ fn record_hot(scratch: &Scratch, max_doc: u32, schema: &IndexSchema) -> Result<V
     for segment in searcher.segment_readers() {
         for (field, entry) in schema.tantivy().fields() {
             if entry.is_indexed() {
-                segment.inverted_index(field)?;
+                let index = segment.inverted_index(field)?;
+                if index.terms().num_terms() <= HOT_DICTIONARY_TERMS {
+                    let mut terms = index
+                        .terms()
+                        .stream()
+                        .map_err(tantivy::TantivyError::from)?;
+                    while terms.advance() {}
+                }
             }
             if max_doc <= HOT_NORMS_MAX_DOCS && entry.has_fieldnorms() {
                 segment.fieldnorms_readers().get_field(field)?;

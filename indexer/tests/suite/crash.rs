@@ -19,10 +19,15 @@ const ENOSPC: i32 = 28;
 const CRASHES: [Fault; 3] = [Fault::CrashBefore, Fault::CrashAfter, Fault::CrashDuring];
 const FAILURES: [Fault; 3] = [Fault::Fail(EIO), Fault::Fail(ENOSPC), Fault::FailAfter(EIO)];
 
+/// What a process does when it dies or is refused.
+type Act = dyn Fn(&Folder, &Index) -> Result<()>;
+
+type Act = dyn Fn(&Folder, &Index) -> Result<()>;
+
 /// Something a process does, and what it does to the contents if it succeeds.
 struct Scenario {
     folder: Folder,
-    act: Box<dyn Fn(&Folder, &Index) -> Result<()>>,
+    act: Box<Act>,
     effect: Vec<Operation>,
 }
 

@@ -43,7 +43,7 @@ fn gate(step: Step) -> (Observer, Gate) {
         };
         if let Some((reach, going)) = stop {
             reach.send(()).unwrap();
-            drop(going.recv());
+            going.recv().ok();
         }
     });
     (observer, Gate { reached, go })

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use aquifer_indexer::Result;
 use aquifer_indexer::clock::SystemClock;
@@ -104,6 +104,7 @@ impl Folder {
 
     /// After two collections without retention only what the tip names is left.
     pub fn assert_swept(&self, index: &Index) {
+        self.age_inbox();
         index.gc().unwrap();
         index.gc().unwrap();
         let snapshot = index.snapshot().unwrap();
@@ -137,6 +138,22 @@ impl Folder {
             "{manifests:?} for {needed} containers"
         );
         assert_eq!(self.names(layout::INBOX), Vec::<String>::new());
+    }
+}
+
+impl Folder {
+    /// Makes what lies in the inbox so old that what is not whole may be swept.
+    fn age_inbox(&self) {
+        let long_ago = SystemTime::now() - Duration::from_secs(3600);
+        for name in self.names(layout::INBOX) {
+            let path = self.path().join(layout::INBOX).join(name);
+            std::fs::File::options()
+                .write(true)
+                .open(path)
+                .unwrap()
+                .set_modified(long_ago)
+                .unwrap();
+        }
     }
 }
 

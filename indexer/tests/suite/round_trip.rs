@@ -189,3 +189,54 @@ fn a_read_only_process_refuses_to_write_and_leaves_no_trace() {
     assert!(!folder.path().join("lock").exists());
     assert!(!folder.path().join("HEAD").exists());
 }
+
+#[test]
+fn an_index_that_was_deleted_can_be_created_again() {
+    use aquifer_indexer::index::Aquifer;
+    use aquifer_indexer::mapping::Definition;
+
+    let root = tempfile::tempdir().unwrap();
+    let writer = Aquifer::open(root.path(), config()).unwrap();
+    let reader = Aquifer::open(
+        root.path(),
+        Config {
+            read_only: true,
+            ..config()
+        },
+    )
+    .unwrap();
+    assert!(writer.create_index("a", &Definition::default()).unwrap());
+    assert!(!writer.create_index("a", &Definition::default()).unwrap());
+    post(&writer.index("a").unwrap(), vec![document("k", "old")]).unwrap();
+    let followed = reader.index("a").unwrap();
+    assert_eq!(search(&followed, "old").unwrap(), ["k"]);
+    writer.delete_index("a").unwrap();
+    assert_eq!(
+        search(&followed, "old").unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+    assert_eq!(reader.index("a").unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(writer.indexes().unwrap(), Vec::<String>::new());
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+    assert!(writer.create_index("a", &Definition::default()).unwrap());
+    assert!(
+        search(&reader.index("a").unwrap(), "old")
+            .unwrap()
+            .is_empty()
+    );
+
+    // The deletion is cut short after its version is published.
+    let config = &config();
+    let index = open(
+        Arc::new(aquifer_indexer::mount::PosixMount::open(&root.path().join("a")).unwrap()),
+        config,
+    );
+    post(&index, vec![document("k", "older")]).unwrap();
+    index.publish_deletion().unwrap();
+    let gone = writer
+        .index("a")
+        .and_then(|index| index.snapshot().map(drop));
+    assert_eq!(gone.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(writer.create_index("a", &Definition::default()).unwrap());
+    assert_eq!(writer.indexes().unwrap(), ["a"]);
+}
