@@ -22,8 +22,6 @@ const FAILURES: [Fault; 3] = [Fault::Fail(EIO), Fault::Fail(ENOSPC), Fault::Fail
 /// What a process does when it dies or is refused.
 type Act = dyn Fn(&Folder, &Index) -> Result<()>;
 
-type Act = dyn Fn(&Folder, &Index) -> Result<()>;
-
 /// Something a process does, and what it does to the contents if it succeeds.
 struct Scenario {
     folder: Folder,
