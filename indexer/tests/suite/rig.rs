@@ -246,7 +246,7 @@ pub fn delete(key: &str) -> Operation {
 }
 
 pub fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(30)
+    Instant::now() + Duration::from_secs(300)
 }
 
 /// Posts and waits until it is visible.
