@@ -2,6 +2,7 @@
 //! neither take back what they have acknowledged nor lie about its own.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::mem;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ const OVERTAKE_AFTER: Duration = Duration::from_secs(1);
 const RETENTION: Duration = Duration::from_secs(1);
 const MAINTENANCE_INTERVAL: Duration = Duration::from_millis(250);
 /// Bounds what must happen at all; how fast it happens is not tested.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Documents there before; with their text they fill a bundle of their own.
 const BASE: u64 = 500;
 /// Documents of the sleeper's batch, which fills a bundle too.
@@ -315,4 +316,52 @@ fn is_killed(step: &str) {
     scene.go_on_until_it_is_collected();
     scene.look("after all");
     scene.end();
+}
+
+/// A batch that was only made durable, and a writer that is killed at `step` of its commit.
+fn dies_with_a_batch(step: &str) -> Cluster {
+    let cluster = Cluster::new();
+    let writer = quick(cluster.writer()).maintenance_interval(Duration::ZERO);
+    let mut writer = writer.stop_at(step).start();
+    let answer = writer.post("/documents?wait=durable", &batch("sleeper", 0..SLEEPERS));
+    assert_eq!(answer.status, 202, "{answer:?}");
+    writer.wait_until_stopped();
+    writer.kill();
+    assert_eq!(cluster.names("inbox").len(), 1);
+    cluster
+}
+
+/// Nobody posts any more, so that only the upkeep can do it.
+#[track_caller]
+fn upkeep_empties_the_inbox(cluster: &Cluster, found: u64) {
+    let writer = next_writer(cluster);
+    eventually("the inbox is empty", PATIENCE, || {
+        cluster.names("inbox").is_empty().then_some(())
+    });
+    assert_eq!(count(&writer, "sleeper"), found);
+    writer.end();
+    cluster.check();
+}
+
+#[test]
+fn a_batch_that_was_not_applied_is_applied_by_the_next_writer() {
+    let cluster = dies_with_a_batch("before-bundle");
+    upkeep_empties_the_inbox(&cluster, SLEEPERS);
+}
+
+#[test]
+fn a_batch_that_was_applied_and_not_removed_is_removed_by_the_next_writer() {
+    let cluster = dies_with_a_batch("before-head");
+    upkeep_empties_the_inbox(&cluster, SLEEPERS);
+}
+
+#[test]
+fn a_batch_that_was_never_whole_is_in_nobodys_way() {
+    let cluster = dies_with_a_batch("before-bundle");
+    let name = &cluster.names("inbox")[0];
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(cluster.index().join("inbox").join(name));
+    file.unwrap().set_len(1000).unwrap();
+    upkeep_empties_the_inbox(&cluster, 0);
 }
