@@ -111,7 +111,10 @@ fn answered(attempt: Attempt) -> Answer {
 }
 
 fn read(response: Result<Response<ureq::Body>, ureq::Error>) -> Attempt {
-    let unanswered = |error: ureq::Error| Unanswered(error.to_string());
+    let unanswered = |error: ureq::Error| match error {
+        ureq::Error::Timeout(_) => panic!("a server neither answers nor dies: {error}"),
+        error => Unanswered(error.to_string()),
+    };
     let mut response = response.map_err(unanswered)?;
     let status = response.status().as_u16();
     let body = response.body_mut().with_config().limit(u64::MAX);

@@ -359,9 +359,9 @@ fn a_batch_that_was_applied_and_not_removed_is_removed_by_the_next_writer() {
 fn a_batch_that_was_never_whole_is_in_nobodys_way() {
     let cluster = dies_with_a_batch("before-bundle");
     let name = &cluster.names("inbox")[0];
-    let file = fs::OpenOptions::new()
-        .write(true)
-        .open(cluster.index().join("inbox").join(name));
+    let path = cluster.index().join("inbox").join(name);
+    let file = fs::File::options().write(true).open(path);
     file.unwrap().set_len(1000).unwrap();
+    cluster.age_inbox();
     upkeep_empties_the_inbox(&cluster, 0);
 }
