@@ -2,6 +2,8 @@
 //!
 //! A [`Cluster`] is a folder and whoever runs on it; a [`Server`] is one of these processes, which is killed when
 //! it goes out of scope, also when the test fails; a [`Client`] talks to it over HTTP.
+//!
+//! The program must have been built: `cargo build --workspace`, then `cargo test -p aquifer-tests`.
 
 #![expect(
     clippy::unwrap_used,

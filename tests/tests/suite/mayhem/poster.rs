@@ -15,6 +15,8 @@ use super::account::{Account, End};
 /// Keys of each poster, and as many that all of them share.
 const KEYS: usize = 40;
 const BATCH_MAX: usize = 20;
+/// Letters of what is long in a document; they hardly shrink.
+const LONG: usize = 10_000;
 /// Before another server is asked, when one does not answer.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -53,7 +55,11 @@ pub(super) fn post(stage: &Stage, poster: usize, random: Rng) -> (Account, Figur
     let mut own = Account::default();
     while stage.goes_on() {
         if poster.random.u8(..4) == 0 {
-            poster.turn("shared", &mut stage.shared.lock().unwrap());
+            // Whoever has failed with it says why.
+            let Ok(mut shared) = stage.shared.lock() else {
+                break;
+            };
+            poster.turn("shared", &mut shared);
         } else {
             poster.turn(&format!("own{}", poster.poster), &mut own);
         }
@@ -126,9 +132,12 @@ impl Poster<'_> {
         let (path, body) = if post.deletes {
             ("/documents/delete", json!(post.keys))
         } else {
+            // Long ones make bundles, which are collected in other ways than what a manifest holds.
+            let letters = if self.random.u8(..4) == 0 { LONG } else { 0 };
             let document = |key| {
+                let tail: String = (0..letters).map(|_| self.random.alphanumeric()).collect();
                 let content = format!("{} {}", word(&mut self.random), post.stamp);
-                json!({"unique_key": key, "number": post.number, "content": content})
+                json!({"unique_key": key, "number": post.number, "content": content, "tail": tail})
             };
             ("/documents", post.keys.iter().map(document).collect())
         };
