@@ -154,6 +154,11 @@ impl Server {
         });
     }
 
+    /// Stops the process wherever it is.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
     /// Lets a stopped process go on.
     pub fn go_on(&self) {
         self.signal(Signal::CONT);

@@ -1,4 +1,4 @@
-//! Writers that are killed at random, readers that must not notice, and an account of every acknowledged post.
+//! Writers that are killed and frozen at random, readers that must not notice, and an account of every acknowledged post.
 //!
 //! `AQUIFER_MAYHEM_SECONDS` lets it go on for longer, `AQUIFER_MAYHEM_SEED` repeats the choices of an
 //! earlier run (not its timing, which is the machine's).
@@ -23,6 +23,10 @@ const WRITERS: usize = 4;
 const READERS: usize = 4;
 const POSTERS: usize = 6;
 const SECONDS: u64 = 20;
+/// A writer that is frozen for longer is overtaken.
+const OVERTAKE_AFTER: Duration = Duration::from_secs(1);
+/// Some sleep for longer than what they know is kept.
+const FROZEN_MS: std::ops::Range<u64> = 100..4000;
 const RETENTION: Duration = Duration::from_secs(2);
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
 /// Bounds what must happen at all once everything is quiet.
@@ -88,7 +92,8 @@ fn number(name: &str) -> Option<u64> {
 }
 
 fn start_writer(cluster: &Cluster) -> Server {
-    let writer = cluster.writer().retention(RETENTION);
+    let writer = cluster.writer().overtake_after(OVERTAKE_AFTER);
+    let writer = writer.retention(RETENTION);
     writer.maintenance_interval(MAINTENANCE_INTERVAL).start()
 }
 
@@ -168,7 +173,8 @@ fn nothing_acknowledged_is_lost_and_no_reader_fails() {
     cluster.check();
 }
 
-/// Kills a writer every now and then and starts another in its place. Gives how many, and how large the
+/// Kills a writer every now and then and starts another in its place; some are frozen before, and some of
+/// those wake up again. Gives how many, and how large the
 /// index has been.
 fn kill(
     stage: &Stage,
@@ -183,6 +189,15 @@ fn kill(
         thread::sleep(Duration::from_millis(random.u64(200..1200)));
         peak = peak.max(cluster.usage().1);
         let place = random.usize(..writers.len());
+        let frozen = random.u8(..4) == 0;
+        if frozen {
+            writers[place].freeze();
+            thread::sleep(Duration::from_millis(random.u64(FROZEN_MS)));
+        }
+        if frozen && random.bool() {
+            writers[place].go_on();
+            continue;
+        }
         let next = start_writer(cluster);
         let client = next.client();
         std::mem::replace(&mut writers[place], next).kill();
@@ -216,17 +231,20 @@ fn read(stage: &Stage, reader: &Client, mut random: Rng) -> u64 {
 
 /// Waits until everything that was accepted is applied, and everything that is not needed is gone.
 fn settle(cluster: &Cluster, reader: &Client) {
+    let began = Instant::now();
     eventually("the inbox is empty", PATIENCE, || {
         // What a writer has not finished writing when it was killed is kept for long otherwise.
         cluster.age_inbox();
         (cluster.names("inbox").is_empty() && reader.stats()["inbox"] == 0).then_some(())
     });
+    println!("the inbox is empty after {:?}", began.elapsed());
     let settled = aquifer_tests::within(PATIENCE, || {
         let live = reader.stats()["bytes"].as_u64().unwrap();
         let (files, bytes) = cluster.usage();
         let bounded = bytes <= 2 * live + OVERHEAD_BYTES && files <= FILES_MAX;
         bounded.then(|| println!("{bytes} bytes in {files} files for {live} bytes of segments"))
     });
+    println!("what is not needed is gone after {:?}", began.elapsed());
     assert!(
         settled.is_some(),
         "not collected: {:?} of {}",

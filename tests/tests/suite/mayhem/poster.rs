@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aquifer_tests::{Client, Unanswered};
 use fastrand::Rng;
@@ -27,6 +27,8 @@ pub(super) struct Figures {
     pub(super) durable: u64,
     pub(super) unanswered: u64,
     pub(super) failed: u64,
+    /// The longest that an answer took.
+    pub(super) slowest: Duration,
 }
 
 impl Figures {
@@ -35,6 +37,7 @@ impl Figures {
         self.durable += other.durable;
         self.unanswered += other.unanswered;
         self.failed += other.failed;
+        self.slowest = self.slowest.max(other.slowest);
     }
 }
 
@@ -142,7 +145,10 @@ impl Poster<'_> {
             ("/documents", post.keys.iter().map(document).collect())
         };
         let wait = if post.durable { "?wait=durable" } else { "" };
-        match writer.try_post(&format!("{path}{wait}"), &body.to_string()) {
+        let began = Instant::now();
+        let attempt = writer.try_post(&format!("{path}{wait}"), &body.to_string());
+        self.figures.slowest = self.figures.slowest.max(began.elapsed());
+        match attempt {
             Err(Unanswered(_)) => {
                 self.figures.unanswered += 1;
                 None
@@ -155,6 +161,9 @@ impl Poster<'_> {
                     Some(Some(true))
                 }
                 202 => {
+                    if !post.durable {
+                        println!("only durable after {:?}", began.elapsed());
+                    }
                     self.figures.durable += 1;
                     Some(Some(false))
                 }
