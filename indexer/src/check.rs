@@ -84,6 +84,14 @@ fn check_head(follower: &Follower, report: &mut CheckReport) {
                 detail: detail.into(),
             });
         }
+        Ok(head) if !head.hot_there || !head.hot.is_whole() => {
+            let detail = "the hot image is damaged: the next commit of another process mends it; until then \
+                          cold readers fetch from the bundles";
+            report.problems.push(Problem {
+                file: layout::HEAD.into(),
+                detail: detail.into(),
+            });
+        }
         Ok(_) => report.files += 1,
         // A new index has none before its first commit.
         Err(error) if error.kind() == ErrorKind::Unavailable => {}

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest::{ContainerId, Manifest};
 use super::mark::ManifestId;
-use super::{Fields, crc};
+use super::{Fields, crc, hot};
 use crate::error::Result;
 
 const MAGIC: [u8; 4] = *b"AQHD";
@@ -40,6 +40,9 @@ pub struct HotEntry {
     pub offset: usize,
     /// Length.
     pub len: usize,
+    /// The checksum that the section begins with. Two writers may have overwritten HEAD one after the other,
+    /// each a part of it: a whole section may then be that of another segment.
+    pub crc: u32,
 }
 
 /// The hot sections of the large bundles.
@@ -60,6 +63,17 @@ impl HotImage {
             .find(|entry| &entry.container == container && entry.file_offset == file_offset)?;
         self.bytes
             .get(entry.offset..entry.offset.checked_add(entry.len)?)
+            .filter(|section| section.starts_with(&entry.crc.to_le_bytes()))
+    }
+}
+
+impl HotImage {
+    /// Whether every section is the one that its entry means, and undamaged.
+    pub fn is_whole(&self) -> bool {
+        self.entries.iter().all(|entry| {
+            let section = self.section(&entry.container, entry.file_offset);
+            section.is_some_and(|section| hot::decode(section, crate::layout::HEAD).is_ok())
+        })
     }
 }
 
@@ -70,8 +84,10 @@ pub struct Head {
     pub id: ManifestId,
     /// A copy of it, if it is there and whole.
     pub manifest: Option<Manifest>,
-    /// The hot image; empty if it is damaged.
+    /// The hot image; empty if it is cut off.
     pub hot: HotImage,
+    /// Whether the hot image is there.
+    pub hot_there: bool,
     /// Where the hot image begins, which is where the room for the copy ends.
     pub hot_offset: usize,
 }
@@ -176,7 +192,9 @@ pub fn decode(bytes: &[u8], path: &str) -> Result<Head> {
         .and_then(|prefix| Manifest::decode(prefix, path).ok())
         .map(|(manifest, _)| manifest)
         .filter(|manifest| manifest.id() == id);
-    let hot = piece(directory.hot_offset, directory.hot_len)
+    let image = piece(directory.hot_offset, directory.hot_len);
+    let hot_there = directory.hot_len == 0 || image.is_some();
+    let hot = image
         .map(|bytes| HotImage {
             entries: directory.hot,
             bytes: bytes.to_vec(),
@@ -186,6 +204,55 @@ pub fn decode(bytes: &[u8], path: &str) -> Result<Head> {
         id,
         manifest,
         hot,
+        hot_there,
         hot_offset: directory.hot_offset,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::format::hot::{self, HotRange};
+
+    fn image(fill: u8) -> HotImage {
+        let range = HotRange {
+            extension: "term".into(),
+            offset: 0,
+            bytes: vec![fill; 100],
+        };
+        let bytes = hot::encode(&[range]).unwrap();
+        let entry = HotEntry {
+            container: ContainerId::Bundle(format!("1-{fill}")),
+            file_offset: 7,
+            offset: 0,
+            len: bytes.len(),
+            crc: u32::from_le_bytes(*bytes.first_chunk().unwrap()),
+        };
+        HotImage {
+            entries: vec![entry],
+            bytes,
+        }
+    }
+
+    /// One writer's header over another's hot image, of the same length.
+    #[test]
+    fn a_section_of_another_segment_is_not_taken() {
+        let id = ManifestId {
+            version: 2,
+            nonce: Uuid::from_u128(3),
+            len: 8192,
+        };
+        let (first, second) = (image(1), image(2));
+        let (first_bytes, room) = encode(id, &[], &first, None).unwrap();
+        let (mut bytes, other_room) = encode(id, &[], &second, None).unwrap();
+        assert_eq!((room, bytes.len()), (other_room, first_bytes.len()));
+        let container = &first.entries[0].container;
+        let whole = decode(&first_bytes, "HEAD").unwrap().hot;
+        assert_eq!(whole.section(container, 7), Some(&*first.bytes));
+        bytes[..HEADER].copy_from_slice(&first_bytes[..HEADER]);
+        let mixed = decode(&bytes, "HEAD").unwrap().hot;
+        assert_eq!(mixed.section(container, 7), None);
+    }
 }

@@ -195,6 +195,8 @@ pub struct Body {
     pub written_ms: u64,
     /// Who published it.
     pub writer: Uuid,
+    /// The nonce of the version it was built on.
+    pub previous: Uuid,
     /// Which lock file is the current one.
     pub lock_generation: u32,
     /// The greatest batch clock applied so far.

@@ -4,6 +4,7 @@
 //! CRC-32 (IEEE), so that damage is told and never answered from.
 
 pub mod batch;
+pub mod bundle;
 pub mod head;
 pub mod hot;
 pub mod manifest;

@@ -28,6 +28,9 @@ use crate::writer::{GcReport, MergeReport, Outcome, Wait, Writer};
 const DRAIN_AFTER: Duration = Duration::from_secs(60);
 /// How long deleting an index waits for its writers.
 const DELETE_WAIT: Duration = Duration::from_secs(30);
+/// Fresh starts of one request while files are collected under it. With a retention longer than a
+/// request one is enough.
+const RESTARTS_MAX: usize = 4;
 /// Pause between looks for a version that a request wants to see.
 const VERSION_POLL: Duration = Duration::from_millis(10);
 
@@ -236,14 +239,18 @@ impl Index {
             let newest = self.follower.newest()?;
             guarded(|| read(&newest))
         };
-        match attempt() {
-            Err(error) if is_stale(&error) => {
-                tracing::info!(%error, "a file is gone: starting over");
-                self.follower.distrust_head();
-                self.notice(attempt())
+        let mut result = attempt();
+        for _ in 0..RESTARTS_MAX {
+            match result {
+                Err(error) if is_stale(&error) => {
+                    tracing::info!(%error, "a file is gone: starting over");
+                    self.follower.distrust_head();
+                    result = attempt();
+                }
+                other => return self.notice(other),
             }
-            other => self.notice(other),
         }
+        self.notice(result)
     }
 
     fn wait_for(&self, version: Option<u64>, deadline: Instant) -> Result<()> {

@@ -8,6 +8,7 @@ use tantivy::directory::OwnedBytes;
 
 use super::cache::RangeCache;
 use crate::error::{Error, Result};
+use crate::format::bundle;
 use crate::format::manifest::{Container, ContainerId, Span};
 use crate::format::pages::Pages;
 use crate::mount::{Access, Mount, MountFile};
@@ -102,7 +103,7 @@ impl OpenContainer {
         Ok(bytes)
     }
 
-    /// Reads and verifies every page; leaves the cache alone.
+    /// Reads and verifies every page and, of a bundle, what follows them; leaves the cache alone.
     pub fn verify(&self) -> Result<()> {
         let file = self.file()?;
         let step = self.pages.covering(&(0..WHOLE)).end.max(1);
@@ -113,6 +114,9 @@ impl OpenContainer {
                 .covering(&(start..(start + step).min(self.pages.len)));
             start = range.end;
             self.pages.read(&**file, &self.path, &range)?;
+        }
+        if matches!(self.id, ContainerId::Bundle(_)) {
+            bundle::verify(&**file, &self.path, self.pages.container)?;
         }
         Ok(())
     }

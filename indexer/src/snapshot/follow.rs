@@ -4,56 +4,41 @@
 //! read of that manifest's successor mark tells whether there is news. It never looks for a
 //! version that may not exist by name, since a network file system remembers absences.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use tantivy::directory::OwnedBytes;
 use tokio::task::JoinHandle;
 
+use super::applied::AppliedLog;
 use super::{Snapshot, Source};
 use crate::concurrent;
-use crate::error::{Error, ErrorKind, Result};
-use crate::format::head::{self, Head, HotImage};
-use crate::format::manifest::{Applied, Cause, ContainerId, Manifest};
-use crate::format::mark::{ManifestId, MarkPage};
-use crate::layout::{self, BatchId};
-use crate::mount::{Access, COHERENT_PAGE, MountFile};
+use crate::error::{Error, Result};
+use crate::format::head::HotImage;
+use crate::format::manifest::{Applied, Cause, Manifest};
+use crate::format::mark::ManifestId;
+use crate::layout::BatchId;
+use crate::mount::{Access, MountFile};
 
 /// Marks to follow before HEAD is asked whether it knows a shorter way.
 const FOLLOW_BEFORE_HEAD: usize = 8;
-/// Manifests to try, newest first, when HEAD is of no use.
-const LISTED_TRIES: usize = 16;
-/// Results of applied batches that are remembered for requests that wait for them.
-const APPLIED_REMEMBERED: usize = 100_000;
-/// Attempts at a cold start while files are being collected under it.
-const COLD_TRIES: usize = 4;
-/// A mark that is being written may be seen half: read again this often.
-const MARK_TRIES: usize = 3;
 
 /// Follows one index.
 #[derive(Debug)]
 pub struct Follower {
-    source: Source,
-    access: Access,
+    pub(super) source: Source,
+    pub(super) access: Access,
     current: RwLock<Option<Arc<Snapshot>>>,
     advancing: Mutex<()>,
-    applied: Mutex<AppliedLog>,
+    pub(super) applied: AppliedLog,
     /// Whether the next cold start must not begin with HEAD.
-    listing: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct AppliedLog {
-    by_id: BTreeMap<BatchId, Applied>,
-    order: VecDeque<BatchId>,
+    pub(super) listing: AtomicBool,
 }
 
 /// A snapshot, and the check that it is the newest, if that is still under way.
 pub struct Opened {
     /// The snapshot.
     pub snapshot: Arc<Snapshot>,
-    pending: Option<JoinHandle<Result<Option<ManifestId>>>>,
+    pub(super) pending: Option<JoinHandle<Result<Option<ManifestId>>>>,
 }
 
 impl std::fmt::Debug for Opened {
@@ -93,9 +78,14 @@ impl Follower {
             access,
             current: RwLock::default(),
             advancing: Mutex::default(),
-            applied: Mutex::default(),
+            applied: AppliedLog::default(),
             listing: AtomicBool::new(false),
         }
+    }
+
+    /// What an applied batch did, if this process has seen the version that applied it.
+    pub fn applied(&self, batch: BatchId) -> Option<Applied> {
+        self.applied.get(batch)
     }
 
     /// Where it reads from.
@@ -157,7 +147,7 @@ impl Follower {
         {
             return Ok(held);
         }
-        self.remember(&manifest.body.applied);
+        self.applied.remember(&manifest.body.applied);
         let image = HotImage::default();
         let snapshot = Snapshot::open(manifest, &self.source, Some(base), &image)?;
         self.hold(snapshot, None)
@@ -178,115 +168,6 @@ impl Follower {
             snapshot,
             pending: None,
         })
-    }
-
-    /// What an applied batch did, if this process has seen the version that applied it.
-    pub fn applied(&self, batch: BatchId) -> Option<Applied> {
-        self.lock_applied().by_id.get(&batch).copied()
-    }
-
-    /// Reads the successor mark of a snapshot.
-    pub fn successor(&self, snapshot: &Snapshot) -> Result<Option<ManifestId>> {
-        read_successor(&self.source, self.access, snapshot)
-    }
-
-    /// Sets the successor mark of a snapshot, durably.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Fenced`] when it names another manifest: what `successor` names is a ghost.
-    pub(crate) fn set_successor(&self, snapshot: &Snapshot, successor: ManifestId) -> Result<()> {
-        match self.successor(snapshot)? {
-            Some(set) if set == successor => return Ok(()),
-            Some(_) => {
-                let message = "this version exists already: a newer writer has taken over";
-                return Err(Error::new(ErrorKind::Fenced, message));
-            }
-            None => {}
-        }
-        let owner = snapshot.manifest().id();
-        let page = MarkPage {
-            owner,
-            successor: Some(successor),
-        }
-        .encode();
-        let file = mark_file(&self.source, self.access, snapshot)?;
-        let offset = owner.len - COHERENT_PAGE as u64;
-        let written = file.write_durably_at(&page, offset);
-        written.map_err(|error| Error::io(snapshot.manifest().path(), error))
-    }
-
-    /// Reads a manifest and what follows it, given its identity.
-    pub(crate) fn read_manifest(
-        &self,
-        id: ManifestId,
-    ) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
-        let (manifest, page, file) = self.read_manifest_at(id.version, id.len)?;
-        if manifest.id() != id {
-            // Collected, and a writer that slept has used its name: the same as gone.
-            let stale = std::io::Error::from_raw_os_error(rustix::io::Errno::STALE.raw_os_error());
-            return Err(Error::io(manifest.path(), stale));
-        }
-        Ok((manifest, page, file))
-    }
-
-    /// Reads whatever manifest has this version.
-    pub(crate) fn read_version(
-        &self,
-        version: u64,
-    ) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
-        let path = layout::manifest(version);
-        let len = self
-            .source
-            .mount
-            .metadata(&path)
-            .map_err(|error| Error::io(&path, error))?
-            .len;
-        self.read_manifest_at(version, len)
-    }
-
-    fn read_manifest_at(
-        &self,
-        version: u64,
-        len: u64,
-    ) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
-        let path = layout::manifest(version);
-        let io = |error| Error::io(&path, error);
-        let file = self.source.mount.open(&path, self.access).map_err(io)?;
-        let len = usize::try_from(len)
-            .map_err(|error| crate::format::damaged(&path, "the length").because(error))?;
-        let mut bytes = vec![0; len];
-        let read = file.read_at(&mut bytes, 0).map_err(io)?;
-        bytes.truncate(read);
-        let (manifest, _) = Manifest::decode(&bytes, &path)?;
-        let page = len
-            .checked_sub(COHERENT_PAGE)
-            .and_then(|start| bytes.get(start..));
-        let page = MarkPage::decode(page.unwrap_or_default(), &path)?;
-        if manifest.version != version || page.owner != manifest.id() {
-            return Err(crate::format::damaged(
-                &path,
-                "the identity of the manifest",
-            ));
-        }
-        self.keep_pages(&manifest, &bytes, &path)?;
-        Ok((manifest, page, file))
-    }
-
-    /// The segments that travel inside a manifest came with it: no second read for them.
-    pub(crate) fn keep_pages(&self, manifest: &Manifest, file: &[u8], path: &str) -> Result<()> {
-        let id = ContainerId::Manifest(manifest.version);
-        let own = manifest
-            .body
-            .containers
-            .iter()
-            .find(|container| container.id == id);
-        if let Some(container) = own {
-            let payload = container.pages().decode(file, path)?;
-            self.source
-                .cache
-                .insert(container.uuid, 0, OwnedBytes::new(payload));
-        }
-        Ok(())
     }
 
     /// Follows the marks from `from`, whose mark names `next`, to the newest version and holds it.
@@ -322,12 +203,12 @@ impl Follower {
     }
 
     /// The newest manifest, from `next` on along the marks.
-    fn follow(&self, mut next: ManifestId) -> Result<(Manifest, Arc<dyn MountFile>)> {
+    pub(super) fn follow(&self, mut next: ManifestId) -> Result<(Manifest, Arc<dyn MountFile>)> {
         let mut step = 0;
         loop {
             let (manifest, page, file) = self.read_manifest(next)?;
             // Only here: what the marks do not lead to may be no part of the history.
-            self.remember(&manifest.body.applied);
+            self.applied.remember(&manifest.body.applied);
             match page.successor {
                 None => return Ok((manifest, file)),
                 Some(successor) => next = successor,
@@ -343,7 +224,7 @@ impl Follower {
         }
     }
 
-    fn restart_after(&self, error: Error) -> Result<Arc<Snapshot>> {
+    pub(super) fn restart_after(&self, error: Error) -> Result<Arc<Snapshot>> {
         if !is_stale(&error) {
             return Err(error);
         }
@@ -352,148 +233,11 @@ impl Follower {
         Ok(self.cold()?.snapshot)
     }
 
-    /// Opens what HEAD says; without HEAD, what the newest readable manifest says.
-    fn cold(&self) -> Result<Opened> {
-        let mut attempt = if self.listing.swap(false, Ordering::SeqCst) {
-            self.cold_from_listing()
-        } else {
-            self.cold_from_head()
-        };
-        for _ in 1..COLD_TRIES {
-            match attempt {
-                Err(error) if is_stale(&error) => attempt = self.cold_from_listing(),
-                other => return other,
-            }
-        }
-        attempt
-    }
-
-    fn cold_from_head(&self) -> Result<Opened> {
-        let (id, copy, hot) = match self.read_head() {
-            Ok(Head {
-                id, manifest, hot, ..
-            }) => (id, manifest, hot),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
-            Err(error) => {
-                tracing::info!(%error, "HEAD cannot be read: listing the manifests");
-                return self.cold_from_listing();
-            }
-        };
-        let Some(manifest) = copy else {
-            let (manifest, page, file) = self.read_manifest(id)?;
-            return self.cold_from(manifest, page, file, &hot);
-        };
-        self.remember(&manifest.body.applied);
-        let snapshot = Snapshot::open(manifest, &self.source, None, &hot)?;
-        let snapshot = self.hold(snapshot, None)?;
-        // The check runs while the caller already works with the snapshot.
-        let (source, access) = (self.source.clone(), self.access);
-        let checked = Arc::clone(&snapshot);
-        let task = concurrent::spawn(move || read_successor(&source, access, &checked))?;
-        Ok(Opened {
-            snapshot,
-            pending: Some(task),
-        })
-    }
-
-    fn cold_from_listing(&self) -> Result<Opened> {
-        let (manifest, page, file) = self.newest_listed()?;
-        self.remember(&manifest.body.applied);
-        self.cold_from(manifest, page, file, &HotImage::default())
-    }
-
-    fn cold_from(
+    pub(super) fn hold(
         &self,
-        manifest: Manifest,
-        page: MarkPage,
-        file: Arc<dyn MountFile>,
-        hot: &HotImage,
-    ) -> Result<Opened> {
-        let (manifest, file) = match page.successor {
-            None => (manifest, file),
-            Some(next) => self.follow(next)?,
-        };
-        let snapshot = Snapshot::open(manifest, &self.source, None, hot)?;
-        let snapshot = self.hold(snapshot, Some(file))?;
-        Ok(Opened {
-            snapshot,
-            pending: None,
-        })
-    }
-
-    fn newest_listed(&self) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
-        let names = self.source.mount.list(layout::MANIFESTS).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::NotFound {
-                return no_index();
-            }
-            Error::io(layout::MANIFESTS, error)
-        })?;
-        let mut versions: Vec<u64> = names
-            .iter()
-            .filter_map(|name| layout::parse_manifest(name))
-            .collect();
-        versions.sort_unstable_by(|a, b| b.cmp(a));
-        let mut failure = no_index();
-        for version in versions.into_iter().take(LISTED_TRIES) {
-            match self.read_version(version) {
-                Ok(newest) => {
-                    if self.access == Access::CoherentUpdate {
-                        self.complete_mark_before(&newest.0)?;
-                    }
-                    return Ok(newest);
-                }
-                // A damaged newest manifest must not be passed over silently: what it
-                // acknowledged would be missing from the answers.
-                Err(error) if error.kind() == ErrorKind::Corrupt => return Err(error),
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
-    }
-
-    /// A writer may have died between creating `newest` and telling the readers of the version
-    /// before; nothing may be built on it until that is made good.
-    fn complete_mark_before(&self, newest: &Manifest) -> Result<()> {
-        let Some(before) = newest.version.checked_sub(1).filter(|&version| version > 0) else {
-            return Ok(());
-        };
-        let (manifest, page, file) = match self.read_version(before) {
-            // Collected, and its mark was set before that.
-            Err(error) if is_stale(&error) => return Ok(()),
-            read => read?,
-        };
-        if page.successor.is_some() {
-            return Ok(());
-        }
-        let owner = manifest.id();
-        let page = MarkPage {
-            owner,
-            successor: Some(newest.id()),
-        }
-        .encode();
-        let written = file.write_durably_at(&page, owner.len - COHERENT_PAGE as u64);
-        written.map_err(|error| Error::io(manifest.path(), error))
-    }
-
-    pub(crate) fn read_head(&self) -> Result<Head> {
-        let io = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                Error::new(ErrorKind::Unavailable, "HEAD is missing").at(layout::HEAD)
-            }
-            _ => Error::io(layout::HEAD, error),
-        };
-        let file = self
-            .source
-            .mount
-            .open(layout::HEAD, Access::Read)
-            .map_err(io)?;
-        let mut bytes = vec![0; head::MAX];
-        let read = file.read_at(&mut bytes, 0).map_err(io)?;
-        bytes.truncate(read);
-        head::decode(&bytes, layout::HEAD)
-    }
-
-    fn hold(&self, snapshot: Snapshot, file: Option<Arc<dyn MountFile>>) -> Result<Arc<Snapshot>> {
+        snapshot: Snapshot,
+        file: Option<Arc<dyn MountFile>>,
+    ) -> Result<Arc<Snapshot>> {
         if snapshot.manifest().body.cause == Cause::Delete {
             self.forget();
             return Err(no_index());
@@ -505,67 +249,9 @@ impl Follower {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&snapshot));
         Ok(snapshot)
     }
-
-    fn lock_applied(&self) -> MutexGuard<'_, AppliedLog> {
-        self.applied.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn remember(&self, applied: &[Applied]) {
-        let mut log = self.lock_applied();
-        for entry in applied {
-            if log.by_id.insert(entry.batch, *entry).is_none() {
-                log.order.push_back(entry.batch);
-            }
-        }
-        while log.order.len() > APPLIED_REMEMBERED {
-            if let Some(oldest) = log.order.pop_front() {
-                log.by_id.remove(&oldest);
-            }
-        }
-    }
 }
 
 /// The error for an index that is not there.
 pub(crate) fn no_index() -> Error {
     Error::not_found("there is no such index: create it with PUT /indexes/NAME or `create-index`")
-}
-
-fn mark_file(source: &Source, access: Access, snapshot: &Snapshot) -> Result<Arc<dyn MountFile>> {
-    if let Some(file) = snapshot.mark.get() {
-        return Ok(Arc::clone(file));
-    }
-    let path = snapshot.manifest().path();
-    let file = source
-        .mount
-        .open(&path, access)
-        .map_err(|error| Error::io(&path, error))?;
-    Ok(Arc::clone(snapshot.mark.get_or_init(|| file)))
-}
-
-fn read_successor(
-    source: &Source,
-    access: Access,
-    snapshot: &Snapshot,
-) -> Result<Option<ManifestId>> {
-    let owner = snapshot.manifest().id();
-    let path = snapshot.manifest().path();
-    let file = mark_file(source, access, snapshot)?;
-    let mut failure = Error::internal("a mark has no attempts");
-    for _ in 0..MARK_TRIES {
-        let mut page = vec![0; COHERENT_PAGE];
-        let offset = owner.len - COHERENT_PAGE as u64;
-        file.read_at(&mut page, offset)
-            .map_err(|error| Error::io(&path, error))?;
-        match MarkPage::decode(&page, &path) {
-            Ok(page) if page.owner == owner => return Ok(page.successor),
-            Ok(_) => {
-                return Err(crate::format::damaged(
-                    &path,
-                    "the identity of the manifest",
-                ));
-            }
-            Err(error) => failure = error,
-        }
-    }
-    Err(failure)
 }

@@ -1,9 +1,13 @@
 //! A snapshot: one version of an index, opened for reading and pinned for as long as it is held.
 
+mod applied;
 pub mod cache;
+mod cold;
 pub mod container;
 pub(crate) mod directory;
 pub mod follow;
+mod load;
+mod mark;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;

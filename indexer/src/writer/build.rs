@@ -47,7 +47,9 @@ pub(super) fn build(
                 Ok(built) => segments.extend(built?),
                 Err(panic) => {
                     let text = panic.downcast_ref::<&str>().copied().unwrap_or("no text");
-                    return Err(Error::internal(format!("building a segment panicked: {text}")));
+                    return Err(Error::internal(format!(
+                        "building a segment panicked: {text}"
+                    )));
                 }
             }
         }

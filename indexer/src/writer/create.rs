@@ -41,6 +41,7 @@ pub fn create(mount: &dyn Mount, definition: &Definition, clock: &dyn Clock) -> 
         cause: Cause::Create,
         written_ms: clock.wall_ms(),
         writer: Uuid::nil(),
+        previous: Uuid::nil(),
         lock_generation: 0,
         batch_clock: 0,
         collected: 0,

@@ -148,6 +148,7 @@ impl Draft {
             cause: self.cause,
             written_ms: stamp.written_ms,
             writer: stamp.writer,
+            previous: base.nonce,
             lock_generation: stamp.lock_generation,
             batch_clock: batch_clock.max(base.body.batch_clock),
             collected: if self.cause == Cause::Collect {

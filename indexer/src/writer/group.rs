@@ -291,7 +291,7 @@ impl Writer {
         for _ in 0..ATTEMPTS {
             let base = self.follower.newest()?;
             self.settle_waiting(leader);
-            if held.generation < base.manifest().body.lock_generation {
+            if !held.serves(&base) {
                 // This lock was overtaken while it was held: line up again for the current one.
                 self.lock_queue().put_back(tickets);
                 return Ok(Turn::Worked);

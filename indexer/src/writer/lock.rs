@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::mount::{Access, COHERENT_PAGE, LockGuard, Mount};
+use crate::snapshot::Snapshot;
 
 /// A holder writes a sign of life this often. A commit that is shorter writes none.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -49,6 +50,14 @@ pub(super) struct Held {
     pub(super) generation: u32,
     _heartbeat: Heartbeat,
     _guard: Box<dyn LockGuard>,
+}
+
+impl Held {
+    /// Whether this is the lock of `tip`, or a later one, which overtakes its holder. Otherwise it was
+    /// overtaken while it was held.
+    pub(super) fn serves(&self, tip: &Snapshot) -> bool {
+        self.generation >= tip.manifest().body.lock_generation
+    }
 }
 
 impl Lock {

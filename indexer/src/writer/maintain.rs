@@ -180,6 +180,9 @@ impl Writer {
         for _ in 0..ATTEMPTS {
             let held = self.acquire(deadline)?;
             let tip = self.follower.newest()?;
+            if !held.serves(&tip) {
+                continue;
+            }
             let Some(mut draft) = prepare(Arc::clone(&tip))? else {
                 return Ok(false);
             };
@@ -275,10 +278,10 @@ impl Prepared {
         if collected(tip) == collected(&self.base) {
             return Ok(false);
         }
-        let written = mount
-            .metadata(path)
-            .map_err(|error| Error::io(path, error))?
-            .modified;
+        let written = match mount.metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+            metadata => metadata.map_err(|error| Error::io(path, error))?.modified,
+        };
         let age = server_time(mount)?
             .duration_since(written)
             .unwrap_or_default();

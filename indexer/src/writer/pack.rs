@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::scratch::RawSegment;
 use crate::error::{Error, Result};
+use crate::format::bundle::{self, Entry, Table};
 use crate::format::hot;
 use crate::format::manifest::{Container, ContainerId, Span};
 use crate::format::pages::PageWriter;
@@ -23,7 +24,6 @@ pub(super) const EMBED_MAX: u64 = 128 * 1024;
 pub(super) const HOT_IN_MANIFEST_MAX: usize = 16 * 1024;
 /// Bytes handed to the file system at once: what one NFS WRITE carries at most on EFS.
 const WRITE_SIZE: usize = 1024 * 1024;
-const TRAILER_MAGIC: [u8; 4] = *b"AQBN";
 
 /// A segment in its container.
 #[derive(Clone, Debug)]
@@ -136,6 +136,7 @@ fn write_bundle(
     }
     let len = pages.position();
     let mut out = pages.finish().map_err(io)?;
+    let mut segments = Vec::new();
     let mut entries = Vec::new();
     for (segment, files) in packed {
         let section = hot::encode(&segment.hot)?;
@@ -150,9 +151,16 @@ fn write_bundle(
         } else {
             PackedHot::File(span)
         };
-        entries.push(PackedSegment {
-            id: segment.id,
-            max_doc: segment.max_doc,
+        let (id, max_doc) = (segment.id, segment.max_doc);
+        entries.push(Entry {
+            id,
+            max_doc,
+            files: files.clone(),
+            hot: span,
+        });
+        segments.push(PackedSegment {
+            id,
+            max_doc,
             files,
             hot,
         });
@@ -163,46 +171,19 @@ fn write_bundle(
         base: 0,
         len,
     };
-    let table = file_table(&container, &entries)?;
-    let table_offset = out.position;
-    out.write_all(&table).map_err(io)?;
-    out.write_all(&trailer(uuid, table_offset, &table))
-        .map_err(io)?;
+    let table = Table {
+        container: container.clone(),
+        segments: entries,
+    };
+    let tail = bundle::encode(&table, out.position)?;
+    out.write_all(&tail).map_err(io)?;
     out.finish().map_err(io)?;
     file.sync().map_err(io)?;
     Ok(Packed {
         container,
-        segments: entries,
+        segments,
         pages: Vec::new(),
     })
-}
-
-/// What is in the bundle, in JSON, for whoever has only the bundle.
-fn file_table(container: &Container, segments: &[PackedSegment]) -> Result<Vec<u8>> {
-    let segments: Vec<_> = segments
-        .iter()
-        .map(|segment| {
-            serde_json::json!({
-                "id": segment.id, "max_doc": segment.max_doc, "files": segment.files,
-            })
-        })
-        .collect();
-    let table = serde_json::json!({"container": container, "segments": segments});
-    serde_json::to_vec(&table)
-        .map_err(|error| Error::internal("a file table cannot be written").because(error))
-}
-
-fn trailer(uuid: Uuid, table_offset: u64, table: &[u8]) -> Vec<u8> {
-    let mut trailer = TRAILER_MAGIC.to_vec();
-    trailer.extend(crate::format::FORMAT_VERSION.to_le_bytes());
-    trailer.extend([0; 2]);
-    trailer.extend(uuid.as_bytes());
-    trailer.extend(table_offset.to_le_bytes());
-    trailer.extend((table.len() as u64).to_le_bytes());
-    trailer.extend(crate::format::crc(table).to_le_bytes());
-    let checksum = crate::format::crc(&trailer);
-    trailer.extend(checksum.to_le_bytes());
-    trailer
 }
 
 fn copy_files<W: Write>(

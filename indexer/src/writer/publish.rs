@@ -28,6 +28,8 @@ pub(super) struct Publisher {
 /// What this process knows of the HEAD it writes.
 #[derive(Debug, Default)]
 struct HeadState {
+    /// The term in which it was last written; in another one, another writer has written it since.
+    epoch: u64,
     file: Option<Arc<dyn MountFile>>,
     image: HotImage,
     room: Option<usize>,
@@ -105,6 +107,11 @@ impl Publisher {
                 Failure::Unknown(Error::io(&path, error).at(&path).because(unread))
             })?;
             match existing {
+                Existing::None(refused) if refused.kind() == io::ErrorKind::NotFound => {
+                    let collected = "this writer slept until its files were collected: nothing was \
+                                     changed";
+                    return Err(Failure::Fenced(Error::new(ErrorKind::Fenced, collected)));
+                }
                 Existing::None(refused) => {
                     return Err(Failure::Nothing(Error::io(&path, refused)));
                 }
@@ -204,11 +211,16 @@ impl Publisher {
     pub(super) fn write_head(&self, manifest: &Manifest, snapshot: &Snapshot) -> Result<()> {
         let mut state = self.lock_head();
         let io = |error| Error::io(HEAD, error);
-        if state.file.is_none() {
+        if state.file.is_none() || state.epoch != manifest.epoch {
+            *state = HeadState {
+                epoch: manifest.epoch,
+                ..HeadState::default()
+            };
             let mount = &self.follower.source().mount;
             let known = self.follower.read_head().ok();
             state.file = Some(mount.open(HEAD, Access::Update).map_err(io)?);
-            if let Some(known) = known {
+            // What is damaged is written anew, not carried on.
+            if let Some(known) = known.filter(|known| known.hot_there && known.hot.is_whole()) {
                 state.room = Some(known.hot_offset);
                 state.image = known.hot;
             }
@@ -256,7 +268,11 @@ fn hot_image(manifest: &Manifest, snapshot: &Snapshot, known: &HotImage) -> Resu
         if image.bytes.len() + section.len() > HOT_IMAGE_MAX {
             continue;
         }
+        let Some(crc) = section.first_chunk() else {
+            continue;
+        };
         image.entries.push(HotEntry {
+            crc: u32::from_le_bytes(*crc),
             container: id.clone(),
             file_offset: span.offset,
             offset: image.bytes.len(),

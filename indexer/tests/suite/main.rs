@@ -10,6 +10,11 @@
 )]
 
 mod counts;
+mod crash;
+mod damage;
+mod fence;
 mod million;
+mod model;
+mod refusals;
 mod rig;
 mod round_trip;

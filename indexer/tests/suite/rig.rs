@@ -1,14 +1,18 @@
 //! What the tests share: an index in a temporary folder, opened through any [`Mount`].
 
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use aquifer_indexer::Result;
 use aquifer_indexer::clock::SystemClock;
 use aquifer_indexer::config::Config;
 use aquifer_indexer::document::Document;
+use aquifer_indexer::format::manifest::ContainerId;
+use aquifer_indexer::inbox::Inbox;
 use aquifer_indexer::index::{Batch, Counts, Index, Operation, Outcome, Wait};
+use aquifer_indexer::layout::{self, BatchId};
 use aquifer_indexer::mapping::{Definition, IndexSchema};
 use aquifer_indexer::mount::{Mount, PosixMount};
 use aquifer_indexer::search::SearchRequest;
@@ -19,10 +23,53 @@ pub struct Folder(tempfile::TempDir);
 
 impl Folder {
     pub fn new() -> Self {
-        let folder = Self(tempfile::tempdir().unwrap());
+        let folder = Self::empty();
         let mount = folder.mount();
         aquifer_indexer::writer::create(&*mount, &Definition::default(), &SystemClock).unwrap();
         folder
+    }
+
+    /// In memory where the system has room for files there, since these tests make thousands of them.
+    fn empty() -> Self {
+        let memory = Path::new("/dev/shm");
+        let folder = tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir());
+        Self(folder.unwrap())
+    }
+
+    /// The same files in another folder.
+    pub fn copy(&self) -> Self {
+        let copy = Self::empty();
+        for file in self.files() {
+            let to = copy.path().join(&file);
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(self.path().join(&file), to).unwrap();
+        }
+        for folder in layout::FOLDERS {
+            std::fs::create_dir_all(copy.path().join(folder)).unwrap();
+        }
+        copy
+    }
+
+    /// Every file, relative to the folder.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for folder in [".", layout::MANIFESTS, layout::BUNDLES, layout::INBOX] {
+            for entry in std::fs::read_dir(self.path().join(folder)).unwrap() {
+                let entry = entry.unwrap();
+                if entry.file_type().unwrap().is_file() {
+                    files.push(Path::new(folder).join(entry.file_name()));
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+
+    /// The names in one of its folders, in order.
+    pub fn names(&self, folder: &str) -> Vec<String> {
+        let mut names = self.mount().list(folder).unwrap();
+        names.sort();
+        names
     }
 
     pub fn path(&self) -> &Path {
@@ -37,6 +84,137 @@ impl Folder {
     pub fn open(&self, config: &Config) -> Index {
         open(self.mount(), config)
     }
+
+    /// A reader that has seen nothing yet.
+    pub fn reader(&self) -> Index {
+        self.open(&Config {
+            read_only: true,
+            ..config()
+        })
+    }
+
+    /// Lays a batch into the inbox as an accepted request does, and leaves it there.
+    pub fn lay(&self, mount: Arc<dyn Mount>, operations: Vec<Operation>) -> Result<BatchId> {
+        let inbox = Inbox::new(mount, Arc::new(SystemClock));
+        inbox.list()?;
+        let id = inbox.next_id();
+        inbox.put(id, &Batch { operations })?;
+        Ok(id)
+    }
+
+    /// After two collections without retention only what the tip names is left.
+    pub fn assert_swept(&self, index: &Index) {
+        self.age_inbox();
+        index.gc().unwrap();
+        index.gc().unwrap();
+        let snapshot = index.snapshot().unwrap();
+        let body = &snapshot.manifest().body;
+        let bundle = |id: &ContainerId| match id {
+            ContainerId::Bundle(_) => Some(id.path()),
+            ContainerId::Manifest(_) => None,
+        };
+        let named: BTreeSet<String> = body
+            .containers
+            .iter()
+            .filter_map(|c| bundle(&c.id))
+            .collect();
+        let bundles = self.names(layout::BUNDLES);
+        let there: BTreeSet<String> = bundles
+            .iter()
+            .map(|name| format!("bundles/{name}"))
+            .collect();
+        assert_eq!(
+            there, named,
+            "bundles on the mount, and those the tip names"
+        );
+        let needed = body.containers.len() - named.len();
+        let manifests = self.names(layout::MANIFESTS);
+        assert!(
+            !manifests.iter().any(|name| layout::is_temporary(name)),
+            "{manifests:?}"
+        );
+        assert!(
+            manifests.len() <= needed + 2,
+            "{manifests:?} for {needed} containers"
+        );
+        assert_eq!(self.names(layout::INBOX), Vec::<String>::new());
+    }
+}
+
+impl Folder {
+    /// Makes what lies in the inbox so old that what is not whole may be swept.
+    fn age_inbox(&self) {
+        let long_ago = SystemTime::now() - Duration::from_secs(3600);
+        for name in self.names(layout::INBOX) {
+            let path = self.path().join(layout::INBOX).join(name);
+            std::fs::File::options()
+                .write(true)
+                .open(path)
+                .unwrap()
+                .set_modified(long_ago)
+                .unwrap();
+        }
+    }
+}
+
+/// What an index holds: the content of each document by its key.
+pub type Contents = BTreeMap<String, String>;
+
+/// Everything a reader finds, and the version it found it in.
+pub fn contents(index: &Index) -> Result<(Contents, u64)> {
+    let request = SearchRequest {
+        limit: 1000,
+        ..SearchRequest::default()
+    };
+    let response = index.search(&request, soon())?;
+    let mut contents = Contents::new();
+    for hit in &response.hits {
+        let source: serde_json::Value = serde_json::from_str(hit.source.get()).unwrap();
+        let content = source["content"].as_str().unwrap().to_owned();
+        let twice = contents.insert(hit.unique_key.clone(), content);
+        assert_eq!(twice, None, "{} was found twice", hit.unique_key);
+    }
+    assert_eq!(response.count as usize, contents.len());
+    Ok((contents, response.version))
+}
+
+/// What a warm and a cold reader both see.
+pub fn see(at: &str, folder: &Folder, warm: &Index) -> Contents {
+    let read = |index: &Index| contents(index).unwrap_or_else(|error| panic!("{at}: {error}"));
+    let (cold, warm) = (read(&folder.reader()), read(warm));
+    assert_eq!(cold, warm, "{at}: a cold and a warm reader");
+    cold.0
+}
+
+/// What operations make of contents.
+pub fn applied(contents: &Contents, operations: &[Operation]) -> Contents {
+    let mut contents = contents.clone();
+    for operation in operations {
+        match operation {
+            Operation::Delete(key) => drop(contents.remove(key)),
+            Operation::Upsert(document) => {
+                let source: serde_json::Value = serde_json::from_str(document.source()).unwrap();
+                let content = source["content"].as_str().unwrap().to_owned();
+                contents.insert(document.unique_key().to_owned(), content);
+            }
+        }
+    }
+    contents
+}
+
+/// Words that hardly compress, so that few documents make a large segment.
+pub fn wide(key: &str, words: u64) -> Operation {
+    let mut state = key
+        .bytes()
+        .fold(7_u64, |state, byte| state * 31 + u64::from(byte));
+    let mut text = String::new();
+    for _ in 0..words {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        text.push_str(&format!("w{:x} ", state >> 36));
+    }
+    document(key, &text)
 }
 
 /// Settings for tests: everything unreferenced may be collected at once, nobody waits long.

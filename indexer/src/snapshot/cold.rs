@@ -1,0 +1,156 @@
+//! The cold start: from HEAD with one read, or from a listing of the manifests.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Snapshot;
+use super::follow::{Follower, Opened, is_stale, no_index};
+use super::mark::read_successor;
+use crate::concurrent;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::head::{self, Head, HotImage};
+use crate::format::manifest::Manifest;
+use crate::format::mark::MarkPage;
+use crate::layout;
+use crate::mount::{Access, MountFile};
+
+/// Manifests to try, newest first, when HEAD is of no use.
+const LISTED_TRIES: usize = 16;
+/// Attempts at a cold start while files are being collected under it.
+const COLD_TRIES: usize = 4;
+
+impl Follower {
+    /// Opens what HEAD says; without HEAD, what the newest readable manifest says.
+    pub(super) fn cold(&self) -> Result<Opened> {
+        let mut attempt = if self.listing.swap(false, Ordering::SeqCst) {
+            self.cold_from_listing()
+        } else {
+            self.cold_from_head()
+        };
+        for _ in 1..COLD_TRIES {
+            match attempt {
+                Err(error) if is_stale(&error) => attempt = self.cold_from_listing(),
+                other => return other,
+            }
+        }
+        attempt
+    }
+
+    fn cold_from_head(&self) -> Result<Opened> {
+        let (id, copy, hot) = match self.read_head() {
+            Ok(Head {
+                id, manifest, hot, ..
+            }) => (id, manifest, hot),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
+            Err(error) => {
+                tracing::info!(%error, "HEAD cannot be read: listing the manifests");
+                return self.cold_from_listing();
+            }
+        };
+        let Some(manifest) = copy else {
+            let (manifest, page, file) = self.read_manifest(id)?;
+            return self.cold_from(manifest, page, file, &hot);
+        };
+        self.applied.remember(&manifest.body.applied);
+        let snapshot = Snapshot::open(manifest, &self.source, None, &hot)?;
+        let snapshot = self.hold(snapshot, None)?;
+        // The check runs while the caller already works with the snapshot.
+        let (source, access) = (self.source.clone(), self.access);
+        let checked = Arc::clone(&snapshot);
+        let task = concurrent::spawn(move || read_successor(&source, access, &checked))?;
+        Ok(Opened {
+            snapshot,
+            pending: Some(task),
+        })
+    }
+
+    fn cold_from_listing(&self) -> Result<Opened> {
+        let (manifest, page, file) = self.newest_listed()?;
+        self.applied.remember(&manifest.body.applied);
+        self.cold_from(manifest, page, file, &HotImage::default())
+    }
+
+    fn cold_from(
+        &self,
+        manifest: Manifest,
+        page: MarkPage,
+        file: Arc<dyn MountFile>,
+        hot: &HotImage,
+    ) -> Result<Opened> {
+        let (manifest, file) = match page.successor {
+            None => (manifest, file),
+            Some(next) => self.follow(next)?,
+        };
+        let snapshot = Snapshot::open(manifest, &self.source, None, hot)?;
+        let snapshot = self.hold(snapshot, Some(file))?;
+        Ok(Opened {
+            snapshot,
+            pending: None,
+        })
+    }
+
+    fn newest_listed(&self) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
+        let names = self.source.mount.list(layout::MANIFESTS).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                return no_index();
+            }
+            Error::io(layout::MANIFESTS, error)
+        })?;
+        let mut versions: Vec<u64> = names
+            .iter()
+            .filter_map(|name| layout::parse_manifest(name))
+            .collect();
+        versions.sort_unstable_by(|a, b| b.cmp(a));
+        let mut failure = no_index();
+        for version in versions.into_iter().take(LISTED_TRIES) {
+            match self.read_version(version) {
+                Ok(newest) => return self.published(newest),
+                // A damaged newest manifest must not be passed over silently: what it
+                // acknowledged would be missing from the answers.
+                Err(error) if error.kind() == ErrorKind::Corrupt => return Err(error),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    /// The newest version that is published: `newest`, unless its writer died before it told the
+    /// readers of the version before. Whoever writes next finds that mark empty, and sets it. A
+    /// version before that `newest` was not built on is a ghost.
+    fn published(
+        &self,
+        newest: (Manifest, MarkPage, Arc<dyn MountFile>),
+    ) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
+        match self.read_version(newest.0.version.saturating_sub(1)) {
+            // Collected, and its mark was set before that.
+            Err(error) if is_stale(&error) => Ok(newest),
+            Ok(before)
+                if before.1.successor.is_none() && before.0.nonce == newest.0.body.previous =>
+            {
+                Ok(before)
+            }
+            Ok(_) => Ok(newest),
+            // What the readers of a damaged version were told nobody can know; `check` names it.
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(newest),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn read_head(&self) -> Result<Head> {
+        let io = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                Error::new(ErrorKind::Unavailable, "HEAD is missing").at(layout::HEAD)
+            }
+            _ => Error::io(layout::HEAD, error),
+        };
+        let file = self
+            .source
+            .mount
+            .open(layout::HEAD, Access::Read)
+            .map_err(io)?;
+        let mut bytes = vec![0; head::MAX];
+        let read = file.read_at(&mut bytes, 0).map_err(io)?;
+        bytes.truncate(read);
+        head::decode(&bytes, layout::HEAD)
+    }
+}

@@ -1,0 +1,365 @@
+//! One wrong byte, or a file cut short: an error that names the file, never a wrong answer.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::Path;
+
+use aquifer_indexer::format::manifest::{self, ContainerId, HotPlace, Manifest};
+use aquifer_indexer::format::{batch, bundle, head};
+use aquifer_indexer::index::Index;
+use aquifer_indexer::layout::{self, HEAD};
+use aquifer_indexer::search::SearchRequest;
+use aquifer_indexer::{ErrorKind, Result};
+
+use crate::rig::{Folder, assert_clean, config, delete, document, post, soon, wide};
+
+/// Bytes of one block of a mark page, and where the second one begins.
+const BLOCK: u64 = 44;
+const SUCCESSOR: u64 = 64;
+
+/// An index with every kind of file: a large bundle whose hot section is in HEAD, segments inside manifests,
+/// deletes, a batch in the inbox, a lock.
+fn origin() -> Folder {
+    let folder = Folder::new();
+    let index = folder.open(&config());
+    let mut batch: Vec<_> = (0..4000).map(|n| wide(&format!("w{n}"), 8)).collect();
+    batch.push(document("k", "a coffee with words"));
+    post(&index, batch).unwrap();
+    post(
+        &index,
+        vec![document("small", "tea and coffee"), delete("w1")],
+    )
+    .unwrap();
+    post(&index, vec![document("tiny", "more tea"), delete("w2")]).unwrap();
+    folder
+        .lay(folder.mount(), vec![document("waiting", "x")])
+        .unwrap();
+    let body = &index.snapshot().unwrap().manifest().body.clone();
+    let kinds: BTreeSet<bool> = body
+        .segments
+        .iter()
+        .map(|s| matches!(s.hot, HotPlace::File(_)))
+        .collect();
+    let hot: Vec<_> = body
+        .segments
+        .iter()
+        .map(|s| (s.max_doc, s.bytes(), s.hot))
+        .collect();
+    assert_eq!(
+        kinds.len(),
+        2,
+        "hot sections in the bundle and in the manifest: {hot:?}"
+    );
+    assert_clean(&index);
+    folder
+}
+
+/// Many kinds of reads, as text.
+fn answers(index: &Index) -> Result<String> {
+    let mut text = String::new();
+    for query in [
+        "coffee",
+        "tea",
+        "\"coffee with words\"",
+        "w1*",
+        "",
+        "-coffee",
+        "unique_key:k",
+    ] {
+        let request = SearchRequest {
+            query: query.into(),
+            limit: 700,
+            highlight: query == "tea",
+            ..SearchRequest::default()
+        };
+        let response = index.search(&request, soon())?;
+        let hits: Vec<_> = response
+            .hits
+            .iter()
+            .map(|hit| (&hit.unique_key, hit.score, hit.source.get(), &hit.highlight))
+            .collect();
+        text.push_str(&format!(
+            "{query}: {} {} {hits:?}\n",
+            response.count, response.version
+        ));
+    }
+    for key in ["k", "w1", "w3999", "nobody"] {
+        text.push_str(&format!("{:?}\n", index.get(key, None, soon())?));
+    }
+    Ok(text)
+}
+
+/// What a cold reader and `check` make of a damaged copy.
+struct Verdict {
+    /// Whether the answers were the same as ever.
+    harmless: bool,
+    /// The files that `check` names.
+    named: Vec<String>,
+}
+
+fn judge(origin: &Folder, file: &str, damage: impl Fn(&mut Vec<u8>)) -> Verdict {
+    let folder = origin.copy();
+    let warm = folder.reader();
+    let expected = answers(&warm).unwrap();
+    let path = folder.path().join(file);
+    let mut bytes = std::fs::read(&path).unwrap();
+    damage(&mut bytes);
+    std::fs::write(&path, bytes).unwrap();
+    let faithful = |who: &str, result: Result<String>| match result {
+        Ok(answer) => {
+            assert_eq!(
+                answer, expected,
+                "{who}: a wrong answer from a damaged {file}"
+            );
+            true
+        }
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{who}: {file}: {error}");
+            assert_eq!(error.path(), Some(Path::new(file)), "{who}: {error}");
+            false
+        }
+    };
+    let harmless = faithful("cold", answers(&folder.reader()));
+    faithful("warm", answers(&warm));
+    let named = folder.reader().check().unwrap().problems;
+    Verdict {
+        harmless,
+        named: named.into_iter().map(|problem| problem.file).collect(),
+    }
+}
+
+fn flip(at: u64) -> impl Fn(&mut Vec<u8>) {
+    move |bytes| bytes[at as usize] ^= 0x10
+}
+
+/// Flips the first, a middle and the last byte of a region; `check` must name the file each time. Whether all
+/// of it was harmless to readers.
+fn check_region(origin: &Folder, file: &str, what: &str, region: Range<u64>) -> bool {
+    assert!(!region.is_empty(), "{file}: no {what}");
+    let middle = (region.start + region.end) / 2;
+    let mut harmless = true;
+    for at in [region.start, middle, region.end - 1] {
+        let verdict = judge(origin, file, flip(at));
+        assert!(
+            verdict.named.iter().any(|named| named == file),
+            "{file}: {what} {at}: {:?}",
+            verdict.named
+        );
+        harmless &= verdict.harmless;
+    }
+    harmless
+}
+
+fn len(origin: &Folder, file: &str) -> u64 {
+    std::fs::metadata(origin.path().join(file)).unwrap().len()
+}
+
+fn tip(origin: &Folder) -> Manifest {
+    origin.reader().snapshot().unwrap().manifest().clone()
+}
+
+/// The regions of a manifest.
+fn check_manifest(origin: &Folder, manifest: &Manifest) {
+    let file = manifest.path();
+    let header = manifest::HEADER as u64;
+    let bytes = std::fs::read(origin.path().join(&file)).unwrap();
+    let (_, prefix) = Manifest::decode(&bytes, &file).unwrap();
+    let blob = prefix as u64 - manifest.blob.len() as u64;
+    check_region(origin, &file, "header", 0..header);
+    check_region(origin, &file, "body", header..blob);
+    check_region(origin, &file, "blob", blob..prefix as u64);
+    let pages = manifest.pages_base..manifest.pages_base + manifest.pages_len;
+    check_region(origin, &file, "embedded pages", pages);
+    let page = bytes.len() as u64 - 4096;
+    check_region(origin, &file, "mark page", page..page + BLOCK);
+}
+
+#[test]
+fn a_damaged_newest_manifest() {
+    let origin = origin();
+    check_manifest(&origin, &tip(&origin));
+    // Without the copy in HEAD, the manifest itself is read: it is never passed over for an older one.
+    let (bare, file) = (origin.copy(), tip(&origin).path());
+    std::fs::remove_file(bare.path().join(HEAD)).unwrap();
+    for at in [10, manifest::HEADER as u64 + 10] {
+        let verdict = judge(&bare, &file, flip(at));
+        assert!(!verdict.harmless);
+    }
+}
+
+#[test]
+fn a_damaged_older_manifest_and_its_successor_mark() {
+    let origin = origin();
+    let tip = tip(&origin);
+    let before = tip.version - 1;
+    let bytes = std::fs::read(origin.path().join(layout::manifest(before))).unwrap();
+    let (manifest, _) = Manifest::decode(&bytes, "older").unwrap();
+    assert!(
+        tip.body
+            .containers
+            .iter()
+            .any(|c| c.id == ContainerId::Manifest(before))
+    );
+    check_manifest(&origin, &manifest);
+    let mark = bytes.len() as u64 - 4096 + SUCCESSOR;
+    check_region(
+        &origin,
+        &manifest.path(),
+        "successor mark",
+        mark..mark + BLOCK,
+    );
+}
+
+#[test]
+fn a_damaged_bundle() {
+    let origin = origin();
+    let tip = tip(&origin);
+    let container = tip
+        .body
+        .containers
+        .iter()
+        .find(|c| matches!(c.id, ContainerId::Bundle(_)))
+        .unwrap();
+    let segment = tip
+        .body
+        .segments
+        .iter()
+        .find(|s| matches!(s.hot, HotPlace::File(_)))
+        .unwrap();
+    let HotPlace::File(hot) = segment.hot else {
+        unreachable!()
+    };
+    let file = container.id.path();
+    let pages = container.bytes_on_mount();
+    assert!(!check_region(&origin, &file, "pages", 0..pages));
+    for page in 1..pages / 16384 {
+        let verdict = judge(&origin, &file, flip(page * 16384 + 5000));
+        assert_eq!(verdict.named, [&*file]);
+    }
+    check_region(
+        &origin,
+        &file,
+        "hot section",
+        hot.offset..hot.offset + hot.len,
+    );
+    let (table, end) = (hot.offset + hot.len, len(&origin, &file));
+    check_region(
+        &origin,
+        &file,
+        "file table",
+        table..end - bundle::TRAILER as u64,
+    );
+    check_region(&origin, &file, "trailer", end - bundle::TRAILER as u64..end);
+}
+
+#[test]
+fn a_damaged_head_is_harmless() {
+    let origin = origin();
+    let bytes = std::fs::read(origin.path().join(HEAD)).unwrap();
+    let decoded = head::decode(&bytes, HEAD).unwrap();
+    let (_, copy) = Manifest::decode(&bytes[head::HEADER..], HEAD).unwrap();
+    let header = head::HEADER as u64;
+    let hot = decoded.hot_offset as u64..(decoded.hot_offset + decoded.hot.bytes.len()) as u64;
+    assert!(check_region(&origin, HEAD, "header", 0..header));
+    assert!(check_region(
+        &origin,
+        HEAD,
+        "copy",
+        header..header + copy as u64
+    ));
+    assert!(check_region(&origin, HEAD, "hot image", hot));
+    for len in [
+        0,
+        10,
+        head::HEADER,
+        head::HEADER + 10,
+        decoded.hot_offset + 10,
+    ] {
+        let verdict = judge(&origin, HEAD, |bytes| bytes.truncate(len));
+        assert!(verdict.harmless);
+        assert_eq!(verdict.named, [HEAD], "{len} bytes");
+    }
+    // The next commit mends it.
+    std::fs::write(origin.path().join(HEAD), "nonsense").unwrap();
+    let index = origin.open(&config());
+    post(&index, vec![document("new", "x")]).unwrap();
+    assert_clean(&index);
+}
+
+#[test]
+fn a_damaged_batch_is_laid_aside_and_told() {
+    let origin = origin();
+    let file = format!("{}/{}", layout::INBOX, origin.names(layout::INBOX)[0]);
+    let end = len(&origin, &file);
+    assert!(check_region(
+        &origin,
+        &file,
+        "header",
+        0..batch::HEADER as u64
+    ));
+    assert!(check_region(
+        &origin,
+        &file,
+        "body",
+        batch::HEADER as u64..end
+    ));
+    // The writer lays it aside and goes on.
+    let path = origin.path().join(&file);
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let index = origin.open(&config());
+    post(&index, vec![document("new", "x")]).unwrap();
+    let aside = file.replace(".batch", ".damaged");
+    let named: Vec<_> = index
+        .check()
+        .unwrap()
+        .problems
+        .into_iter()
+        .map(|p| p.file)
+        .collect();
+    assert_eq!(named, [aside]);
+    assert!(index.get("new", None, soon()).unwrap().is_some());
+}
+
+/// Nothing is read out of the lock but signs of life.
+#[test]
+fn a_damaged_lock_is_harmless() {
+    let origin = origin();
+    std::fs::write(origin.path().join("lock"), [7; 5000]).unwrap();
+    for damage in [0, 2500] {
+        let verdict = judge(&origin, "lock", |bytes| bytes.truncate(damage));
+        assert!(verdict.harmless && verdict.named.is_empty());
+    }
+    let index = origin.open(&config());
+    post(&index, vec![document("new", "x")]).unwrap();
+    assert_clean(&index);
+}
+
+#[test]
+fn a_file_that_is_cut_short() {
+    let origin = origin();
+    let tip = tip(&origin);
+    let bundle = tip
+        .body
+        .containers
+        .iter()
+        .find(|c| matches!(c.id, ContainerId::Bundle(_)))
+        .unwrap();
+    let manifests = [
+        layout::manifest(tip.version),
+        layout::manifest(tip.version - 1),
+    ];
+    for file in manifests.into_iter().chain([bundle.id.path()]) {
+        let end = len(&origin, &file);
+        // 4032 cuts a mark page between its own identity and its successor's.
+        for cut in [1, 10, 4032, 4095, 4096, 4200, end / 2, end - 1, end] {
+            let verdict = judge(&origin, &file, |bytes| bytes.truncate((end - cut) as usize));
+            assert!(
+                verdict.named.contains(&file),
+                "{file} without its last {cut} bytes: {:?}",
+                verdict.named
+            );
+        }
+    }
+}
