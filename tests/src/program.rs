@@ -1,0 +1,59 @@
+//! Where the program under test lies.
+//!
+//! It is another package's, so Cargo neither builds it for these tests nor tells where it is. Building it from
+//! here could build all dependencies again with other features. So it is taken from beside this test, where
+//! `cargo build --workspace` puts it, and refused if it is older than one of its sources: a test of yesterday's
+//! program shows nothing.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+const BUILD: &str = "run `cargo build --workspace` with the same profile and target folder first";
+
+/// The program.
+///
+/// # Panics
+/// When it is missing or older than its sources.
+pub(crate) fn path() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let program = beside_this_test();
+        if let Some(newer) = newer_source(&program) {
+            panic!("{} is older than {newer}: {BUILD}", program.display());
+        }
+        program
+    })
+}
+
+fn beside_this_test() -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let name = format!("aquifer{}", env::consts::EXE_SUFFIX);
+    // The tests of a package lie in `deps`, the programs one folder above.
+    let found = test
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(&name))
+        .find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("there is no {name} beside {}: {BUILD}", test.display()))
+}
+
+/// A source that has changed since the program was built; Cargo lists them all in a file beside it.
+fn newer_source(program: &Path) -> Option<String> {
+    let built = modified(program)?;
+    let listed = fs::read_to_string(program.with_extension("d")).ok()?;
+    let (_, sources) = listed.split_once(": ")?;
+    // A space that belongs to a path is escaped.
+    let sources = sources.trim_end().replace("\\ ", "\0");
+    sources
+        .split(' ')
+        .map(|source| source.replace('\0', " "))
+        .find(|source| modified(Path::new(source)).is_some_and(|changed| changed > built))
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).ok()?.modified().ok()
+}

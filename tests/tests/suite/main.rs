@@ -1,0 +1,16 @@
+//! What only real processes show: several of them on one folder, stopped, killed and started again.
+//!
+//! They run the program `aquifer` that `cargo build --workspace` has made.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what a test does not expect is to fail it"
+)]
+
+mod demo;
+mod many;
+mod mayhem;
+mod shutdown;
+mod sleepers;
