@@ -233,7 +233,9 @@ fn an_index_that_was_deleted_can_be_created_again() {
     );
     post(&index, vec![document("k", "older")]).unwrap();
     index.publish_deletion().unwrap();
-    let gone = writer.index("a").and_then(|index| index.snapshot().map(drop));
+    let gone = writer
+        .index("a")
+        .and_then(|index| index.snapshot().map(drop));
     assert_eq!(gone.unwrap_err().kind(), ErrorKind::NotFound);
     assert!(writer.create_index("a", &Definition::default()).unwrap());
     assert_eq!(writer.indexes().unwrap(), ["a"]);
