@@ -23,3 +23,4 @@ pub mod snapshot;
 pub mod writer;
 
 pub use error::{Error, ErrorKind, Result};
+pub use index::{Aquifer, Index};

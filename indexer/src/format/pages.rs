@@ -175,6 +175,7 @@ impl Pages {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "small numbers")]
 mod tests {
     use std::io::Write as _;
 

@@ -87,7 +87,7 @@ fn asking(query: &str) -> SearchRequest {
 #[test]
 fn documents_with_more_of_the_words_come_first_then_those_with_the_words_together() {
     let index = Small::new(
-        "{}",
+        r#"{"mapping":{"fields":{"title":{"type":"text","boost":2.0}}}}"#,
         &[&[
             r#"{"unique_key":"apart","content":"red things are here and there is somewhere among all of them also one more apple"}"#,
             r#"{"unique_key":"one","content":"an apple and an apple and some words to make it as long as the others more or less"}"#,

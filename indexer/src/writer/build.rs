@@ -43,8 +43,13 @@ pub(super) fn build(
             .collect();
         let mut segments = Vec::new();
         for builder in builders {
-            let built = builder.join();
-            segments.extend(built.map_err(|_| Error::internal("a builder panicked"))??);
+            match builder.join() {
+                Ok(built) => segments.extend(built?),
+                Err(panic) => {
+                    let text = panic.downcast_ref::<&str>().copied().unwrap_or("no text");
+                    return Err(Error::internal(format!("building a segment panicked: {text}")));
+                }
+            }
         }
         Ok(segments)
     })

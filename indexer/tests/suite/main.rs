@@ -1,6 +1,13 @@
 //! The index as a whole, on a real folder.
 
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking"
+)]
 
 mod counts;
 mod million;
