@@ -21,22 +21,23 @@ pub(crate) fn measure(built: &Built, table: &mut Table) -> Result<()> {
         let output = child::output(&["memory", &root, &cache.to_string()])?;
         let figures = output
             .split_whitespace()
-            .map(str::parse::<i64>)
+            .map(str::parse::<u64>)
             .collect::<Result<Vec<_>, _>>()?;
         let &[resident, anonymous, cached] = figures.as_slice() else {
             anyhow::bail!("a reader said {output}");
         };
-        let mib = i64::try_from(MIB)?;
-        let configured = i64::try_from(cache / MIB)?;
+        let mib = u64::try_from(MIB)?;
         let shown = format!(
-            "{} MiB (VmRSS {}, RssAnon {}, cache holds {})",
-            resident / mib - configured,
+            "{} MiB (VmRSS {}, RssAnon {}, of it in the cache {})",
+            (resident - cached.min(resident)) / mib,
             resident / mib,
             anonymous / mib,
             cached / mib
         );
         let what = format!(
-            "memory of a reader after {QUERIES} queries, resident beyond its cache of {configured} MiB"
+            "memory of a reader after {QUERIES} queries: resident beyond what its cache of {} MiB \
+             holds",
+            cache / MIB
         );
         table.add([&what, &shown, "", "", "< 256 MB"]);
     }

@@ -21,6 +21,8 @@ use crate::trace;
 const GATHER: Duration = Duration::from_millis(250);
 /// Numbers of documents that nothing else posts.
 const FIRST: u64 = 1_000_000;
+/// Letters of a word that is more than `the`.
+const LONG: usize = 5;
 
 pub(crate) fn measure(corpus: &Corpus, built: &Built, table: &mut Table) -> Result<()> {
     warm(built, table)?;
@@ -76,11 +78,15 @@ fn cold(built: &Built, query: &str, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// The first query of so many words that finds something on both sides.
+/// The first query of so many long words that finds something on both sides.
 fn query(corpus: &Corpus, built: &Built, words: usize) -> Result<String> {
     let reader = shared::open_reader(&built.root)?;
     for query in corpus.queries() {
-        if query.split_whitespace().count() == words && shared::search(&reader, query)?.count > 10 {
+        let long = |word: &str| word.len() >= LONG;
+        if query.split_whitespace().filter(|word| long(word)).count() == words
+            && query.split_whitespace().count() == words
+            && shared::search(&reader, query)?.count > 10
+        {
             return Ok(query.clone());
         }
     }

@@ -67,6 +67,7 @@ pub(crate) fn measure(corpus: &Corpus, folder: &Path, table: &mut Table) -> Resu
         "≥ 20",
     );
     let aquifer_commits = commits.to_string();
+    let what = format!("commits for these {posts} posts from {PROCESSES} processes");
     let ratio = self::ratio(posts, commits);
     table.add([&what, &aquifer_commits, &posts.to_string(), &ratio, ""]);
     Ok(())

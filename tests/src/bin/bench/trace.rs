@@ -10,9 +10,9 @@ use crate::bulk::Built;
 use crate::table::Table;
 
 /// What is counted; calls on other files than the index's are not.
-const CALLS: &str = "open,openat,creat,write,pwrite64,writev,pwritev,fsync,fdatasync,rename,\
+const CALLS: &str = "open,openat,creat,write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync,rename,\
     renameat,renameat2,link,linkat,unlink,unlinkat,flock,fcntl,ftruncate,mkdirat,mkdir,read,pread64,\
-    preadv,mmap,getdents64,stat,statx,newfstatat,fstat";
+    preadv,preadv2,mmap,getdents64,stat,statx,newfstatat,fstat";
 
 /// Calls by what they do.
 type Counts = BTreeMap<&'static str, u64>;
@@ -147,7 +147,7 @@ fn kind(name: &str, arguments: &str) -> Option<&'static str> {
     Some(match name {
         "open" | "openat" | "creat" if arguments.contains("O_CREAT") => "create",
         "open" | "openat" => "open",
-        "write" | "pwrite64" | "writev" | "pwritev" => "write",
+        "write" | "pwrite64" | "writev" | "pwritev" | "pwritev2" => "write",
         "fsync" | "fdatasync" => "sync",
         "rename" | "renameat" | "renameat2" => "rename",
         "link" | "linkat" => "link",
@@ -156,7 +156,7 @@ fn kind(name: &str, arguments: &str) -> Option<&'static str> {
         "fcntl" if arguments.contains("LK") => "lock",
         "ftruncate" => "truncate",
         "mkdir" | "mkdirat" => "make_dir",
-        "read" | "pread64" | "preadv" => "read",
+        "read" | "pread64" | "preadv" | "preadv2" => "read",
         "mmap" => "mmap",
         "getdents64" => "list",
         "stat" | "statx" | "newfstatat" | "fstat" => "stat",
