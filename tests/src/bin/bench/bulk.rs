@@ -1,6 +1,7 @@
 //! Bulk indexing, merges waited for.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,7 +22,9 @@ use crate::table::Table;
 const BATCH_DOCUMENTS: usize = 50_000;
 const BATCH_BYTES: usize = 64 << 20;
 /// Documents that are indexed from JSON; more show nothing else and take long.
-const RAW_MAX: usize = 200_000;
+const RAW_MAX: usize = 100_000;
+/// Between two looks for something to merge.
+const MERGE_PAUSE: Duration = Duration::from_millis(200);
 
 /// The indexes that were built, of all documents.
 pub(crate) struct Built {
@@ -59,20 +62,25 @@ pub(crate) fn measure(
         add(table, &json, aquifer, cost, upsert);
     }
 
-    let parsed = (0..documents)
-        .map(|number| corpus.document(number, &schema))
-        .collect::<Result<Vec<_>>>()?;
+    // Parsed anew for each, so that nobody's time holds a copy.
+    let parsed = || {
+        (0..documents)
+            .map(|number| corpus.document(number, &schema))
+            .collect::<Result<Vec<_>>>()
+    };
     let what = format!("bulk indexing of {documents} documents, parsed before");
-    let aquifer = aquifer_parsed(&index, &parsed)?;
-    let copies = || parsed.iter().map(|document| Ok(document.clone()));
+    let batches = batches(parsed()?);
+    let aquifer = timed(|| submit_all(&index, batches.into_iter().map(Ok)))?;
     let mut kept = None;
     for upsert in [true, false] {
         drop(kept.take());
         if scratch.exists() {
             std::fs::remove_dir_all(&scratch)?;
         }
+        let documents = parsed()?;
         let cost = timed(|| {
-            kept = Some(plain(&scratch, &schema, copies(), upsert)?);
+            let documents = documents.into_iter().map(Ok);
+            kept = Some(plain(&scratch, &schema, documents, upsert)?);
             Ok(())
         })?;
         add(table, &what, aquifer, cost, upsert);
@@ -100,42 +108,51 @@ fn add(table: &mut Table, what: &str, aquifer: Cost, plain: Cost, upsert: bool) 
     table.faster(&what, aquifer.processor, plain.processor, "");
 }
 
-/// Submits batches that were parsed before; the time of copying them for that does not count.
-fn aquifer_parsed(index: &Index, documents: &[Document]) -> Result<Cost> {
-    let mut sum = Cost {
-        wall: Duration::ZERO,
-        processor: Duration::ZERO,
-    };
-    let mut count = |cost: Cost| {
-        sum.wall += cost.wall;
-        sum.processor += cost.processor;
-    };
-    let mut rest = documents;
-    while !rest.is_empty() {
-        let (batch, after) = rest.split_at(batch_len(rest));
-        let batch = batch.to_vec();
-        count(timed(|| shared::post(index, batch).map(drop))?);
-        rest = after;
-    }
-    let merging = timed(|| {
-        index.merge(None)?;
-        Ok(())
+/// Submits batches, and merges beside that, as a server does.
+fn submit_all(index: &Index, batches: impl Iterator<Item = Result<Vec<Document>>>) -> Result<()> {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let merging = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                index.merge(None)?;
+                thread::sleep(MERGE_PAUSE);
+            }
+            anyhow::Ok(())
+        });
+        let submit = || {
+            for batch in batches {
+                shared::post(index, batch?)?;
+            }
+            anyhow::Ok(())
+        };
+        let submitted = submit();
+        done.store(true, Ordering::Relaxed);
+        match merging.join() {
+            Ok(merged) => merged?,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+        submitted
     })?;
-    eprintln!("of it merging: {:?}", merging.wall);
-    count(merging);
-    Ok(sum)
+    index.merge(None)?;
+    Ok(())
 }
 
-fn batch_len(documents: &[Document]) -> usize {
-    let mut bytes = 0;
-    let fits = documents
-        .iter()
-        .take(BATCH_DOCUMENTS)
-        .take_while(|document| {
-            bytes += document.source().len();
-            bytes <= BATCH_BYTES
-        });
-    fits.count().clamp(1, documents.len())
+fn batches(documents: Vec<Document>) -> Vec<Vec<Document>> {
+    let mut batches: Vec<Vec<Document>> = Vec::new();
+    let mut bytes = BATCH_BYTES;
+    for document in documents {
+        bytes += document.source().len();
+        match batches.last_mut() {
+            Some(batch) if bytes < BATCH_BYTES && batch.len() < BATCH_DOCUMENTS => {
+                batch.push(document);
+            }
+            _ => {
+                bytes = document.source().len();
+                batches.push(vec![document]);
+            }
+        }
+    }
+    batches
 }
 
 /// Parses the next batch while the one before is applied.
@@ -163,11 +180,7 @@ fn aquifer_raw(
             }
             drop(sender.send(Ok(batch)));
         });
-        for batch in receiver {
-            shared::post(index, batch?)?;
-        }
-        index.merge(None)?;
-        Ok(())
+        submit_all(index, receiver.into_iter())
     })
 }
 

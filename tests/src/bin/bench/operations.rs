@@ -82,7 +82,7 @@ fn cold(built: &Built, query: &str, table: &mut Table) -> Result<()> {
 fn query(corpus: &Corpus, built: &Built, words: usize) -> Result<String> {
     let reader = shared::open_reader(&built.root)?;
     for query in corpus.queries() {
-        let long = |word: &str| word.len() >= LONG;
+        let long = |word: &str| word.len() >= LONG && word.chars().all(char::is_alphanumeric);
         if query.split_whitespace().filter(|word| long(word)).count() == words
             && query.split_whitespace().count() == words
             && shared::search(&reader, query)?.count > 10
