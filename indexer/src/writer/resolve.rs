@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use futures_lite::future;
 use futures_util::future::try_join_all;
 use roaring::RoaringBitmap;
+use tantivy::postings::TermInfo;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocId, DocSet as _, InvertedIndexReader, TERMINATED, Term};
 
@@ -17,6 +18,9 @@ use crate::snapshot::Snapshot;
 /// Up to so many keys are looked up all at once, so that a cold writer waits for one round trip, not for one
 /// a key; more keys share pages anyway.
 const TOGETHER_MAX: usize = 256;
+/// More keys than one for so many of a segment's are found faster by walking its dictionary once: a look-up
+/// decodes half a block, which holds about a hundred keys.
+const WALK_ONE_IN: usize = 32;
 
 /// The effect of some batches, in order, on a snapshot.
 #[derive(Debug, Default)]
@@ -81,7 +85,7 @@ fn count<'a>(batch: &'a Batch, exists: &mut HashMap<&'a str, bool>) -> Counts {
 }
 
 /// Where the documents with these keys are: the position of the segment in the manifest, and the
-/// document's number.
+/// document's number. The keys must be sorted.
 pub(crate) fn locate<'a>(
     snapshot: &Snapshot,
     keys: &[&'a str],
@@ -107,7 +111,7 @@ pub(crate) fn locate<'a>(
                 .map(move |term| async move { index.warm_postings(term, false).await })
         });
         let warmed = future::block_on(try_join_all(lookups));
-        warmed.map_err(|error| Error::io("bundles", error))?;
+        warmed.map_err(io)?;
     }
     for (reader, index) in readers.iter().zip(&indexes) {
         let id = reader.segment_id().uuid_string();
@@ -116,26 +120,61 @@ pub(crate) fn locate<'a>(
             .iter()
             .position(|segment| segment.id.simple().to_string() == id);
         let position = position.ok_or_else(|| Error::internal("a segment has no entry"))?;
-        for (key, term) in keys.iter().zip(&terms) {
-            if let Some(doc) = find(index, term, |doc| !reader.is_deleted(doc))? {
-                located.insert(*key, (position, doc));
+        let alive = |doc| !reader.is_deleted(doc);
+        let mut found = |key: &'a str, doc| {
+            located.insert(key, (position, doc));
+        };
+        if keys.len() > TOGETHER_MAX && keys.len() >= index.terms().num_terms() / WALK_ONE_IN {
+            walk(index, keys, alive, &mut found)?;
+            continue;
+        }
+        for (&key, term) in keys.iter().zip(&terms) {
+            if let Some(info) = index.get_term_info(term).map_err(io)?
+                && let Some(doc) = first(index, &info, alive)?
+            {
+                found(key, doc);
             }
         }
     }
     Ok(located)
 }
 
-fn find(
+/// Looks sorted keys up in one pass over the part of the dictionary that they span.
+fn walk<'a>(
     index: &InvertedIndexReader,
-    term: &Term,
+    keys: &[&'a str],
+    alive: impl Fn(DocId) -> bool + Copy,
+    found: &mut impl FnMut(&'a str, DocId),
+) -> Result<()> {
+    let (Some(lowest), Some(highest)) = (keys.first(), keys.last()) else {
+        return Ok(());
+    };
+    let span = index.terms().range().ge(lowest).le(highest);
+    let mut terms = span.into_stream().map_err(io)?;
+    let mut keys = keys.iter().copied().peekable();
+    while terms.advance() {
+        while keys.next_if(|key| key.as_bytes() < terms.key()).is_some() {}
+        match keys.next_if(|key| key.as_bytes() == terms.key()) {
+            Some(key) => {
+                if let Some(doc) = first(index, terms.value(), alive)? {
+                    found(key, doc);
+                }
+            }
+            None if keys.peek().is_none() => break,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// The first document of a term that is not deleted.
+fn first(
+    index: &InvertedIndexReader,
+    info: &TermInfo,
     alive: impl Fn(DocId) -> bool,
 ) -> Result<Option<DocId>> {
-    let io = |error| Error::io("bundles", error);
-    let Some(info) = index.get_term_info(term).map_err(io)? else {
-        return Ok(None);
-    };
     let mut postings = index
-        .read_postings_from_terminfo(&info, IndexRecordOption::Basic)
+        .read_postings_from_terminfo(info, IndexRecordOption::Basic)
         .map_err(io)?;
     while postings.doc() != TERMINATED {
         if alive(postings.doc()) {
@@ -144,4 +183,8 @@ fn find(
         postings.advance();
     }
     Ok(None)
+}
+
+fn io(error: std::io::Error) -> Error {
+    Error::io("bundles", error)
 }

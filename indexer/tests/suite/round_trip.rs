@@ -240,3 +240,24 @@ fn an_index_that_was_deleted_can_be_created_again() {
     assert!(writer.create_index("a", &Definition::default()).unwrap());
     assert_eq!(writer.indexes().unwrap(), ["a"]);
 }
+
+#[test]
+fn many_keys_at_once_are_found_like_few() {
+    let folder = Folder::new();
+    let index = folder.open(&config());
+    let documents =
+        |numbers: std::ops::Range<u32>| numbers.map(|n| document(&format!("{n:05}"), "words"));
+    let (_, counts) = post(&index, documents(1000..3000).collect()).unwrap();
+    assert_eq!((counts.created, counts.updated), (2000, 0));
+    // Keys before, between and after those that are there; every third of those.
+    let mixed: Vec<_> = documents(500..3500).step_by(3).collect();
+    let (_, counts) = post(&index, mixed).unwrap();
+    assert_eq!((counts.created, counts.updated), (333, 667));
+    // A segment whose keys all come before these, and one with both.
+    let (_, counts) = post(&index, documents(2990..3490).collect()).unwrap();
+    assert_eq!((counts.created, counts.updated), (327, 173));
+    let deleted: Vec<_> = (0..4000).map(|n| delete(&format!("{n:05}"))).collect();
+    let (_, counts) = post(&index, deleted).unwrap();
+    assert_eq!(index.stats().unwrap().documents, 0);
+    assert_eq!((counts.deleted, counts.missing), (2660, 1340));
+}

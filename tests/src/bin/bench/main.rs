@@ -1,0 +1,50 @@
+//! Ratios of Aquifer to plain tantivy, in one run; started by `scripts/bench`.
+//!
+//! Both sides hold the same documents in the same schema and answer the same queries, and their
+//! passes alternate, so that a busy machine slows both. Nothing is asserted here.
+
+mod bulk;
+mod child;
+mod corpus;
+mod latency;
+mod memory;
+mod operations;
+mod plain;
+mod posts;
+mod shared;
+mod table;
+mod trace;
+
+use anyhow::{Context, Result};
+
+use crate::corpus::Corpus;
+use crate::table::Table;
+
+/// Documents where no number is given.
+const DOCUMENTS: usize = 1_000_000;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        [] => run(DOCUMENTS),
+        ["child", rest @ ..] => child::run(rest),
+        [number] => run(number
+            .parse()
+            .context("usage: bench [DOCUMENTS], a number")?),
+        _ => anyhow::bail!("usage: bench [DOCUMENTS]"),
+    }
+}
+
+fn run(documents: usize) -> Result<()> {
+    let corpus = Corpus::load()?;
+    let folder = tempfile::Builder::new().prefix("bench-").tempdir()?;
+    let mut table = Table::default();
+    let built = bulk::measure(&corpus, documents, folder.path(), &mut table)?;
+    latency::measure(&corpus, &built, &mut table)?;
+    memory::measure(&built, &mut table)?;
+    operations::measure(&corpus, &built, &mut table)?;
+    posts::measure(&corpus, folder.path(), &mut table)?;
+    table.print(documents, corpus.description());
+    Ok(())
+}
