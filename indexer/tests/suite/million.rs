@@ -46,7 +46,7 @@ fn a_cold_reader_of_a_million_documents_answers_in_four_rounds() {
     let stats = writer.stats().unwrap();
     assert_eq!(stats.documents, DOCUMENTS + 1);
     println!("{stats:?}");
-    for query in ["w5000", "w4000 w5000 w6000", "unheard"] {
+    for query in ["w5000", "w4000 w5000 w6000", "w1.w2", "unheard"] {
         let counting = CountingMount::gathering(folder.mount(), GATHER);
         let reader = open(
             Arc::new(counting.clone()),
