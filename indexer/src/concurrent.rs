@@ -11,9 +11,9 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
 
-/// Reads under way at once in this process. EFS and NFS servers serve a client's requests in parallel up
-/// to the session's slots (64 on Linux by default); more would only queue there.
-const THREADS_MAX: usize = 64;
+/// Reads under way at once in this process: what the first query of a cold reader wants of a dozen segments. A
+/// thread that waits costs little; an NFS client queues what exceeds its session's slots (64 by default).
+const THREADS_MAX: usize = 256;
 
 /// Starts `work` at once; the handle can be awaited in any executor. Dropping it does not stop the work.
 ///
