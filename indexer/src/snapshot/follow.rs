@@ -121,8 +121,8 @@ impl Follower {
     /// and without news, this costs one coherent read.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no index, or not any more;
-    /// [`ErrorKind::Corrupt`], [`ErrorKind::Unavailable`].
+    /// [`crate::ErrorKind::NotFound`] when there is no index, or not any more;
+    /// [`crate::ErrorKind::Corrupt`], [`crate::ErrorKind::Unavailable`].
     pub fn newest(&self) -> Result<Arc<Snapshot>> {
         let opened = self.open()?;
         match opened.pending {
