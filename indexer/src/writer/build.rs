@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::mapping::IndexSchema;
 
 /// Below so many bytes of documents a second thread costs more than it gains, and makes a second segment.
-const BYTES_FOR_A_THREAD: usize = 8 * 1024 * 1024;
+const BYTES_FOR_A_THREAD: usize = 2 * 1024 * 1024;
 /// The least memory tantivy takes for building a segment, and what a small commit gives it.
 const SMALL_ARENA: usize = 1024 * 1024;
 /// Segments under this size compress their documents in the thread that builds them.
