@@ -120,6 +120,42 @@ impl Pages {
     /// [`crate::ErrorKind::Corrupt`] naming `path` when a checksum is wrong or the file too short;
     /// [`crate::ErrorKind::Unavailable`] when reading fails.
     pub fn read(&self, file: &dyn MountFile, path: &str, range: &Range<u64>) -> Result<Vec<u8>> {
+        let bytes = self.read_raw(file, path, range)?;
+        self.verify(bytes, range.start / PAYLOAD as u64, path)
+    }
+
+    /// Reads the payload of several ranges from [`Self::covering`], in order, with one read of the file. What
+    /// lies between them is read too, but neither verified nor kept: damage there is not theirs.
+    ///
+    /// # Errors
+    /// Like [`Self::read`]: for all when reading fails, for each when its checksum is wrong.
+    pub fn read_several(
+        &self,
+        file: &dyn MountFile,
+        path: &str,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Result<Vec<u8>>>> {
+        let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else {
+            return Ok(Vec::new());
+        };
+        if ranges.len() == 1 {
+            return Ok(vec![self.read(file, path, first)]);
+        }
+        let bytes = self.read_raw(file, path, &(first.start..last.end))?;
+        let piece = |range: &Range<u64>| {
+            let start = usize::try_from(paged_len(range.start - first.start)).ok()?;
+            let len = usize::try_from(paged_len(range.end - range.start)).ok()?;
+            bytes.get(start..start.checked_add(len)?)
+        };
+        let decoded = ranges.iter().map(|range| {
+            let piece = piece(range).ok_or_else(|| super::damaged(path, "the length"))?;
+            self.verify(piece.to_vec(), range.start / PAYLOAD as u64, path)
+        });
+        Ok(decoded.collect())
+    }
+
+    /// Pages as they lie on the mount.
+    fn read_raw(&self, file: &dyn MountFile, path: &str, range: &Range<u64>) -> Result<Vec<u8>> {
         let first = range.start / PAYLOAD as u64;
         let on_mount = usize::try_from(paged_len(range.end - range.start))
             .map_err(|error| Error::internal("a range exceeds memory").because(error))?;
@@ -131,7 +167,7 @@ impl Pages {
         if read < on_mount {
             return Err(super::damaged(path, "the length"));
         }
-        self.verify(bytes, first, path)
+        Ok(bytes)
     }
 
     /// Verifies all pages, which are in memory already, and gives their payload.
@@ -182,7 +218,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::mount::{Access, Mount as _, PosixMount};
+    use crate::mount::{Access, CountingMount, Mount as _, PosixMount};
 
     fn written(payload: &[u8], container: Uuid) -> Vec<u8> {
         let mut writer = PageWriter::new(vec![7; 100], container);
@@ -222,6 +258,32 @@ mod tests {
         fn any_range_reads_back(len in 1_usize..80_000, a in 0_f64..1.0, b in 0_f64..1.0) {
             let (a, b) = ((a * len as f64) as u64, (b * len as f64) as u64);
             check_read(len, a.min(b)..a.max(b).max(a.min(b) + 1), None).unwrap();
+        }
+
+        #[test]
+        fn several_ranges_come_with_one_read(
+            starts in proptest::collection::btree_set(0_u64..20, 1..5),
+            flipped in 0_u64..20,
+        ) {
+            let payload: Vec<u8> = (0..20 * PAYLOAD).map(|i| (i * 31 % 251) as u8).collect();
+            let container = Uuid::from_u128(5);
+            let mut bytes = written(&payload, container);
+            bytes[100 + flipped as usize * PAGE + 7] ^= 1;
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("x"), bytes).unwrap();
+            let mount = CountingMount::new(std::sync::Arc::new(PosixMount::open(folder.path()).unwrap()));
+            let file = mount.open("x", Access::Read).unwrap();
+            let pages = Pages { container, base: 100, len: payload.len() as u64 };
+            let page = |number: u64| number * PAYLOAD as u64..(number + 1) * PAYLOAD as u64;
+            let ranges: Vec<_> = starts.iter().copied().map(page).collect();
+            let read = pages.read_several(&*file, "x", &ranges).unwrap();
+            prop_assert_eq!(mount.take().of("read"), 1);
+            for ((number, range), read) in starts.iter().zip(&ranges).zip(read) {
+                prop_assert_eq!(read.is_err(), *number == flipped);
+                if let Ok(read) = read {
+                    prop_assert_eq!(&read, &payload[range.start as usize..range.end as usize]);
+                }
+            }
         }
 
         #[test]

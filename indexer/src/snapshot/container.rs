@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tantivy::directory::OwnedBytes;
 
 use super::cache::RangeCache;
+use super::together::{Piece, Wanted};
+use crate::concurrent;
 use crate::error::{Error, Result};
 use crate::format::bundle;
 use crate::format::manifest::{Container, ContainerId, Span};
@@ -27,6 +29,8 @@ pub struct OpenContainer {
     mount: Arc<dyn Mount>,
     cache: Arc<RangeCache>,
     file: OnceLock<Arc<dyn MountFile>>,
+    opening: Mutex<()>,
+    wanted: Wanted,
     /// Fetches under way, by where they begin, so that two threads do not fetch the same pages.
     fetching: Mutex<BTreeMap<u64, Arc<Mutex<()>>>>,
 }
@@ -41,6 +45,8 @@ impl OpenContainer {
             mount,
             cache,
             file: OnceLock::new(),
+            opening: Mutex::default(),
+            wanted: Wanted::default(),
             fetching: Mutex::default(),
         }
     }
@@ -60,35 +66,117 @@ impl OpenContainer {
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`] or [`crate::ErrorKind::Unavailable`].
     pub fn read(&self, range: &Range<u64>) -> Result<OwnedBytes> {
+        if let Some(bytes) = self.at_hand(range)? {
+            return Ok(bytes);
+        }
+        let fetched = self.covering(range);
+        let turn = self.turn(&fetched);
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let cached = self.cached(range);
+        let bytes = match cached {
+            Some(_) => Ok(Vec::new()),
+            None => self
+                .file()
+                .and_then(|file| self.pages.read(&**file, &self.path, &fetched)),
+        };
+        self.lock_fetching().remove(&fetched.start);
+        if let Some(bytes) = cached {
+            return Ok(bytes);
+        }
+        let bytes = self.keep(&fetched, bytes?);
+        let offset = |at: u64| usize::try_from(at - fetched.start).unwrap_or(usize::MAX);
+        Ok(bytes.slice(offset(range.start)..offset(range.end)))
+    }
+
+    /// Like [`Self::read`], with one read of the file for what is asked for at the same moment and lies near.
+    ///
+    /// # Errors
+    /// Like [`Self::read`].
+    pub async fn read_together(self: &Arc<Self>, range: Range<u64>) -> Result<OwnedBytes> {
+        if let Some(bytes) = self.at_hand(&range)? {
+            return Ok(bytes);
+        }
+        let told = self.wanted.ask(range);
+        self.wanted.others().await;
+        for read in self.wanted.reads(|range| self.covering(range)) {
+            let container = Arc::clone(self);
+            drop(concurrent::spawn(move || container.fetch(read))?);
+        }
+        told.await.unwrap_or_else(|error| {
+            Err(Error::internal("work beside the request failed").because(error))
+        })
+    }
+
+    /// Fetches what is not in memory by now, with one read.
+    fn fetch(&self, read: Vec<Piece>) {
+        // In the order of their places, as everybody takes them.
+        let turns: Vec<_> = read.iter().map(|piece| self.turn(&piece.pages)).collect();
+        let _turns: Vec<_> = turns
+            .iter()
+            .map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner))
+            .collect();
+        let mut missing = Vec::new();
+        for piece in read {
+            match self.cached(&piece.pages) {
+                Some(bytes) => self.done(piece, &Ok(bytes)),
+                None => missing.push(piece),
+            }
+        }
+        let ranges: Vec<_> = missing.iter().map(|piece| piece.pages.clone()).collect();
+        let several = self
+            .file()
+            .and_then(|file| self.pages.read_several(&**file, &self.path, &ranges));
+        let mut several = several.map(Vec::into_iter);
+        for piece in missing {
+            let bytes = match &mut several {
+                Ok(pieces) => pieces
+                    .next()
+                    .unwrap_or_else(|| Err(Error::internal("a range was not read"))),
+                Err(error) => Err(error.again()),
+            };
+            let bytes = bytes.map(|bytes| self.keep(&piece.pages, bytes));
+            self.done(piece, &bytes);
+        }
+    }
+
+    fn done(&self, piece: Piece, bytes: &Result<OwnedBytes>) {
+        self.lock_fetching().remove(&piece.pages.start);
+        piece.tell(bytes);
+    }
+
+    /// What takes no read.
+    fn at_hand(&self, range: &Range<u64>) -> Result<Option<OwnedBytes>> {
         if range.is_empty() {
-            return Ok(OwnedBytes::empty());
+            return Ok(Some(OwnedBytes::empty()));
         }
         if let Some(bytes) = self.cached(range) {
-            return Ok(bytes);
+            return Ok(Some(bytes));
         }
         if range.end > self.pages.len {
             return Err(crate::format::damaged(&self.path, "a reference to a page"));
         }
-        let whole = self.pages.len <= WHOLE;
-        let fetched = if whole {
+        Ok(None)
+    }
+
+    /// What is fetched for a range: whole pages, or everything.
+    fn covering(&self, range: &Range<u64>) -> Range<u64> {
+        if self.pages.len <= WHOLE {
             0..self.pages.len
         } else {
             self.pages.covering(range)
-        };
-        let turn = Arc::clone(self.lock_fetching().entry(fetched.start).or_default());
-        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bytes) = self.cached(range) {
-            return Ok(bytes);
         }
-        let bytes = self
-            .file()
-            .and_then(|file| self.pages.read(&**file, &self.path, &fetched));
-        self.lock_fetching().remove(&fetched.start);
-        let bytes = OwnedBytes::new(bytes?);
+    }
+
+    /// The turn of who fetches from this place on.
+    fn turn(&self, fetched: &Range<u64>) -> Arc<Mutex<()>> {
+        Arc::clone(self.lock_fetching().entry(fetched.start).or_default())
+    }
+
+    fn keep(&self, fetched: &Range<u64>, bytes: Vec<u8>) -> OwnedBytes {
+        let bytes = OwnedBytes::new(bytes);
         self.cache
             .insert(self.pages.container, fetched.start, bytes.clone());
-        let offset = |at: u64| usize::try_from(at - fetched.start).unwrap_or(usize::MAX);
-        Ok(bytes.slice(offset(range.start)..offset(range.end)))
+        bytes
     }
 
     /// Bytes of the file outside the pages; not cached, not verified here.
@@ -131,6 +219,11 @@ impl OpenContainer {
     }
 
     fn file(&self) -> Result<&Arc<dyn MountFile>> {
+        if let Some(file) = self.file.get() {
+            return Ok(file);
+        }
+        // One opens, who comes meanwhile waits: on a network file system each would cost a round trip.
+        let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = self.file.get() {
             return Ok(file);
         }

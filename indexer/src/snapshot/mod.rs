@@ -8,6 +8,7 @@ pub(crate) mod directory;
 pub mod follow;
 mod load;
 mod mark;
+mod together;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
