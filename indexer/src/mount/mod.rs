@@ -73,6 +73,9 @@ pub trait Mount: Send + Sync + fmt::Debug {
     fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>>;
 }
 
+/// Takes what one of several reads gave.
+pub type EachRead<'a> = dyn FnMut(usize, io::Result<Vec<u8>>) + 'a;
+
 /// An open file. Reads and writes carry their position.
 #[expect(
     clippy::len_without_is_empty,
@@ -81,6 +84,21 @@ pub trait Mount: Send + Sync + fmt::Debug {
 pub trait MountFile: Send + Sync + fmt::Debug {
     /// Fills `buffer` from `offset`, up to the end of the file; gives the bytes read.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Reads several ranges, each an offset and a length, beside each other where the system can, and
+    /// hands over what each gave, with its position in `ranges`, as it comes. What is there ends with the file.
+    fn read_each(&self, ranges: &[(u64, usize)], done: &mut EachRead<'_>) {
+        for (position, (offset, len)) in ranges.iter().enumerate() {
+            let mut bytes = vec![0; *len];
+            let read = self.read_at(&mut bytes, *offset);
+            done(
+                position,
+                read.map(|read| {
+                    bytes.truncate(read);
+                    bytes
+                }),
+            );
+        }
+    }
     /// Writes all of `bytes`.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Writes all of `bytes`; they survive a power loss when this returns.

@@ -2,16 +2,17 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice};
+use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fs2::FileExt as _;
-use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::fs::{Advice, AtFlags, Dir, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::{Access, COHERENT_PAGE, LockGuard, Metadata, Mount, MountFile};
+use super::{Access, COHERENT_PAGE, EachRead, LockGuard, Metadata, Mount, MountFile};
 
 /// Mode of every file: any reader may run under another user.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
@@ -236,6 +237,24 @@ fn read_full(fd: &OwnedFd, mut buffer: &mut [u8], mut offset: u64) -> io::Result
     Ok(total)
 }
 
+/// Bytes that the kernel takes one piece of advice about, at most: what one NFS READ carries.
+const ADVICE_MAX: usize = 1024 * 1024;
+
+/// Lets the kernel ask for all ranges at once; the reads that follow find them on their way. A thread for
+/// each would do the same, at the cost of a thread each.
+fn will_need(fd: &OwnedFd, ranges: &[(u64, usize)]) {
+    for (offset, len) in ranges {
+        for start in (0..*len).step_by(ADVICE_MAX) {
+            let part = NonZeroU64::new((len - start).min(ADVICE_MAX) as u64);
+            let advised = rustix::fs::fadvise(fd, offset + start as u64, part, Advice::WillNeed);
+            if let Err(error) = advised {
+                tracing::debug!(%error, "ranges are read one after the other");
+                return;
+            }
+        }
+    }
+}
+
 fn write_full(fd: &OwnedFd, mut bytes: &[u8], mut offset: u64, durably: bool) -> io::Result<()> {
     let mut flags = if durably {
         ReadWriteFlags::DSYNC
@@ -276,6 +295,21 @@ struct PlainFile {
 impl MountFile for PlainFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         read_full(&self.fd, buffer, offset)
+    }
+
+    fn read_each(&self, ranges: &[(u64, usize)], done: &mut EachRead<'_>) {
+        will_need(&self.fd, ranges);
+        for (position, (offset, len)) in ranges.iter().enumerate() {
+            let mut bytes = vec![0; *len];
+            let read = read_full(&self.fd, &mut bytes, *offset);
+            done(
+                position,
+                read.map(|read| {
+                    bytes.truncate(read);
+                    bytes
+                }),
+            );
+        }
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

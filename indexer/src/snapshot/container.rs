@@ -1,13 +1,13 @@
 //! An open container: verified bytes of its pages, through the cache.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use futures_lite::future::block_on;
 use tantivy::directory::OwnedBytes;
 
 use super::cache::RangeCache;
-use super::together::{Piece, Wanted};
+use super::together::{Piece, Wanted, extent};
 use crate::concurrent;
 use crate::error::{Error, Result};
 use crate::format::bundle;
@@ -30,9 +30,7 @@ pub struct OpenContainer {
     cache: Arc<RangeCache>,
     file: OnceLock<Arc<dyn MountFile>>,
     opening: Mutex<()>,
-    wanted: Wanted,
-    /// Fetches under way, by where they begin, so that two threads do not fetch the same pages.
-    fetching: Mutex<BTreeMap<u64, Arc<Mutex<()>>>>,
+    wanted: Arc<Wanted>,
 }
 
 impl OpenContainer {
@@ -46,8 +44,7 @@ impl OpenContainer {
             cache,
             file: OnceLock::new(),
             opening: Mutex::default(),
-            wanted: Wanted::default(),
-            fetching: Mutex::default(),
+            wanted: Arc::default(),
         }
     }
 
@@ -69,26 +66,13 @@ impl OpenContainer {
         if let Some(bytes) = self.at_hand(range)? {
             return Ok(bytes);
         }
-        let fetched = self.covering(range);
-        let turn = self.turn(&fetched);
-        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let cached = self.cached(range);
-        let bytes = match cached {
-            Some(_) => Ok(Vec::new()),
-            None => self
-                .file()
-                .and_then(|file| self.pages.read(&**file, &self.path, &fetched)),
-        };
-        self.lock_fetching().remove(&fetched.start);
-        if let Some(bytes) = cached {
-            return Ok(bytes);
-        }
-        let bytes = self.keep(&fetched, bytes?);
-        let offset = |at: u64| usize::try_from(at - fetched.start).unwrap_or(usize::MAX);
-        Ok(bytes.slice(offset(range.start)..offset(range.end)))
+        let told = self.wanted.ask(range.clone(), self.covering(range));
+        self.fetch(self.wanted.begin());
+        block_on(told)
     }
 
-    /// Like [`Self::read`], with one read of the file for what is asked for at the same moment and lies near.
+    /// Like [`Self::read`], beside everything that the executor's other tasks ask for in their turn, and with one
+    /// read of the file for what lies near.
     ///
     /// # Errors
     /// Like [`Self::read`].
@@ -96,52 +80,74 @@ impl OpenContainer {
         if let Some(bytes) = self.at_hand(&range)? {
             return Ok(bytes);
         }
-        let told = self.wanted.ask(range);
+        let pages = self.covering(&range);
+        let told = self.wanted.ask(range, pages);
         self.wanted.others().await;
-        for read in self.wanted.reads(|range| self.covering(range)) {
+        let reads = self.wanted.begin();
+        if !reads.is_empty() {
             let container = Arc::clone(self);
-            drop(concurrent::spawn(move || container.fetch(read))?);
+            drop(concurrent::spawn(move || container.fetch(reads))?);
         }
-        told.await.unwrap_or_else(|error| {
-            Err(Error::internal("work beside the request failed").because(error))
-        })
+        told.await
     }
 
-    /// Fetches what is not in memory by now, with one read.
-    fn fetch(&self, read: Vec<Piece>) {
-        // In the order of their places, as everybody takes them.
-        let turns: Vec<_> = read.iter().map(|piece| self.turn(&piece.pages)).collect();
-        let _turns: Vec<_> = turns
-            .iter()
-            .map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner))
-            .collect();
-        let mut missing = Vec::new();
-        for piece in read {
-            match self.cached(&piece.pages) {
-                Some(bytes) => self.done(piece, &Ok(bytes)),
-                None => missing.push(piece),
+    /// Makes the reads, beside each other.
+    fn fetch(&self, reads: Vec<Vec<Piece>>) {
+        let mut missing: Vec<Vec<Piece>> = Vec::new();
+        for read in reads {
+            let mut left = Vec::new();
+            for piece in read {
+                match self.cached(&piece.pages) {
+                    Some(bytes) => piece.done(&Ok(bytes)),
+                    None => left.push(piece),
+                }
+            }
+            if !left.is_empty() {
+                missing.push(left);
             }
         }
-        let ranges: Vec<_> = missing.iter().map(|piece| piece.pages.clone()).collect();
-        let several = self
-            .file()
-            .and_then(|file| self.pages.read_several(&**file, &self.path, &ranges));
-        let mut several = several.map(Vec::into_iter);
-        for piece in missing {
-            let bytes = match &mut several {
-                Ok(pieces) => pieces
-                    .next()
-                    .unwrap_or_else(|| Err(Error::internal("a range was not read"))),
-                Err(error) => Err(error.again()),
-            };
-            let bytes = bytes.map(|bytes| self.keep(&piece.pages, bytes));
-            self.done(piece, &bytes);
+        // What is looked up first is short; what is long has time.
+        missing.sort_by_key(|read| extent(read).end - extent(read).start);
+        let places: Result<Vec<_>> = missing
+            .iter()
+            .map(|read| self.pages.place(&extent(read)))
+            .collect();
+        match self.file().and_then(|file| Ok((file, places?))) {
+            Ok((file, places)) => {
+                let mut missing = missing.into_iter();
+                file.read_each(&places, &mut |_, bytes| {
+                    if let Some(read) = missing.next() {
+                        self.take(read, bytes);
+                    }
+                });
+            }
+            Err(error) => {
+                for piece in missing.into_iter().flatten() {
+                    piece.done(&Err(error.again()));
+                }
+            }
         }
     }
 
-    fn done(&self, piece: Piece, bytes: &Result<OwnedBytes>) {
-        self.lock_fetching().remove(&piece.pages.start);
-        piece.tell(bytes);
+    /// Keeps what a read gave, and hands it to those who wait for it.
+    fn take(&self, read: Vec<Piece>, bytes: std::io::Result<Vec<u8>>) {
+        let ranges: Vec<_> = read.iter().map(|piece| piece.pages.clone()).collect();
+        let taken = bytes
+            .map_err(|error| Error::io(&self.path, error))
+            .and_then(|bytes| self.pages.take(bytes, &ranges, &self.path));
+        match taken {
+            Ok(taken) => {
+                for (piece, bytes) in read.into_iter().zip(taken) {
+                    let bytes = bytes.map(|bytes| self.keep(&piece.pages, bytes));
+                    piece.done(&bytes);
+                }
+            }
+            Err(error) => {
+                for piece in read {
+                    piece.done(&Err(error.again()));
+                }
+            }
+        }
     }
 
     /// What takes no read.
@@ -165,11 +171,6 @@ impl OpenContainer {
         } else {
             self.pages.covering(range)
         }
-    }
-
-    /// The turn of who fetches from this place on.
-    fn turn(&self, fetched: &Range<u64>) -> Arc<Mutex<()>> {
-        Arc::clone(self.lock_fetching().entry(fetched.start).or_default())
     }
 
     fn keep(&self, fetched: &Range<u64>, bytes: Vec<u8>) -> OwnedBytes {
@@ -212,10 +213,6 @@ impl OpenContainer {
     /// The file's name.
     pub fn path(&self) -> &str {
         &self.path
-    }
-
-    fn lock_fetching(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<Mutex<()>>>> {
-        self.fetching.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn file(&self) -> Result<&Arc<dyn MountFile>> {

@@ -4,14 +4,15 @@
 //! dictionary, the documents of one day. Over a network a read costs as much as some tens of
 //! kilobytes, so what lies closer than that comes with one read, and what lies between is dropped.
 
+use std::future::Future;
 use std::mem;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tantivy::directory::OwnedBytes;
 use tokio::sync::oneshot;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::pages::paged_len;
 
 /// Bytes between two ranges that are read rather than a second read made. An NFS READ of 4 KiB took 0.19 ms
@@ -20,30 +21,23 @@ const GAP_MAX: u64 = 64 * 1024;
 /// The longest read that ranges are joined to: what one NFS READ carries at most on EFS.
 const READ_MAX: u64 = 1024 * 1024;
 
-/// A range that somebody waits for.
-#[derive(Debug)]
-pub(super) struct Want {
-    /// Of the payload.
-    pub(super) range: Range<u64>,
-    /// Who waits.
-    pub(super) tell: oneshot::Sender<Result<OwnedBytes>>,
-}
-
-/// Whole pages, and who wants something of them.
+/// Whole pages that are being read.
 #[derive(Debug)]
 pub(super) struct Piece {
     /// Of the payload.
     pub(super) pages: Range<u64>,
-    wants: Vec<Want>,
+    wanted: Arc<Wanted>,
 }
 
 impl Piece {
     /// Gives everybody the part they wait for, or what went wrong.
-    pub(super) fn tell(self, pages: &Result<OwnedBytes>) {
-        for want in self.wants {
-            let part = match pages {
+    pub(super) fn done(mut self, bytes: &Result<OwnedBytes>) {
+        // Taken, so that what is dropped below ends nobody else's.
+        let pages = mem::take(&mut self.pages);
+        for want in self.wanted.end(&pages) {
+            let part = match bytes {
                 Ok(bytes) => {
-                    let offset = |at: u64| usize::try_from(at - self.pages.start).unwrap_or(0);
+                    let offset = |at: u64| usize::try_from(at - pages.start).unwrap_or(0);
                     Ok(bytes.slice(offset(want.range.start)..offset(want.range.end)))
                 }
                 Err(error) => Err(error.again()),
@@ -54,7 +48,20 @@ impl Piece {
     }
 }
 
-/// What was asked for and is not being read yet.
+impl Drop for Piece {
+    /// Whoever still waits is told that nothing comes.
+    fn drop(&mut self) {
+        drop(self.wanted.end(&self.pages));
+    }
+}
+
+/// From the first page of a read to its last.
+pub(super) fn extent(read: &[Piece]) -> Range<u64> {
+    let start = read.first().map_or(0, |piece| piece.pages.start);
+    start..read.last().map_or(start, |piece| piece.pages.end)
+}
+
+/// What was asked for of one container and has not come yet.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     state: Mutex<State>,
@@ -62,9 +69,36 @@ pub(super) struct Wanted {
 
 #[derive(Debug, Default)]
 struct State {
+    /// What is not being read yet.
     wants: Vec<Want>,
     /// How many there ever were.
     asked: u64,
+    /// What is being read, and who waits for it.
+    under_way: Vec<(Range<u64>, Vec<Want>)>,
+}
+
+/// A range that somebody waits for, and its pages.
+#[derive(Debug)]
+struct Want {
+    range: Range<u64>,
+    pages: Range<u64>,
+    tell: oneshot::Sender<Result<OwnedBytes>>,
+}
+
+impl State {
+    /// Joins a want to a read under way that will bring it, or gives it back.
+    fn join(&mut self, want: Want) -> Option<Want> {
+        let brings =
+            |pages: &Range<u64>| pages.start <= want.pages.start && want.pages.end <= pages.end;
+        let mut under_way = self.under_way.iter_mut();
+        match under_way.find(|(pages, _)| brings(pages)) {
+            Some((_, wants)) => {
+                wants.push(want);
+                None
+            }
+            None => Some(want),
+        }
+    }
 }
 
 impl Wanted {
@@ -72,13 +106,22 @@ impl Wanted {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for a range; gives its answer once somebody has read it.
-    pub(super) fn ask(&self, range: Range<u64>) -> oneshot::Receiver<Result<OwnedBytes>> {
+    /// Asks for a range, which lies in `pages`; gives it when somebody has read it.
+    pub(super) fn ask(
+        &self,
+        range: Range<u64>,
+        pages: Range<u64>,
+    ) -> impl Future<Output = Result<OwnedBytes>> + use<> {
         let (tell, told) = oneshot::channel();
         let mut state = self.lock();
-        state.wants.push(Want { range, tell });
         state.asked += 1;
-        told
+        let want = state.join(Want { range, pages, tell });
+        state.wants.extend(want);
+        async {
+            told.await.unwrap_or_else(|error| {
+                Err(Error::internal("work beside the request failed").because(error))
+            })
+        }
     }
 
     /// Lets everything that runs beside in this executor ask first: returns when nothing more comes.
@@ -86,80 +129,95 @@ impl Wanted {
         let mut asked = self.lock().asked;
         loop {
             futures_lite::future::yield_now().await;
-            let now = self.lock().asked;
+            let now = mem::replace(&mut asked, self.lock().asked);
             if now == asked {
                 return;
             }
-            asked = now;
         }
     }
 
-    /// The reads for all that was asked for, each with the pieces it gives, in order. `covering` gives
-    /// the pages of a range.
-    pub(super) fn reads(&self, covering: impl Fn(&Range<u64>) -> Range<u64>) -> Vec<Vec<Piece>> {
-        let mut wants = mem::take(&mut self.lock().wants);
+    /// Begins the reads for all that was asked for: for each the pieces that it brings, in order.
+    pub(super) fn begin(self: &Arc<Self>) -> Vec<Vec<Piece>> {
+        let mut state = self.lock();
+        let mut wants = mem::take(&mut state.wants);
         wants.retain(|want| !want.tell.is_closed());
-        let mut wants: Vec<_> = wants
-            .into_iter()
-            .map(|want| (covering(&want.range), want))
-            .collect();
-        wants.sort_by_key(|(pages, _)| pages.start);
-        let mut pieces: Vec<Piece> = Vec::new();
-        for (pages, want) in wants {
+        wants.sort_by_key(|want| want.pages.start);
+        let mut pieces: Vec<(Range<u64>, Vec<Want>)> = Vec::new();
+        for want in wants {
+            let Some(want) = state.join(want) else {
+                continue;
+            };
             match pieces.last_mut() {
-                Some(last) if pages.start <= last.pages.end => {
-                    last.pages.end = last.pages.end.max(pages.end);
-                    last.wants.push(want);
+                Some((pages, wants)) if want.pages.start <= pages.end => {
+                    pages.end = pages.end.max(want.pages.end);
+                    wants.push(want);
                 }
-                _ => pieces.push(Piece {
-                    pages,
-                    wants: vec![want],
-                }),
+                _ => pieces.push((want.pages.clone(), vec![want])),
             }
         }
         let mut reads: Vec<Vec<Piece>> = Vec::new();
-        for piece in pieces {
-            let near = reads.last().is_some_and(|read| is_near(read, &piece.pages));
+        for (pages, _) in &pieces {
+            let piece = Piece {
+                pages: pages.clone(),
+                wanted: Arc::clone(self),
+            };
             match reads.last_mut() {
-                Some(read) if near => read.push(piece),
+                Some(read) if is_near(&extent(read), pages) => read.push(piece),
                 _ => reads.push(vec![piece]),
             }
         }
+        state.under_way.extend(pieces);
         reads
+    }
+
+    /// Ends the reading of a piece; gives those who wait for it.
+    fn end(&self, pages: &Range<u64>) -> Vec<Want> {
+        let mut state = self.lock();
+        let position = state.under_way.iter().position(|(of, _)| of == pages);
+        position.map_or_else(Vec::new, |position| state.under_way.swap_remove(position).1)
     }
 }
 
-/// Whether `pages` had better come with a read than with one of their own.
-fn is_near(read: &[Piece], pages: &Range<u64>) -> bool {
-    let (Some(first), Some(last)) = (read.first(), read.last()) else {
-        return false;
-    };
-    pages.start - last.pages.end <= GAP_MAX && paged_len(pages.end - first.pages.start) <= READ_MAX
+/// Whether `pages` had better come with the read before than with one of their own.
+fn is_near(read: &Range<u64>, pages: &Range<u64>) -> bool {
+    pages.start - read.end <= GAP_MAX && paged_len(pages.end - read.start) <= READ_MAX
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_lite::future::block_on;
+
     use super::*;
 
     const PAGE: u64 = 1000;
 
+    fn pages(range: &Range<u64>) -> Range<u64> {
+        range.start / PAGE * PAGE..range.end.next_multiple_of(PAGE)
+    }
+
+    fn ask(wanted: &Wanted, range: &Range<u64>) -> impl Future<Output = Result<OwnedBytes>> {
+        wanted.ask(range.clone(), pages(range))
+    }
+
+    fn bytes(range: &Range<u64>) -> Vec<u8> {
+        range.clone().map(|at| (at % 251) as u8).collect()
+    }
+
     fn check(wants: &[Range<u64>], expected: &[&[Range<u64>]]) {
-        let wanted = Wanted::default();
-        let told: Vec<_> = wants.iter().map(|want| wanted.ask(want.clone())).collect();
-        let reads =
-            wanted.reads(|range| range.start / PAGE * PAGE..range.end.next_multiple_of(PAGE));
-        let pages: Vec<Vec<_>> = reads
+        let wanted = Arc::new(Wanted::default());
+        let told: Vec<_> = wants.iter().map(|want| ask(&wanted, want)).collect();
+        let reads = wanted.begin();
+        let ranges: Vec<Vec<_>> = reads
             .iter()
             .map(|read| read.iter().map(|piece| piece.pages.clone()).collect())
             .collect();
-        assert_eq!(pages, expected);
+        assert_eq!(ranges, expected);
         for piece in reads.into_iter().flatten() {
-            let bytes: Vec<u8> = piece.pages.clone().map(|at| (at % 251) as u8).collect();
-            piece.tell(&Ok(OwnedBytes::new(bytes)));
+            let there = OwnedBytes::new(bytes(&piece.pages));
+            piece.done(&Ok(there));
         }
-        for (mut told, want) in told.into_iter().zip(wants) {
-            let expected: Vec<u8> = want.clone().map(|at| (at % 251) as u8).collect();
-            assert_eq!(told.try_recv().unwrap().unwrap().as_slice(), expected);
+        for (told, want) in told.into_iter().zip(wants) {
+            assert_eq!(block_on(told).unwrap().as_slice(), bytes(want));
         }
     }
 
@@ -174,7 +232,7 @@ mod tests {
         let far = GAP_MAX + 10 * PAGE;
         check(
             &[5..10, far..far + 5],
-            &[&[0..1000], &[far / PAGE * PAGE..far / PAGE * PAGE + 1000]],
+            &[&[0..1000], &[pages(&(far..far + 5))]],
         );
     }
 
@@ -188,9 +246,30 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_waits_for_any_more_is_not_read() {
-        let wanted = Wanted::default();
-        drop(wanted.ask(0..10));
-        assert!(wanted.reads(Range::clone).is_empty());
+    fn what_is_being_read_is_not_read_again() {
+        let wanted = Arc::new(Wanted::default());
+        let first = ask(&wanted, &(0..10));
+        let late = ask(&wanted, &(20..30));
+        let mut reads = wanted.begin();
+        let later = ask(&wanted, &(30..40));
+        assert!(wanted.begin().is_empty());
+        let piece = reads.remove(0).remove(0);
+        assert!(reads.is_empty());
+        let there = OwnedBytes::new(bytes(&piece.pages));
+        piece.done(&Ok(there));
+        for (told, range) in [(first, 0..10), (late, 20..30)] {
+            assert_eq!(block_on(told).unwrap().as_slice(), bytes(&range));
+        }
+        assert_eq!(block_on(later).unwrap().as_slice(), bytes(&(30..40)));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_read_that_was_given_up() {
+        let wanted = Arc::new(Wanted::default());
+        let told = ask(&wanted, &(0..10));
+        drop(wanted.begin());
+        assert!(block_on(told).is_err());
+        drop(ask(&wanted, &(0..10)));
+        assert!(wanted.begin().is_empty(), "nobody waits");
     }
 }

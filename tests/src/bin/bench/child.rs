@@ -90,6 +90,11 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
             let (root, plain) = (Path::new(root), Path::new(plain));
             bulk::build(&corpus, documents.parse()?, root, plain)?;
         }
+        ["compact", root, plain] => {
+            let index = shared::open(Path::new(root), Config::default())?;
+            let segments = index.compact(None)?.segments;
+            Plain::open(Path::new(plain), &*index.schema()?)?.merge_to(segments)?;
+        }
         ["posts", root, first, threads] => {
             let index = shared::open(Path::new(root), Config::default())?;
             println!("{READY}");
