@@ -12,6 +12,7 @@ mod together;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use roaring::RoaringBitmap;
@@ -53,6 +54,8 @@ pub struct Snapshot {
     index: tantivy::Index,
     searcher: OnceLock<Opened>,
     mark: OnceLock<Arc<dyn MountFile>>,
+    /// Whether nobody has asked yet if it was the newest when it was opened.
+    unchecked: AtomicBool,
 }
 
 struct Opened {
@@ -138,7 +141,12 @@ impl Snapshot {
             index,
             searcher,
             mark,
+            unchecked: AtomicBool::new(false),
         })
+    }
+
+    fn unchecked(&self) -> bool {
+        self.unchecked.load(Ordering::SeqCst)
     }
 
     /// What this version consists of.
