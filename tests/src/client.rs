@@ -35,10 +35,15 @@ type Attempt = Result<Answer, Unanswered>;
 
 impl Client {
     pub(crate) fn new(url: &str) -> Self {
+        Self::patient(url, PATIENCE)
+    }
+
+    /// A client that waits so long for an answer.
+    pub(crate) fn patient(url: &str, patience: Duration) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(patience))
             .build();
         Self {
             agent: agent.into(),

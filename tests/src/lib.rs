@@ -8,11 +8,14 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "what a test does not expect is to fail it"
 )]
 
 mod client;
 mod cluster;
+#[cfg(target_os = "linux")]
+pub mod lab;
 mod patience;
 mod program;
 mod server;

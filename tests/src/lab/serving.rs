@@ -1,0 +1,180 @@
+//! `aquifer serve` in a machine.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::ROOT;
+use super::control::{Order, Report, State};
+use super::machine::Machine;
+use crate::client::Client;
+use crate::patience::eventually;
+
+/// How long it may take to start, or to come to a step.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an answer may take: longer than a story freezes a machine.
+const ANSWER: Duration = Duration::from_secs(300);
+
+/// A server process that is about to be started.
+#[derive(Debug)]
+#[must_use]
+pub struct Serve<'a> {
+    machine: &'a Machine,
+    name: String,
+    arguments: Vec<String>,
+}
+
+impl<'a> Serve<'a> {
+    pub(super) fn new(machine: &'a Machine) -> Self {
+        let listen = format!("{}:0", machine.address());
+        let serve = Self {
+            machine,
+            name: "aquifer".into(),
+            arguments: Vec::new(),
+        };
+        // Maintenance is started by the story that wants it.
+        serve
+            .with("--listen", &listen)
+            .with("--root", ROOT)
+            .with("--maintenance-interval", "0")
+    }
+
+    /// What the machine calls the process, where it runs several.
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = name.to_owned();
+        self
+    }
+
+    /// With this option.
+    pub fn with(mut self, option: &str, value: &str) -> Self {
+        // The last one counts, but the program refuses two.
+        if let Some(at) = self
+            .arguments
+            .iter()
+            .position(|argument| argument == option)
+        {
+            self.arguments.drain(at..at + 2);
+        }
+        self.arguments.extend([option.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// Only for reading.
+    pub fn read_only(mut self) -> Self {
+        self.arguments.push("--read-only".into());
+        self
+    }
+
+    /// Starts it, and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn start(self) -> Serving<'a> {
+        let program = crate::program::path().display().to_string();
+        let mut command = vec![program, "serve".into()];
+        command.extend(self.arguments);
+        let order = Order::Start {
+            name: self.name.clone(),
+            command,
+            environment: BTreeMap::new(),
+        };
+        let report = self.machine.order(&order);
+        assert!(matches!(report, Report::Is(State::Running)), "{report:?}");
+        let out = format!("/run/{}.out", self.name);
+        let mut serving = Serving {
+            machine: self.machine,
+            name: self.name,
+            client: Client::new(""),
+        };
+        let what = format!("{} listens in {}", serving.name, serving.machine.name());
+        let url = eventually(&what, PATIENCE, || {
+            let state = serving.state();
+            assert!(
+                !matches!(state, State::Ended(_)),
+                "{what}: {state:?}: {}",
+                serving.log()
+            );
+            let printed = serving.machine.run(&["cat", &out]);
+            let url = printed.trim().strip_prefix("listening on ");
+            url.map(str::to_owned)
+        });
+        serving.client = Client::patient(&url, ANSWER);
+        serving
+    }
+}
+
+/// A running server process, and a client of it over the control network.
+#[derive(Debug)]
+pub struct Serving<'a> {
+    machine: &'a Machine,
+    name: String,
+    client: Client,
+}
+
+impl Deref for Serving<'_> {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Serving<'_> {
+    /// A client for another thread.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// The machine it runs in.
+    pub fn machine(&self) -> &Machine {
+        self.machine
+    }
+
+    /// What the process does.
+    #[track_caller]
+    pub fn state(&self) -> State {
+        self.machine.state(&self.name)
+    }
+
+    /// Waits until it has stopped itself at the step it was told.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn wait_until_stopped(&self) {
+        eventually(&format!("{} stops itself", self.name), PATIENCE, || {
+            (self.state() == State::Stopped).then_some(())
+        });
+    }
+
+    /// Lets the stopped process go on.
+    #[track_caller]
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// `kill -9`.
+    #[track_caller]
+    pub fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    #[track_caller]
+    fn signal(&self, signal: Signal) {
+        let order = Order::Signal {
+            name: self.name.clone(),
+            signal: signal.as_raw(),
+        };
+        let report = self.machine.order(&order);
+        assert!(matches!(report, Report::Is(_)), "{report:?}");
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.machine
+            .run(&["cat", &format!("/run/{}.log", self.name)])
+    }
+}
