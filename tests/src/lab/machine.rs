@@ -19,6 +19,8 @@ use crate::patience::eventually;
 const BOOT: Duration = Duration::from_secs(60);
 /// How long a command may take where nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Lines of a log that are shown when a story fails.
+pub(super) const LAST_LINES: usize = 40;
 
 /// What AWS tells to mount EFS with.
 const EFS_OPTIONS: &str = "rsize=1048576,wsize=1048576,hard,timeo=600,retrans=2,noresvport";
@@ -347,7 +349,7 @@ impl Drop for Machine {
         if std::thread::panicking() {
             let console = std::fs::read_to_string(self.log()).unwrap_or_default();
             let lines: Vec<&str> = console.lines().collect();
-            let from = lines.len().saturating_sub(10);
+            let from = lines.len().saturating_sub(LAST_LINES);
             eprintln!("the last lines of the console of {}:", self.name);
             lines
                 .iter()

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::mount::{MountFlags, mount};
 
-use super::machine::Machine;
+use super::machine::{LAST_LINES, Machine};
 use super::network::{self, NFS};
 use super::{Ground, Plan};
 
@@ -166,7 +166,7 @@ impl Drop for Ganesha {
             let log = fs::read_to_string(self.ground.file("ganesha.log")).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
             eprintln!("the last lines of NFS-Ganesha:");
-            let from = lines.len().saturating_sub(10);
+            let from = lines.len().saturating_sub(LAST_LINES);
             lines
                 .iter()
                 .skip(from)

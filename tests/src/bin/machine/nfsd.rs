@@ -38,16 +38,16 @@ pub(crate) fn serve(lease_seconds: &str) -> Result<()> {
     for number in (2..=60).chain([254]) {
         set(
             "/proc/net/rpc/auth.unix.ip/channel",
-            &format!("nfsd 10.99.0.{number} {NEVER} lab\n"),
+            &format!("nfsd 10.99.0.{number} {NEVER} lab"),
         )?;
     }
     set(
         "/proc/net/rpc/nfsd.export/channel",
-        &format!("lab {export} {NEVER} {EXPORT_FLAGS} -2 -2 0\n"),
+        &format!("lab {export} {NEVER} {EXPORT_FLAGS} -2 -2 0"),
     )?;
     set(
         "/proc/net/rpc/nfsd.fh/channel",
-        &format!("lab 1 \\x00000000 {NEVER} {export}\n"),
+        &format!("lab 1 \\x00000000 {NEVER} {export}"),
     )?;
     nfsd("threads", "8")?;
     if fresh {
@@ -63,5 +63,6 @@ fn nfsd(name: &str, value: &str) -> Result<()> {
 }
 
 fn set(path: &str, value: &str) -> Result<()> {
-    fs::write(path, value).with_context(|| format!("{path} = {value}"))
+    // A line at once: the kernel takes neither less nor more.
+    fs::write(path, format!("{value}\n")).with_context(|| format!("{path} = {value}"))
 }
