@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::control::{self, Order, Report, State};
+use super::control::{self, Order, Report};
 use super::network::{self, CONTROL, NFS};
 use super::rpc::{self, RpcCounts};
-use super::serving::Serve;
+use super::serving::{Process, Serve};
 use super::{Ground, MOUNT_POINT};
 use crate::patience::eventually;
 
@@ -301,10 +301,21 @@ impl Machine {
     /// Runs `aquifer` on the mount's [`super::ROOT`]; gives its exit status, standard output and standard error.
     #[track_caller]
     pub fn aquifer(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let program = crate::program::path().display().to_string();
-        let root = format!("AQUIFER_ROOT={}", super::ROOT);
-        let command = ["env", &root, &program];
-        self.try_run(&[&command[..], arguments].concat())
+        let command = aquifer(arguments);
+        self.try_run(&command.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// Starts `aquifer` on the mount's [`super::ROOT`], with this in its environment.
+    #[track_caller]
+    pub fn start_aquifer(
+        &self,
+        name: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Process<'_> {
+        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        let environment = environment.iter().map(owned).collect();
+        Process::start(self, name, aquifer(arguments), environment)
     }
 
     /// A server process that is about to be started in this machine.
@@ -325,14 +336,6 @@ impl Machine {
         let outcome = act();
         std::thread::sleep(Duration::from_secs(1));
         (outcome, self.rpc_total() - before)
-    }
-
-    #[track_caller]
-    pub(super) fn state(&self, name: &str) -> State {
-        match self.order(&Order::State { name: name.into() }) {
-            Report::Is(state) => state,
-            other => panic!("{name} in {}: {other:?}", self.name),
-        }
     }
 
     #[track_caller]
@@ -358,6 +361,17 @@ impl Drop for Machine {
         }
         self.crash();
     }
+}
+
+fn aquifer(arguments: &[&str]) -> Vec<String> {
+    let root = format!("AQUIFER_ROOT={}", super::ROOT);
+    let program = crate::program::path().display().to_string();
+    let command = ["env", &root, &program];
+    command
+        .iter()
+        .chain(arguments)
+        .map(|&word| word.to_owned())
+        .collect()
 }
 
 /// The processes of a session, from `/proc/PID/stat`: the sixth field.

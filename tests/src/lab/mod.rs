@@ -31,7 +31,7 @@ pub use packages::Packages;
 pub use proxy::{Exchange, Proxy, depth};
 pub use rpc::RpcCounts;
 pub use server::{Kind, Server};
-pub use serving::{Serve, Serving};
+pub use serving::{Process, Serve, Serving};
 
 /// What a lab consists of.
 #[derive(Clone, Debug)]

@@ -47,6 +47,7 @@ struct Proceedings {
     closed: bool,
     streams: Vec<TcpStream>,
     pending: HashMap<u32, Exchange>,
+    called: BTreeMap<&'static str, u64>,
     record: Vec<Exchange>,
     done: u32,
     done_reads: u32,
@@ -98,10 +99,21 @@ impl Proxy {
         self.shared.lock().closed = false;
     }
 
+    /// How many calls for an operation have gone through since the record began, also those whose reply was lost.
+    pub fn called(&self, operation: &str) -> u64 {
+        self.shared
+            .lock()
+            .called
+            .get(operation)
+            .copied()
+            .unwrap_or(0)
+    }
+
     /// Begins a new record.
     pub fn forget(&self) {
         let mut state = self.shared.lock();
         state.record.clear();
+        state.called.clear();
         state.done = 0;
         state.done_reads = 0;
     }
@@ -145,6 +157,7 @@ impl Shared {
             state.lose = None;
             state.lost.insert(xid);
         }
+        *state.called.entry(operation).or_default() += 1;
         let exchange = Exchange {
             operation,
             after: state.done,

@@ -1,4 +1,4 @@
-//! `aquifer serve` in a machine.
+//! Processes in a machine, `aquifer serve` above all.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -24,6 +24,7 @@ pub struct Serve<'a> {
     machine: &'a Machine,
     name: String,
     arguments: Vec<String>,
+    environment: BTreeMap<String, String>,
 }
 
 impl<'a> Serve<'a> {
@@ -33,6 +34,7 @@ impl<'a> Serve<'a> {
             machine,
             name: "aquifer".into(),
             arguments: Vec::new(),
+            environment: BTreeMap::new(),
         };
         // Maintenance is started by the story that wants it.
         serve
@@ -61,6 +63,12 @@ impl<'a> Serve<'a> {
         self
     }
 
+    /// With this in its environment.
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// Only for reading.
     pub fn read_only(mut self) -> Self {
         self.arguments.push("--read-only".into());
@@ -76,67 +84,66 @@ impl<'a> Serve<'a> {
         let program = crate::program::path().display().to_string();
         let mut command = vec![program, "serve".into()];
         command.extend(self.arguments);
-        let order = Order::Start {
-            name: self.name.clone(),
-            command,
-            environment: BTreeMap::new(),
-        };
-        let report = self.machine.order(&order);
-        assert!(matches!(report, Report::Is(State::Running)), "{report:?}");
-        let out = format!("/run/{}.out", self.name);
-        let mut serving = Serving {
-            machine: self.machine,
-            name: self.name,
-            client: Client::new(""),
-        };
-        let what = format!("{} listens in {}", serving.name, serving.machine.name());
+        let process = Process::start(self.machine, &self.name, command, self.environment);
+        let what = format!("{} listens in {}", self.name, self.machine.name());
         let url = eventually(&what, PATIENCE, || {
-            let state = serving.state();
+            let state = process.state();
             assert!(
                 !matches!(state, State::Ended(_)),
                 "{what}: {state:?}: {}",
-                serving.log()
+                process.log()
             );
-            let printed = serving.machine.run(&["cat", &out]);
+            let printed = process.out();
             let url = printed.trim().strip_prefix("listening on ");
             url.map(str::to_owned)
         });
-        serving.client = Client::patient(&url, ANSWER);
-        serving
+        Serving {
+            process,
+            client: Client::patient(&url, ANSWER),
+        }
     }
 }
 
-/// A running server process, and a client of it over the control network.
+/// A process in a machine.
 #[derive(Debug)]
-pub struct Serving<'a> {
+pub struct Process<'a> {
     machine: &'a Machine,
     name: String,
-    client: Client,
 }
 
-impl Deref for Serving<'_> {
-    type Target = Client;
-
-    fn deref(&self) -> &Client {
-        &self.client
-    }
-}
-
-impl Serving<'_> {
-    /// A client for another thread.
-    pub fn client(&self) -> Client {
-        self.client.clone()
+impl<'a> Process<'a> {
+    #[track_caller]
+    pub(super) fn start(
+        machine: &'a Machine,
+        name: &str,
+        command: Vec<String>,
+        environment: BTreeMap<String, String>,
+    ) -> Self {
+        let name = name.to_owned();
+        let order = Order::Start {
+            name: name.clone(),
+            command,
+            environment,
+        };
+        let report = machine.order(&order);
+        assert!(matches!(report, Report::Is(State::Running)), "{report:?}");
+        Self { machine, name }
     }
 
     /// The machine it runs in.
-    pub fn machine(&self) -> &Machine {
+    pub fn machine(&self) -> &'a Machine {
         self.machine
     }
 
-    /// What the process does.
+    /// What it does.
     #[track_caller]
     pub fn state(&self) -> State {
-        self.machine.state(&self.name)
+        match self.machine.order(&Order::State {
+            name: self.name.clone(),
+        }) {
+            Report::Is(state) => state,
+            other => panic!("{} in {}: {other:?}", self.name, self.machine.name()),
+        }
     }
 
     /// Waits until it has stopped itself at the step it was told.
@@ -145,12 +152,19 @@ impl Serving<'_> {
     /// When it does not.
     #[track_caller]
     pub fn wait_until_stopped(&self) {
-        eventually(&format!("{} stops itself", self.name), PATIENCE, || {
-            (self.state() == State::Stopped).then_some(())
+        let what = format!("{} in {} stops itself", self.name, self.machine.name());
+        eventually(&what, PATIENCE, || {
+            let state = self.state();
+            assert!(
+                !matches!(state, State::Ended(_)),
+                "{what}: {state:?}: {}",
+                self.log()
+            );
+            (state == State::Stopped).then_some(())
         });
     }
 
-    /// Lets the stopped process go on.
+    /// Lets it go on after it was stopped.
     #[track_caller]
     pub fn go_on(&self) {
         self.signal(Signal::CONT);
@@ -172,9 +186,54 @@ impl Serving<'_> {
         assert!(matches!(report, Report::Is(_)), "{report:?}");
     }
 
+    /// What it has printed.
+    #[track_caller]
+    pub fn out(&self) -> String {
+        self.machine
+            .run(&["cat", &format!("/run/{}.out", self.name)])
+    }
+
     /// What it has logged.
+    #[track_caller]
     pub fn log(&self) -> String {
         self.machine
             .run(&["cat", &format!("/run/{}.log", self.name)])
+    }
+}
+
+/// A running server, and a client of it over the control network.
+#[derive(Debug)]
+pub struct Serving<'a> {
+    process: Process<'a>,
+    client: Client,
+}
+
+impl Deref for Serving<'_> {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl<'a> Serving<'a> {
+    /// A client for another thread.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// The process and its client, each for itself.
+    pub fn into_parts(self) -> (Process<'a>, Client) {
+        (self.process, self.client)
+    }
+
+    /// Its process.
+    pub fn process(&self) -> &Process<'a> {
+        &self.process
+    }
+
+    /// The machine it runs in.
+    pub fn machine(&self) -> &'a Machine {
+        self.process.machine()
     }
 }

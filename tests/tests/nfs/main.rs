@@ -10,6 +10,11 @@
     reason = "what a test does not expect is to fail it"
 )]
 
+mod asleep;
+mod lost_reply;
+mod merges;
+mod scene;
+mod two_writers;
 mod visible;
 
 use std::env;
@@ -34,11 +39,29 @@ struct Story {
 
 const BOTH: &[Kind] = &[Kind::Ganesha, Kind::Kernel];
 
-const STORIES: &[Story] = &[Story {
-    name: "visible::what_was_acknowledged_is_found_by_the_next_search_of_every_reader",
-    servers: BOTH,
-    tell: visible::what_was_acknowledged_is_found_by_the_next_search_of_every_reader,
-}];
+/// `module::function`, and the servers it is told on.
+macro_rules! stories {
+    ($($module:ident::$function:ident on $servers:expr,)*) => {
+        &[$(Story {
+            name: concat!(stringify!($module), "::", stringify!($function)),
+            servers: $servers,
+            tell: $module::$function,
+        },)*]
+    };
+}
+
+const STORIES: &[Story] = stories! {
+    visible::what_was_acknowledged_is_found_by_the_next_search_of_every_reader on BOTH,
+    asleep::frozen_while_it_posts on BOTH,
+    asleep::cut_off_while_it_posts on BOTH,
+    asleep::killed_while_it_posts on BOTH,
+    asleep::frozen_while_it_merges on BOTH,
+    asleep::cut_off_while_it_merges on BOTH,
+    asleep::killed_while_it_merges on BOTH,
+    two_writers::both_make_progress_in_one_history on BOTH,
+    lost_reply::the_nonce_decides on BOTH,
+    merges::under_load_and_faults on BOTH,
+};
 
 fn main() -> ExitCode {
     match namespace::story() {
