@@ -20,7 +20,7 @@ const BOOT: Duration = Duration::from_secs(60);
 /// How long a command may take where nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Lines of a log that are shown when a story fails.
-pub(super) const LAST_LINES: usize = 40;
+pub(super) const LAST_LINES: usize = 10;
 
 /// What AWS tells to mount EFS with.
 const EFS_OPTIONS: &str = "rsize=1048576,wsize=1048576,hard,timeo=600,retrans=2,noresvport";

@@ -86,6 +86,8 @@ impl Ground {
         let run = packages.cache().join("run");
         std::fs::create_dir_all(&run).unwrap();
         mount("lab", &run, "tmpfs", MountFlags::empty(), None).unwrap();
+        // NFS-Ganesha keeps a folder there.
+        mount("lab", "/run", "tmpfs", MountFlags::empty(), None).unwrap();
         Self { packages, run }
     }
 

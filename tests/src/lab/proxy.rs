@@ -14,6 +14,9 @@ use super::wire::{self, Message};
 /// Record fragments are shorter: what the largest READ or WRITE makes, with room.
 const FRAGMENT_MAX: usize = 4 << 20;
 
+/// Pause between attempts to reach a server that is down, or a closed proxy.
+const RETRY: Duration = Duration::from_millis(100);
+
 /// A proxy. It ends with the lab.
 #[derive(Debug)]
 pub struct Proxy {
@@ -65,9 +68,12 @@ impl Proxy {
         let serving = Arc::clone(&shared);
         thread::spawn(move || {
             for client in listener.incoming() {
-                if let Err(error) = client.and_then(|client| join(client, &serving)) {
-                    eprintln!("the proxy lost a connection: {error}");
-                }
+                let serving = Arc::clone(&serving);
+                thread::spawn(move || {
+                    if let Err(error) = client.and_then(|client| join(client, &serving)) {
+                        eprintln!("the proxy lost a connection: {error}");
+                    }
+                });
             }
         });
         Self { port, shared }
@@ -201,10 +207,16 @@ impl Shared {
 
 /// Joins a client to the server, unless nobody gets through.
 fn join(client: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
-    if shared.lock().closed {
-        return Ok(());
+    while shared.lock().closed {
+        thread::sleep(RETRY);
     }
-    let server = TcpStream::connect((NFS.address(network::SERVER), 2049))?;
+    let server = loop {
+        // A server that is down is waited for: hanging up would only make the client try again at once.
+        match TcpStream::connect((NFS.address(network::SERVER), 2049)) {
+            Ok(server) => break server,
+            Err(_down) => thread::sleep(RETRY),
+        }
+    };
     for stream in [&client, &server] {
         stream.set_nodelay(true)?;
         shared.lock().streams.push(stream.try_clone()?);
