@@ -1,9 +1,9 @@
 //! A Linux kernel as a process: booted, frozen, killed, cut off, delayed.
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -45,7 +45,7 @@ pub struct Machine {
     mib: u32,
     role: Role,
     ground: Ground,
-    process: RefCell<Option<Child>>,
+    process: Mutex<Option<Child>>,
 }
 
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ impl Machine {
             mib,
             role,
             ground: ground.clone(),
-            process: RefCell::default(),
+            process: Mutex::default(),
         }
     }
 
@@ -110,7 +110,11 @@ impl Machine {
     /// # Panics
     /// When it is on.
     pub fn boot(&self) {
-        assert!(self.process.borrow().is_none(), "{} is on", self.name);
+        assert!(
+            self.process.lock().unwrap().is_none(),
+            "{} is on",
+            self.name
+        );
         let packages = &self.ground.packages;
         let folder = self.ground.run.display();
         let interface = |number: u8, network: network::Network| {
@@ -158,7 +162,7 @@ impl Machine {
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn();
-        *self.process.borrow_mut() = Some(child.unwrap());
+        *self.process.lock().unwrap() = Some(child.unwrap());
     }
 
     /// Waits until it takes orders.
@@ -186,7 +190,7 @@ impl Machine {
     }
 
     fn signal(&self, signal: Signal) {
-        let process = self.process.borrow();
+        let process = self.process.lock().unwrap();
         let process = process
             .as_ref()
             .unwrap_or_else(|| panic!("{} is off", self.name));
@@ -195,7 +199,7 @@ impl Machine {
 
     /// Cuts its power.
     pub fn crash(&self) {
-        let Some(mut process) = self.process.borrow_mut().take() else {
+        let Some(mut process) = self.process.lock().unwrap().take() else {
             return;
         };
         // It is several processes, which would otherwise keep its network plugs. It leads their session.

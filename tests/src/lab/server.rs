@@ -1,9 +1,9 @@
 //! The NFSv4.1 server, in two kinds, neither of which grants delegations, as EFS does not.
 
-use std::cell::RefCell;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 
 use rustix::mount::{MountFlags, mount};
 
@@ -93,7 +93,7 @@ impl Server {
 #[derive(Debug)]
 struct Ganesha {
     ground: Ground,
-    process: RefCell<Option<Child>>,
+    process: Mutex<Option<Child>>,
 }
 
 impl Ganesha {
@@ -122,7 +122,7 @@ impl Ganesha {
         fs::write(ground.file("ganesha.conf"), configuration).unwrap();
         let ganesha = Self {
             ground: ground.clone(),
-            process: RefCell::default(),
+            process: Mutex::default(),
         };
         ganesha.start();
         ganesha
@@ -147,11 +147,11 @@ impl Ganesha {
             .stdout(Stdio::null())
             .stderr(out.unwrap())
             .spawn();
-        *self.process.borrow_mut() = Some(child.unwrap());
+        *self.process.lock().unwrap() = Some(child.unwrap());
     }
 
     fn kill(&self) {
-        if let Some(mut process) = self.process.borrow_mut().take() {
+        if let Some(mut process) = self.process.lock().unwrap().take() {
             process.kill().unwrap();
             process.wait().unwrap();
             // It would take the file for another one that runs.

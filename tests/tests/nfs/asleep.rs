@@ -285,7 +285,7 @@ fn honest(step: &str, asked: JoinHandle<Result<Answer, Unanswered>>, others: &Vi
     });
     let answer = asked.join().unwrap();
     let answer = answer.unwrap_or_else(|error| panic!("{step}: no answer: {error:?}"));
-    println!("{step}: {} {}", answer.status, answer.text);
+    println!("{step}: the sleeper answers {}", answer.text);
     match answer.status {
         200 => Some(SLEEPERS),
         202 => {

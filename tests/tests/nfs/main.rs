@@ -99,9 +99,10 @@ fn plan() -> ExitCode {
     let trials = titles().map(|(title, ..)| {
         let own = title.clone();
         let run = move || {
-            namespace::enter(&own)
-                .map_err(Failed::from)
-                .map(|printed| print!("{printed}"))
+            let told = namespace::enter(&own).map_err(Failed::from)?;
+            // Others are told at the same time.
+            told.lines().for_each(|line| println!("{own}: {line}"));
+            Ok(())
         };
         Trial::test(title, run).with_ignored_flag(missing.is_some())
     });
