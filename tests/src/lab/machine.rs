@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::control::{self, Order, Report};
+use super::control::{self, FileOrder, Order, Report};
 use super::network::{self, CONTROL, NFS};
 use super::rpc::{self, RpcCounts};
 use super::serving::{Process, Serve};
@@ -299,6 +299,15 @@ impl Machine {
         match self.order(&Order::Run { command }) {
             Report::Ran { code, out, err } => (code, out, err),
             other => panic!("{}: {other:?}", self.name),
+        }
+    }
+
+    /// Makes a call of the index's file layer on the mount; gives its text or `errno`.
+    #[track_caller]
+    pub fn file(&self, order: FileOrder) -> Result<String, i32> {
+        match self.order(&Order::File(order.clone())) {
+            Report::File(outcome) => outcome,
+            other => panic!("{order:?} in {}: {other:?}", self.name),
         }
     }
 

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use rustix::mount::{MountFlags, mount};
 
-pub use control::{Order, PORT, Report, State};
+pub use control::{FileAccess, FileOrder, Order, PORT, Report, State};
 pub use machine::{Machine, Mounted};
 pub use packages::Packages;
 pub use proxy::{Exchange, Proxy, depth};
@@ -165,6 +165,11 @@ impl Lab {
     pub fn beyond_lease(&self) -> std::time::Duration {
         std::time::Duration::from_secs(u64::from(2 * self.plan.lease_seconds) + 3)
     }
+}
+
+/// The program under test, for work on the host.
+pub fn aquifer() -> PathBuf {
+    crate::program::path().to_owned()
 }
 
 /// The folder in a client that the export is mounted on.
