@@ -328,9 +328,11 @@ fn collecting_garbage() {
     post(&index, wide_documents("x", 100)).unwrap();
     post(&index, wide_documents("y", 100)).unwrap();
     index.compact(None).unwrap();
-    // What crashes leave: an orphan, a temporary manifest, half a batch.
+    // What crashes leave: an orphan, a draft, half a batch.
     std::fs::write(folder.path().join("bundles/9-orphan.bundle"), "half").unwrap();
-    std::fs::write(folder.path().join("manifests/.tmp-orphan"), "half").unwrap();
+    let draft = layout::draft(index.stats().unwrap().version + 1, uuid::Uuid::new_v4());
+    std::fs::write(folder.path().join(draft), "half").unwrap();
+    std::fs::write(folder.path().join("drafts/of-unknown-origin"), "x").unwrap();
     let id = folder
         .lay(folder.mount(), vec![document("torn", "x")])
         .unwrap();

@@ -194,16 +194,14 @@ fn check_ghost(fault: Option<Fault>) {
         },
         || {
             // The file server holds on to what the sleeper is just linking.
-            let names = folder.names(layout::MANIFESTS);
-            let name = names
-                .iter()
-                .find(|name| layout::is_temporary(name))
-                .unwrap();
-            let temporary = folder.path().join(layout::MANIFESTS).join(name);
+            let names = folder.names(layout::DRAFTS);
+            let parse = |name: &String| layout::parse_draft(name).unwrap().0;
+            let name = names.iter().find(|&name| parse(name) == base + 1).unwrap();
+            let draft = folder.path().join(layout::DRAFTS).join(name);
             let kept = folder.path().join("kept");
-            std::fs::hard_link(&temporary, &kept).unwrap();
+            std::fs::hard_link(&draft, &kept).unwrap();
             leave_behind(&folder, base);
-            std::fs::rename(kept, temporary).unwrap();
+            std::fs::rename(kept, draft).unwrap();
             if fault.is_some() {
                 mount.arm(0);
             }
