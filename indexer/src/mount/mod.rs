@@ -37,6 +37,9 @@ pub enum Access {
     Update,
     /// For a new file; fails with [`io::ErrorKind::AlreadyExists`] if the name is taken.
     CreateNew,
+    /// Like [`Access::CoherentUpdate`], for a new file under a name that is used only once. Asking for it
+    /// to be new would cost NFS another call.
+    CoherentNew,
 }
 
 /// What a file's inode says.
@@ -59,9 +62,6 @@ pub trait Mount: Send + Sync + fmt::Debug {
     fn list(&self, folder: &str) -> io::Result<Vec<String>>;
     /// Length and modification time.
     fn metadata(&self, path: &str) -> io::Result<Metadata>;
-    /// Gives a file a second name; fails if that name exists. After anything but a clean success
-    /// the link may have been made all the same.
-    fn link(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes a name.
     fn unlink(&self, path: &str) -> io::Result<()>;
     /// Makes a folder; one that exists already is success.
@@ -89,6 +89,9 @@ pub trait MountFile: Send + Sync + fmt::Debug {
     fn sync(&self) -> io::Result<()>;
     /// Length in bytes.
     fn len(&self) -> io::Result<u64>;
+    /// Gives the file another name; fails if that name exists. After anything but a clean success the link may
+    /// have been made all the same.
+    fn link_to(&self, path: &str) -> io::Result<()>;
 }
 
 /// A file system's error codes for "what you held is gone": the answer is to start over from
