@@ -72,11 +72,11 @@ pub enum FileOrder {
         /// The descriptor's name.
         file: String,
     },
-    /// Give a file a second name.
+    /// Give a file another name.
     Link {
-        /// The first one.
-        from: String,
-        /// The second one.
+        /// The descriptor's name.
+        file: String,
+        /// The other one.
         to: String,
     },
     /// Remove a name.
@@ -119,6 +119,8 @@ pub enum FileAccess {
     Update,
     /// A new file.
     CreateNew,
+    /// A new file under a name that is used once, with pages that this machine overwrites.
+    CoherentNew,
 }
 
 /// What came of an order.

@@ -35,8 +35,12 @@ impl Hand<'_> {
 
     #[track_caller]
     fn create(&self, path: &str, text: &str) {
-        self.open(path, FileAccess::CreateNew);
+        self.open(path, FileAccess::CoherentNew);
         self.write(path, text);
+    }
+
+    #[track_caller]
+    fn close(&self, path: &str) {
         self.ok(FileOrder::Close { file: path.into() });
     }
 
@@ -54,9 +58,9 @@ impl Hand<'_> {
     }
 }
 
-fn link(from: &str, to: &str) -> FileOrder {
+fn link(file: &str, to: &str) -> FileOrder {
     FileOrder::Link {
-        from: from.into(),
+        file: file.into(),
         to: to.into(),
     }
 }
@@ -114,6 +118,7 @@ pub(crate) fn hold_on_the_mount(kind: Kind) {
         };
         assert_eq!(b.refused(early), Errno::NOENT);
         a.create(&path, "there");
+        a.close(&path);
         let listed = b.ok(FileOrder::List {
             folder: "folder".into(),
         });
@@ -132,6 +137,7 @@ pub(crate) fn hold_on_the_mount(kind: Kind) {
     });
 
     // What was removed elsewhere can be read while it is open; when the server has restarted, it says so.
+    a.close("draft-a");
     a.ok(unlink("version"));
     a.ok(unlink("draft-a"));
     assert_eq!(b.read("version"), "from a");

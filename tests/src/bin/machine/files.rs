@@ -54,7 +54,7 @@ impl Files {
             FileOrder::Close { file } => {
                 open.remove(&file);
             }
-            FileOrder::Link { from, to } => mount.link(&from, &to)?,
+            FileOrder::Link { file, to } => known(&file)?.link_to(&to)?,
             FileOrder::Unlink { path } => mount.unlink(&path)?,
             FileOrder::MakeDir { folder } => mount.make_dir(&folder)?,
             FileOrder::List { folder } => {
@@ -84,5 +84,6 @@ fn access_of(access: FileAccess) -> Access {
         FileAccess::CoherentUpdate => Access::CoherentUpdate,
         FileAccess::Update => Access::Update,
         FileAccess::CreateNew => Access::CreateNew,
+        FileAccess::CoherentNew => Access::CoherentNew,
     }
 }
