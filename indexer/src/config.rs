@@ -38,9 +38,9 @@ pub const MIB: usize = 1024 * 1024;
 /// A moment in a commit at which a process may be frozen, cut off or killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// The lock is held, nothing is written.
+    /// Nothing is written. A commit holds the lock; a merge takes it later.
     BeforeBundle,
-    /// Everything is written under a temporary name; the version does not exist.
+    /// Everything is written, the manifest as a draft; the version does not exist.
     BeforeLink,
     /// The version exists; its predecessor does not say so yet.
     BeforeMark,

@@ -35,10 +35,15 @@ type Attempt = Result<Answer, Unanswered>;
 
 impl Client {
     pub(crate) fn new(url: &str) -> Self {
+        Self::patient(url, PATIENCE)
+    }
+
+    /// A client that waits so long for an answer.
+    pub(crate) fn patient(url: &str, patience: Duration) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(patience))
             .build();
         Self {
             agent: agent.into(),
@@ -59,6 +64,17 @@ impl Client {
     pub fn try_post(&self, path: &str, body: &str) -> Attempt {
         let request = self.agent.post(format!("{}{path}", self.url));
         read(request.content_type("application/json").send(body))
+    }
+
+    /// Creates an index with the default mapping, on a server that must be there.
+    ///
+    /// # Panics
+    /// When it is not created.
+    #[track_caller]
+    pub fn create_index(&self, name: &str) {
+        let request = self.agent.put(format!("{}/indexes/{name}", self.url));
+        let answer = answered(read(request.send_empty()));
+        assert!([200, 201].contains(&answer.status), "{answer:?}");
     }
 
     /// `GET path` of a server that must be there.

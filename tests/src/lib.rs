@@ -13,6 +13,8 @@
 
 mod client;
 mod cluster;
+#[cfg(target_os = "linux")]
+pub mod lab;
 mod patience;
 mod program;
 mod server;

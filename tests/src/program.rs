@@ -20,7 +20,7 @@ const BUILD: &str = "run `cargo build --workspace` with the same profile and tar
 pub(crate) fn path() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
-        let program = beside_this_test();
+        let program = beside_this_test("aquifer");
         if let Some(newer) = newer_source(&program) {
             panic!("{} is older than {newer}: {BUILD}", program.display());
         }
@@ -28,9 +28,14 @@ pub(crate) fn path() -> &'static Path {
     })
 }
 
-fn beside_this_test() -> PathBuf {
+/// What a machine of the lab runs first; this package's, so Cargo has built it with this test.
+pub(crate) fn lab_machine() -> PathBuf {
+    beside_this_test("machine")
+}
+
+fn beside_this_test(program: &str) -> PathBuf {
     let test = env::current_exe().unwrap();
-    let name = format!("aquifer{}", env::consts::EXE_SUFFIX);
+    let name = format!("{program}{}", env::consts::EXE_SUFFIX);
     // The tests of a package lie in `deps`, the programs one folder above.
     let found = test
         .ancestors()

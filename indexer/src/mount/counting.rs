@@ -144,10 +144,9 @@ impl CountingMount {
 
 impl Mount for CountingMount {
     fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn MountFile>> {
-        let name = if access == Access::CreateNew {
-            "create"
-        } else {
-            "open"
+        let name = match access {
+            Access::CreateNew | Access::CoherentNew => "create",
+            _ => "open",
         };
         self.counter.count(name, path);
         Ok(self.file(path, self.inner.open(path, access)?))
@@ -161,11 +160,6 @@ impl Mount for CountingMount {
     fn metadata(&self, path: &str) -> io::Result<Metadata> {
         self.counter.count("metadata", path);
         self.inner.metadata(path)
-    }
-
-    fn link(&self, from: &str, to: &str) -> io::Result<()> {
-        self.counter.count("link", to);
-        self.inner.link(from, to)
     }
 
     fn unlink(&self, path: &str) -> io::Result<()> {
@@ -244,9 +238,9 @@ impl MountFile for CountingFile {
                 .count("read", &format!("{} {offset}+{len}", self.path));
         }
         self.counter.wait_for_others();
-        self.inner.read_each(ranges, &mut |position, bytes| {
+        self.inner.read_each(ranges, &mut |bytes| {
             self.counter.lock().bytes_read += bytes.as_ref().map_or(0, Vec::len) as u64;
-            done(position, bytes);
+            done(bytes);
         });
     }
 
@@ -268,5 +262,10 @@ impl MountFile for CountingFile {
     fn len(&self) -> io::Result<u64> {
         self.counter.count("metadata", &self.path);
         self.inner.len()
+    }
+
+    fn link_to(&self, path: &str) -> io::Result<()> {
+        self.counter.count("link", path);
+        self.inner.link_to(path)
     }
 }

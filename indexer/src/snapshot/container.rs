@@ -115,7 +115,7 @@ impl OpenContainer {
         match self.file().and_then(|file| Ok((file, places?))) {
             Ok((file, places)) => {
                 let mut missing = missing.into_iter();
-                file.read_each(&places, &mut |_, bytes| {
+                file.read_each(&places, &mut |bytes| {
                     if let Some(read) = missing.next() {
                         self.take(read, bytes);
                     }

@@ -18,6 +18,7 @@ use super::lock::Held;
 use super::merge::{self, Candidate};
 use super::pack::{self, Packed};
 use super::scratch::RawSegment;
+use crate::config::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::Cause;
 use crate::mount::Mount;
@@ -100,6 +101,7 @@ impl Writer {
         if chosen.is_empty() {
             return Ok(Progress::Nothing);
         }
+        self.config.observer.reached(Step::BeforeBundle);
         let merged = merge::merge(&inputs(&draft, &chosen)?, base.schema())?;
         let mut prepared = Prepared::new(&base, &chosen)?;
         let mount = &self.follower.source().mount;

@@ -1,18 +1,28 @@
 //! `aquifer gc`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
+use aquifer_indexer::config::Config;
 use clap::Args;
 
+use crate::duration::duration;
 use crate::place::Place;
 use crate::report;
+use crate::stop_at::StopAt;
 
 /// Delete the files of an index that no version has needed for longer than the retention
 #[derive(Args, Debug)]
 pub(crate) struct Gc {
     #[command(flatten)]
     place: Place,
+    /// How long a file that no version names any more is kept for readers; longer than any request
+    /// takes
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
+    retention: Duration,
+    #[command(flatten)]
+    stop_at: StopAt,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -20,7 +30,12 @@ pub(crate) struct Gc {
 
 impl Gc {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        report::print(&self.place.change()?.gc()?, self.json)?;
+        let config = Config {
+            retention: self.retention,
+            observer: self.stop_at.observer(),
+            ..Config::default()
+        };
+        report::print(&self.place.change(config)?.gc()?, self.json)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod create_index;
+mod duration;
 mod gc;
 mod import;
 mod load;
@@ -12,6 +13,7 @@ mod report;
 mod search;
 mod serve;
 mod stats;
+mod stop_at;
 mod terminal;
 
 use std::io;

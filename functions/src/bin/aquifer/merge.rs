@@ -4,10 +4,12 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use aquifer_indexer::config::Config;
 use clap::Args;
 
 use crate::place::Place;
 use crate::report;
+use crate::stop_at::StopAt;
 
 /// Compact an index: few large segments, and no deleted documents
 #[derive(Args, Debug)]
@@ -17,6 +19,8 @@ pub(crate) struct Merge {
     /// Begin no further step after so many seconds
     #[arg(long, value_name = "SECONDS")]
     within: Option<u64>,
+    #[command(flatten)]
+    stop_at: StopAt,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -26,7 +30,11 @@ impl Merge {
     pub(crate) fn run(self) -> Result<ExitCode> {
         let within = self.within.map(Duration::from_secs);
         let deadline = within.and_then(|within| Instant::now().checked_add(within));
-        report::print(&self.place.change()?.compact(deadline)?, self.json)?;
+        let config = Config {
+            observer: self.stop_at.observer(),
+            ..Config::default()
+        };
+        report::print(&self.place.change(config)?.compact(deadline)?, self.json)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -51,7 +51,7 @@ impl Place {
     }
 
     /// Opens the index to change it; it must exist.
-    pub(crate) fn change(&self) -> Result<Arc<Index>> {
-        Ok(self.root.open(Config::default())?.index(&self.index)?)
+    pub(crate) fn change(&self, config: Config) -> Result<Arc<Index>> {
+        Ok(self.root.open(config)?.index(&self.index)?)
     }
 }

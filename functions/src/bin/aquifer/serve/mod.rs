@@ -1,7 +1,6 @@
 //! `aquifer serve`.
 
 mod maintenance;
-mod stop_at;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -11,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use aquifer_functions::http::{self, AppState, Settings, limits};
-use aquifer_indexer::config::{Config, MIB, Step};
+use aquifer_indexer::config::{Config, MIB};
 use aquifer_indexer::index::Aquifer;
 use axum::Router;
 use axum::serve::ListenerExt;
@@ -21,7 +20,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::duration::duration;
 use crate::place::Place;
+use crate::stop_at::StopAt;
 
 /// Where a server listens that is told nothing: to this machine only.
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
@@ -64,10 +65,8 @@ pub(crate) struct Serve {
     /// How long a writer that holds the lock may show no sign of life before it is overtaken
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     overtake_after: Duration,
-    /// Stops the process (SIGSTOP) when a commit first reaches this step; for trying out what
-    /// happens then: before-bundle, before-link, before-mark or before-head
-    #[arg(long, env = "AQUIFER_STOP_AT", hide = true)]
-    stop_at: Option<Step>,
+    #[command(flatten)]
+    stop_at: StopAt,
     /// Memory for cached parts of the indexes, in MiB
     #[arg(long, value_name = "MIB")]
     cache: Option<usize>,
@@ -131,7 +130,7 @@ impl Serve {
             cache_bytes,
             retention: self.retention,
             overtake_after: self.overtake_after,
-            observer: self.stop_at.map(stop_at::stop_at).unwrap_or_default(),
+            observer: self.stop_at.observer(),
             ..default
         })?;
         if !self.read_only {
@@ -211,42 +210,6 @@ impl Signalled {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-/// `250ms`, `30s`, `5m`, `1h`, or plain seconds.
-fn duration(text: &str) -> Result<Duration> {
-    let text = text.trim();
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let unit_ms = match text.get(digits.len()..).unwrap_or_default() {
-        "ms" => 1,
-        "" | "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        other => bail!("{other:?} is no unit of time: use ms, s, m or h"),
-    };
-    let number: u32 = digits
-        .parse()
-        .context("write a number and a unit, such as 30s")?;
-    Ok(Duration::from_millis(u64::from(number) * unit_ms))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_have_units() {
-        for (text, milliseconds) in [("0", 0), ("250ms", 250), ("30", 30_000), ("5m", 300_000)] {
-            assert_eq!(
-                duration(text).unwrap(),
-                Duration::from_millis(milliseconds),
-                "{text}"
-            );
-        }
-        for wrong in ["", "s", "1d", "-1s", "1.5s"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -5,14 +5,30 @@ use std::thread;
 use std::time::Duration;
 
 use aquifer_indexer::config::{Observer, Step};
+use clap::Args;
 use rustix::process::{Signal, getpid, kill_process};
 
 /// The signal goes to the process, so that any of its threads may meet it first. The one that has
 /// reached the step waits this long, so that it is not further when it is stopped.
 const STOP_TAKES: Duration = Duration::from_secs(1);
 
-/// Stops this process when a commit reaches `step` for the first time. SIGCONT lets it go on.
-pub(super) fn stop_at(step: Step) -> Observer {
+/// Where to stop.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct StopAt {
+    /// Stops the process (SIGSTOP) when a commit or a merge first reaches this step; for trying out
+    /// what happens then: before-bundle, before-link, before-mark or before-head
+    #[arg(long, env = "AQUIFER_STOP_AT", hide = true)]
+    stop_at: Option<Step>,
+}
+
+impl StopAt {
+    pub(crate) fn observer(self) -> Observer {
+        self.stop_at.map(stop_at).unwrap_or_default()
+    }
+}
+
+/// Stops this process when `step` is reached for the first time. SIGCONT lets it go on.
+fn stop_at(step: Step) -> Observer {
     let stopped = AtomicBool::new(false);
     Observer::new(move |reached| {
         if reached == step && !stopped.swap(true, Ordering::SeqCst) {

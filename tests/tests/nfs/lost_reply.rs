@@ -1,0 +1,74 @@
+//! The server does what it is asked, and its reply is lost.
+
+use std::thread;
+use std::time::Duration;
+
+use aquifer_tests::eventually;
+use aquifer_tests::lab::{Kind, Lab, Mounted, Plan, Proxy};
+
+use crate::scene::{View, batch, check};
+
+/// Bounds what must happen at all.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What becomes of the server before the client gets through again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Server {
+    /// It remembers the session, and what it answered.
+    Remembers,
+    /// It was killed and started again: the client asks anew for what was done already.
+    Forgets,
+}
+
+pub(crate) fn the_nonce_decides(kind: Kind) {
+    let lab = Lab::boot(Plan::new(kind, 2));
+    let proxy = Proxy::start();
+    lab.client('A').mount(Mounted::Through(proxy.port()));
+    lab.client('B').mount(Mounted::ReadOnly);
+    let (writer, reader) = (
+        lab.client('A').serve().start(),
+        lab.client('B').serve().read_only().start(),
+    );
+    let [writer, reader] = [&writer, &reader].map(|serving| View::new(serving, "default"));
+    writer.post(&batch("base", 0..1));
+    let mut posts = 0;
+    let lost = [
+        ("LINK", Server::Remembers),
+        ("LINK", Server::Forgets),
+        ("OPEN", Server::Remembers),
+        ("WRITE", Server::Remembers),
+        ("WRITE", Server::Forgets),
+        ("REMOVE", Server::Remembers),
+        ("REMOVE", Server::Forgets),
+    ];
+    for (operation, server) in lost {
+        let before = reader.version();
+        proxy.forget();
+        proxy.lose_reply(operation);
+        let own = writer.clone();
+        let asked = thread::spawn(move || own.post(&batch("lost", posts..posts + 1)));
+        eventually("the reply is lost", PATIENCE, || {
+            proxy.is_closed().then_some(())
+        });
+        if server == Server::Forgets {
+            lab.server().kill();
+            lab.server().restart();
+        }
+        proxy.allow();
+        let version = asked.join().unwrap();
+        posts += 1;
+        let what = format!("{operation}, the server {server:?}");
+        assert!(
+            proxy.called(operation) >= 2,
+            "{what}: it was not asked again"
+        );
+        assert_eq!(reader.count("lost"), posts, "{what}");
+        // Once, whatever the client was told the second time.
+        assert_eq!(
+            (version, reader.version()),
+            (before + 1, before + 1),
+            "{what}"
+        );
+        check(lab.client('A'), "default");
+    }
+}

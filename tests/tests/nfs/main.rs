@@ -1,0 +1,127 @@
+//! The promise on a real NFSv4.1 mount: several kernels, one server, faults.
+//!
+//! Each story runs in a lab of its own ([`aquifer_tests::lab`]), on the servers where it makes a difference. They need
+//! root on Debian; elsewhere they are skipped, which counts as a failure where `CI` is set.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what a test does not expect is to fail it"
+)]
+
+mod asleep;
+mod assumptions;
+mod counts;
+mod lost_reply;
+mod merges;
+mod scene;
+mod two_writers;
+mod visible;
+
+use std::env;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use aquifer_tests::lab::{Kind, namespace};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Stories at once, unless `--test-threads` says otherwise: most of their time they wait for a lease to end.
+const AT_ONCE: usize = 3;
+
+/// A story that takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// A story, and the servers it is told on.
+struct Story {
+    name: &'static str,
+    servers: &'static [Kind],
+    tell: fn(Kind),
+}
+
+const BOTH: &[Kind] = &[Kind::Ganesha, Kind::Kernel];
+
+/// `module::function`, and the servers it is told on.
+macro_rules! stories {
+    ($($module:ident::$function:ident on $servers:expr,)*) => {
+        &[$(Story {
+            name: concat!(stringify!($module), "::", stringify!($function)),
+            servers: $servers,
+            tell: $module::$function,
+        },)*]
+    };
+}
+
+const STORIES: &[Story] = stories! {
+    assumptions::hold_on_the_mount on BOTH,
+    assumptions::a_lock_is_lost_without_a_word on BOTH,
+    visible::what_was_acknowledged_is_found_by_the_next_search_of_every_reader on BOTH,
+    asleep::frozen_while_it_posts on BOTH,
+    asleep::cut_off_while_it_posts on BOTH,
+    asleep::killed_while_it_posts on BOTH,
+    asleep::frozen_while_it_merges on BOTH,
+    asleep::cut_off_while_it_merges on BOTH,
+    asleep::killed_while_it_merges on BOTH,
+    two_writers::both_make_progress_in_one_history on BOTH,
+    lost_reply::the_nonce_decides on BOTH,
+    merges::under_load_and_faults on BOTH,
+    counts::posts_and_refreshes on BOTH,
+};
+
+fn main() -> ExitCode {
+    match namespace::story() {
+        Some(title) => tell(&title),
+        None => plan(),
+    }
+}
+
+/// Inside its namespaces: one story.
+fn tell(title: &str) -> ExitCode {
+    namespace::end_with_parent();
+    std::thread::spawn(|| {
+        std::thread::sleep(PATIENCE);
+        eprintln!("the story hangs: it is ended");
+        std::process::exit(1);
+    });
+    let told = titles().find(|(known, ..)| known == title);
+    let (_, story, kind) = told.unwrap_or_else(|| panic!("there is no story {title}"));
+    (story.tell)(kind);
+    ExitCode::SUCCESS
+}
+
+/// Outside: a test for each story and server.
+fn plan() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = arguments.test_threads.or(Some(AT_ONCE));
+    let missing = namespace::missing();
+    if let Some(missing) = &missing {
+        println!("no NFS lab here, its stories are skipped: {missing}");
+        if env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false") {
+            eprintln!("where CI is set, that is a failure");
+            return ExitCode::FAILURE;
+        }
+    }
+    let trials = titles().map(|(title, ..)| {
+        let own = title.clone();
+        let run = move || {
+            let told = namespace::enter(&own).map_err(Failed::from)?;
+            // Others are told at the same time.
+            told.lines().for_each(|line| println!("{own}: {line}"));
+            Ok(())
+        };
+        Trial::test(title, run).with_ignored_flag(missing.is_some())
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+fn titles() -> impl Iterator<Item = (String, &'static Story, Kind)> {
+    STORIES.iter().flat_map(|story| {
+        story.servers.iter().map(move |&kind| {
+            let server = match kind {
+                Kind::Ganesha => "ganesha",
+                Kind::Kernel => "kernel",
+            };
+            (format!("{}::{server}", story.name), story, kind)
+        })
+    })
+}

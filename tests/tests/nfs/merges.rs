@@ -1,0 +1,118 @@
+//! Merges and garbage collection while everything else goes on and goes wrong.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use aquifer_tests::lab::{Kind, Lab, Mounted, Plan};
+
+use crate::scene::{View, batch, check};
+
+/// Documents in a post: enough that a few posts are worth a merge.
+const DOCUMENTS: u64 = 20;
+/// How long each trouble lasts; the server's lease is 10 s.
+const TROUBLE: Duration = Duration::from_secs(3);
+/// Longer than the lease.
+const LONG_TROUBLE: Duration = Duration::from_secs(23);
+
+pub(crate) fn under_load_and_faults(kind: Kind) {
+    let lab = Lab::boot(Plan::new(kind, 3));
+    for (name, how) in [
+        ('A', Mounted::ReadWrite),
+        ('B', Mounted::ReadWrite),
+        ('C', Mounted::ReadOnly),
+    ] {
+        lab.client(name).mount(how);
+    }
+    let serve = |name| {
+        let serve = lab
+            .client(name)
+            .serve()
+            .with("--maintenance-interval", "500ms");
+        // Longer than a request, as it must be.
+        serve
+            .with("--retention", "60s")
+            .with("--overtake-after", "1s")
+            .start()
+    };
+    let writers = ['A', 'B'].map(serve);
+    let reader = lab.client('C').serve().read_only().start();
+    let reader = View::new(&reader, "default");
+    let [a, b] = [&writers[0], &writers[1]].map(|writer| View::new(writer, "default"));
+    let over = AtomicBool::new(false);
+    let posted = [AtomicU64::new(0), AtomicU64::new(0)];
+    thread::scope(|scope| {
+        for ((name, writer), posted) in [("A", &a), ("B", &b)].into_iter().zip(&posted) {
+            let (reader, over) = (&reader, &over);
+            scope.spawn(move || post(name, writer, reader, posted, over));
+        }
+        let progress = |what: &str| {
+            // Everybody goes on after it, not only those it did not befall.
+            let before = posted
+                .each_ref()
+                .map(|posted| posted.load(Ordering::SeqCst));
+            aquifer_tests::eventually(what, Duration::from_secs(120), || {
+                let now = posted.iter().zip(before);
+                now.into_iter()
+                    .all(|(now, before)| now.load(Ordering::SeqCst) > before)
+                    .then_some(())
+            });
+        };
+        progress("before any trouble");
+        lab.client('A').freeze();
+        thread::sleep(TROUBLE);
+        lab.client('A').thaw();
+        progress("after a short freeze");
+        lab.client('B').cut();
+        thread::sleep(LONG_TROUBLE);
+        lab.client('B').mend();
+        progress("after a long cut");
+        lab.server().kill();
+        thread::sleep(TROUBLE);
+        lab.server().restart();
+        progress("after the server's restart");
+        lab.client('A').freeze();
+        thread::sleep(LONG_TROUBLE);
+        lab.client('A').thaw();
+        progress("after a long freeze");
+        over.store(true, Ordering::SeqCst);
+    });
+    let posted = posted
+        .each_ref()
+        .map(|posted| posted.load(Ordering::SeqCst) * DOCUMENTS);
+    for view in [&a, &b, &reader] {
+        assert_eq!(
+            ["A", "B"].map(|owner| view.count(owner)),
+            posted,
+            "{view:?}"
+        );
+    }
+    let stats = reader.client().get("/stats").body;
+    println!("{posted:?} documents, {stats}");
+    let segments = stats["segments"].as_array().map_or_else(
+        || stats["segments"].as_u64().unwrap(),
+        |all| all.len() as u64,
+    );
+    assert!(segments < 30, "the segments were not merged: {stats}");
+    check(lab.client('A'), "default");
+}
+
+/// Posts until it is over. What fails or is not answered is posted again, until it is acknowledged.
+fn post(name: &str, writer: &View, reader: &View, posted: &AtomicU64, over: &AtomicBool) {
+    while !over.load(Ordering::SeqCst) {
+        let number = posted.load(Ordering::SeqCst) * DOCUMENTS;
+        let body = batch(name, number..number + DOCUMENTS);
+        let answer = writer.client().try_post(&writer.path("/documents"), &body);
+        match answer {
+            Ok(answer) if answer.status == 200 => {
+                posted.fetch_add(1, Ordering::SeqCst);
+                assert_eq!(reader.count(name), number + DOCUMENTS, "{name}");
+            }
+            Ok(answer) => {
+                assert!([202, 409, 503].contains(&answer.status), "{answer:?}");
+                println!("{name}: {}", answer.text);
+            }
+            Err(error) => println!("{name}: {error:?}"),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What the stories share: documents with an owner, and who must find how many of them.
+
+use aquifer_tests::Client;
+use aquifer_tests::lab::Machine;
+use serde_json::json;
+
+/// Documents with keys `OWNER-NUMBER`, and text that hardly shrinks: some hundred of them fill a bundle of their own.
+pub(crate) fn batch(owner: &str, numbers: std::ops::Range<u64>) -> String {
+    let mut random = fastrand::Rng::with_seed(numbers.start);
+    let documents: Vec<_> = numbers
+        .map(|number| {
+            let mut word = || -> String { (0..8).map(|_| random.alphanumeric()).collect() };
+            let words: Vec<String> = (0..40).map(|_| word()).collect();
+            let key = format!("{owner}-{number}");
+            json!({"unique_key": key, "owner": owner, "content": words.join(" ")})
+        })
+        .collect();
+    json!(documents).to_string()
+}
+
+/// A client's view of one index.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    client: Client,
+    index: String,
+}
+
+impl View {
+    pub(crate) fn new(client: &Client, index: &str) -> Self {
+        Self {
+            client: client.clone(),
+            index: index.to_owned(),
+        }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn path(&self, path: &str) -> String {
+        format!("/indexes/{}{path}", self.index)
+    }
+
+    /// Posts, and expects that it was applied; gives the version.
+    #[track_caller]
+    pub(crate) fn post(&self, body: &str) -> u64 {
+        let posted = self.client.post(&self.path("/documents"), body);
+        assert_eq!(posted.status, 200, "{posted:?}");
+        posted.body["version"].as_u64().unwrap()
+    }
+
+    /// How many documents of this owner it finds.
+    #[track_caller]
+    pub(crate) fn count(&self, owner: &str) -> u64 {
+        let filter = format!("owner%3A{owner}");
+        let path = self.path(&format!("/search?limit=0&filter={filter}"));
+        let found = self.client.get(&path);
+        assert_eq!(found.status, 200, "{found:?}");
+        found.body["count"].as_u64().unwrap()
+    }
+
+    /// The version it serves.
+    #[track_caller]
+    pub(crate) fn version(&self) -> u64 {
+        let stats = self.client.get(&self.path("/stats"));
+        assert_eq!(stats.status, 200, "{stats:?}");
+        stats.body["version"].as_u64().unwrap()
+    }
+}
+
+/// Expects that `aquifer check` finds nothing wrong with an index.
+#[track_caller]
+pub(crate) fn check(machine: &Machine, index: &str) {
+    let (code, out, err) = machine.aquifer(&["check", "--index", index]);
+    assert_eq!(code, Some(0), "{index}: {out}{err}");
+}
