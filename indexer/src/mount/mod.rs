@@ -73,6 +73,9 @@ pub trait Mount: Send + Sync + fmt::Debug {
     fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>>;
 }
 
+/// Takes what one of several reads gave.
+pub type EachRead<'a> = dyn FnMut(io::Result<Vec<u8>>) + 'a;
+
 /// An open file. Reads and writes carry their position.
 #[expect(
     clippy::len_without_is_empty,
@@ -81,6 +84,20 @@ pub trait Mount: Send + Sync + fmt::Debug {
 pub trait MountFile: Send + Sync + fmt::Debug {
     /// Fills `buffer` from `offset`, up to the end of the file; gives the bytes read.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// At most `len` bytes from `offset`: fewer at the end of the file.
+    fn read_range(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        let read = self.read_at(&mut bytes, offset)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+    /// Like [`Self::read_range`] for several offsets and lengths, beside each other where the system can; hands
+    /// over what each gave, in their order.
+    fn read_each(&self, ranges: &[(u64, usize)], done: &mut EachRead<'_>) {
+        for (offset, len) in ranges {
+            done(self.read_range(*offset, *len));
+        }
+    }
     /// Writes all of `bytes`.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Writes all of `bytes`; they survive a power loss when this returns.

@@ -1,18 +1,21 @@
 //! The open files of a [`PosixMount`](super::PosixMount).
 
 use std::io::{self, IoSlice};
+use std::num::NonZeroU64;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, CWD, OFlags};
+use rustix::fs::{Advice, AtFlags, CWD, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::Shared;
-use crate::mount::{COHERENT_PAGE, MountFile};
+use crate::mount::{COHERENT_PAGE, EachRead, MountFile};
 
 /// Where the descriptors of a process have names.
 const DESCRIPTORS: &str = "/proc/self/fd";
+/// Bytes that one advice is about, at most: the kernel does not take it for more than one READ carries.
+const ADVICE_MAX: usize = 1024 * 1024;
 
 fn read_full(fd: &OwnedFd, mut buffer: &mut [u8], mut offset: u64) -> io::Result<usize> {
     let mut total = 0;
@@ -28,6 +31,21 @@ fn read_full(fd: &OwnedFd, mut buffer: &mut [u8], mut offset: u64) -> io::Result
         buffer = buffer.get_mut(read..).unwrap_or_default();
     }
     Ok(total)
+}
+
+/// Lets the kernel ask for all ranges at once; the reads that follow find them on their way. A thread for each
+/// would do the same, at the price of a thread each.
+fn will_need(fd: &OwnedFd, ranges: &[(u64, usize)]) {
+    for (offset, len) in ranges {
+        for start in (0..*len).step_by(ADVICE_MAX) {
+            let part = NonZeroU64::new((len - start).min(ADVICE_MAX) as u64);
+            let advised = rustix::fs::fadvise(fd, offset + start as u64, part, Advice::WillNeed);
+            if let Err(error) = advised {
+                tracing::debug!(%error, "ranges are read one after the other");
+                return;
+            }
+        }
+    }
 }
 
 fn write_full(fd: &OwnedFd, mut bytes: &[u8], mut offset: u64, durably: bool) -> io::Result<()> {
@@ -98,6 +116,15 @@ impl PlainFile {
 impl MountFile for PlainFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         read_full(&self.fd, buffer, offset)
+    }
+
+    fn read_each(&self, ranges: &[(u64, usize)], done: &mut EachRead<'_>) {
+        if !matches!(ranges, [(_, len)] if *len <= ADVICE_MAX) {
+            will_need(&self.fd, ranges);
+        }
+        for (offset, len) in ranges {
+            done(self.read_range(*offset, *len));
+        }
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

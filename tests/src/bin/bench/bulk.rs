@@ -95,6 +95,24 @@ pub(crate) fn measure(
     Ok(Built { root, plain })
 }
 
+/// Builds both indexes without looking at the time, plain tantivy's with as many segments as Aquifer's.
+pub(crate) fn build(
+    corpus: &Corpus,
+    documents: usize,
+    root: &Path,
+    folder: &Path,
+) -> Result<Built> {
+    let index = shared::create(root)?;
+    let schema = index.schema()?;
+    let sources = || (0..documents).map(|number| corpus.source(number));
+    aquifer_raw(&index, &schema, sources())?;
+    let parsed = sources().map(|source| parse(&source, &schema));
+    let plain = plain(folder, &schema, parsed, false)?;
+    plain.merge_to(index.stats()?.segments)?;
+    let root = root.to_owned();
+    Ok(Built { root, plain })
+}
+
 fn add(table: &mut Table, what: &str, aquifer: Cost, plain: Cost, upsert: bool) {
     let against = if upsert {
         "against delete_term + add_document"

@@ -63,9 +63,7 @@ fn warm(built: &Built, table: &mut Table) -> Result<()> {
 }
 
 fn cold(built: &Built, query: &str, table: &mut Table) -> Result<()> {
-    let (reader, counting) = open(&built.root, GATHER, true)?;
-    shared::search(&reader, query)?;
-    let counts = counting.take();
+    let counts = first_answer(&built.root, query)?;
     let shown = format!(
         "{} dependent rounds: {} reads, {} opens, {} KB",
         counts.rounds,
@@ -76,6 +74,13 @@ fn cold(built: &Built, query: &str, table: &mut Table) -> Result<()> {
     let what = format!("cold open and first query `{query}`");
     table.add([&what, &shown, "", "", "≤ 4 rounds"]);
     Ok(())
+}
+
+/// What a reader that opens the index does until it has answered its first query.
+pub(crate) fn first_answer(root: &Path, query: &str) -> Result<OperationCounts> {
+    let (reader, counting) = open(root, GATHER, true)?;
+    shared::search(&reader, query)?;
+    Ok(counting.take())
 }
 
 /// The first query of so many long words that finds something on both sides.
