@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::fs::{Advice, AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
 use self::file::{DirectFile, PlainFile, ReopenedFile};
@@ -104,7 +104,15 @@ impl Mount for PosixMount {
             Access::CoherentNew | Access::Update | Access::CreateNew => Shared::open_created,
         };
         let flags = match access {
-            Access::Read => return Ok(plain(open(shared, path, OFlags::RDONLY)?)),
+            Access::Read => {
+                let fd = open(shared, path, OFlags::RDONLY)?;
+                if shared.kind != Kind::Local {
+                    // A read says all that it wants. Reading ahead would ask the server for it in pieces, one
+                    // after the other, and for more than that.
+                    rustix::fs::fadvise(&fd, 0, None, Advice::Random)?;
+                }
+                return Ok(plain(fd));
+            }
             Access::Update => return Ok(plain(open(shared, path, OFlags::RDWR)?)),
             Access::CreateNew => {
                 return Ok(plain(open(shared, path, OFlags::RDWR | OFlags::EXCL)?));
