@@ -1,5 +1,6 @@
 //! A Linux kernel as a process: booted, frozen, killed, cut off, delayed.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -329,6 +330,13 @@ impl Machine {
         let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
         let environment = environment.iter().map(owned).collect();
         Process::start(self, name, aquifer(arguments), environment)
+    }
+
+    /// Starts a program of the host.
+    #[track_caller]
+    pub fn start(&self, name: &str, command: &[&str]) -> Process<'_> {
+        let command = command.iter().copied().map(str::to_owned).collect();
+        Process::start(self, name, command, BTreeMap::new())
     }
 
     /// A server process that is about to be started in this machine.

@@ -44,6 +44,8 @@ pub struct Plan {
     pub client_mib: u32,
     /// The size of the exported file system, in MiB.
     pub export_mib: u32,
+    /// A folder of this host that NFS-Ganesha exports instead of an empty file system in memory.
+    pub export: Option<PathBuf>,
     /// After how many seconds of silence the server forgets a client.
     pub lease_seconds: u32,
 }
@@ -59,6 +61,7 @@ impl Plan {
             clients: (b'A'..b'A' + clients).map(char::from).collect(),
             client_mib: 512,
             export_mib: 4096,
+            export: None,
             lease_seconds: Self::LEASE_SECONDS,
         }
     }

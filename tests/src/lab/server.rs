@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
-use rustix::mount::{MountFlags, mount};
+use rustix::mount::{MountFlags, mount, mount_bind};
 
 use super::machine::{LAST_LINES, Machine};
 use super::network::{self, NFS};
@@ -101,15 +101,14 @@ impl Ganesha {
         network::give(NFS, network::SERVER);
         let export = ground.file("export");
         fs::create_dir(&export).unwrap();
-        let size = std::ffi::CString::new(format!("size={}m", plan.export_mib)).unwrap();
-        mount(
-            "export",
-            &export,
-            "tmpfs",
-            MountFlags::empty(),
-            Some(size.as_c_str()),
-        )
-        .unwrap();
+        match &plan.export {
+            Some(folder) => mount_bind(folder, &export).unwrap(),
+            None => {
+                let size = std::ffi::CString::new(format!("size={}m", plan.export_mib)).unwrap();
+                let options = Some(size.as_c_str());
+                mount("export", &export, "tmpfs", MountFlags::empty(), options).unwrap();
+            }
+        }
         let recovery = ground.file("ganesha");
         fs::create_dir(&recovery).unwrap();
         let configuration = include_str!("ganesha.conf")

@@ -32,6 +32,13 @@ pub(crate) struct Built {
     pub(crate) plain: Plain,
 }
 
+impl Built {
+    /// How many segments each of them has.
+    pub(crate) fn segments(&self) -> Result<usize> {
+        Ok(shared::open_reader(&self.root)?.stats()?.segments)
+    }
+}
+
 /// What a build took.
 #[derive(Clone, Copy)]
 struct Cost {
@@ -109,6 +116,7 @@ pub(crate) fn build(
     let parsed = sources().map(|source| parse(&source, &schema));
     let plain = plain(folder, &schema, parsed, false)?;
     plain.merge_to(index.stats()?.segments)?;
+    shared::collect(root)?;
     let root = root.to_owned();
     Ok(Built { root, plain })
 }

@@ -4,14 +4,12 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use std::time::Instant;
-
 use anyhow::{Context, Result};
 use aquifer_indexer::config::Config;
 
-use crate::corpus::{Corpus, parse, small_source};
+use crate::corpus::{parse, small_source};
 use crate::plain::{Plain, PlainSearch};
-use crate::{bulk, memory, operations, posts, shared};
+use crate::{memory, nfs, posts, shared};
 
 /// What a child says when it is ready, what it waits for then, and what it says at the end.
 const READY: &str = "ready";
@@ -79,21 +77,18 @@ impl Waiting {
 
 /// Does what this process was started for.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
-    let start = Instant::now();
     match arguments {
         ["memory", root, cache] => {
             let [resident, anonymous, cached] = memory::read(Path::new(root), cache.parse()?)?;
             println!("{resident} {anonymous} {cached}");
         }
-        ["build", root, plain, documents] => {
-            let corpus = Corpus::load()?;
-            let (root, plain) = (Path::new(root), Path::new(plain));
-            bulk::build(&corpus, documents.parse()?, root, plain)?;
-        }
         ["compact", root, plain] => {
             let index = shared::open(Path::new(root), Config::default())?;
             let segments = index.compact(None)?.segments;
             Plain::open(Path::new(plain), &*index.schema()?)?.merge_to(segments)?;
+            drop(index);
+            shared::collect(Path::new(root))?;
+            println!("{segments}");
         }
         ["posts", root, first, threads] => {
             let index = shared::open(Path::new(root), Config::default())?;
@@ -107,26 +102,21 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
             let document = parse(&small_source(number.parse()?), &*index.schema()?)?;
             shared::post(&index, vec![document])?;
         }
-        ["aquifer-rounds", root, query] => {
-            let counts = operations::first_answer(Path::new(root), query)?;
-            println!("{counts:#?}");
-        }
         ["aquifer-search", root, query] => {
             let index = shared::open_reader(Path::new(root))?;
             std::hint::black_box(shared::search(&index, query)?);
-            println!("{} µs", start.elapsed().as_micros());
         }
         ["plain-post", folder, number] => {
             let schema = posts::schema()?;
             let document = parse(&small_source(number.parse()?), &schema)?;
-            Plain::post(Path::new(folder), &schema, &document)?;
+            Plain::post(Path::new(folder), &schema, &[document])?;
         }
         ["plain-search", folder, query] => {
             let schema = posts::schema()?;
             let plain = Plain::open(Path::new(folder), &schema)?;
             std::hint::black_box(PlainSearch::new(&plain, &schema)?.search(query)?);
-            println!("{} µs", start.elapsed().as_micros());
         }
+        ["nfs", rest @ ..] => nfs::work::run(rest)?,
         _ => anyhow::bail!("no such work: {arguments:?}"),
     }
     Ok(())

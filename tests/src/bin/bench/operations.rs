@@ -77,14 +77,14 @@ fn cold(built: &Built, query: &str, table: &mut Table) -> Result<()> {
 }
 
 /// What a reader that opens the index does until it has answered its first query.
-pub(crate) fn first_answer(root: &Path, query: &str) -> Result<OperationCounts> {
+fn first_answer(root: &Path, query: &str) -> Result<OperationCounts> {
     let (reader, counting) = open(root, GATHER, true)?;
     shared::search(&reader, query)?;
     Ok(counting.take())
 }
 
 /// The first query of so many long words that finds something on both sides.
-fn query(corpus: &Corpus, built: &Built, words: usize) -> Result<String> {
+pub(crate) fn query(corpus: &Corpus, built: &Built, words: usize) -> Result<String> {
     let reader = shared::open_reader(&built.root)?;
     for query in corpus.queries() {
         let long = |word: &str| word.len() >= LONG && word.chars().all(char::is_alphanumeric);
