@@ -21,7 +21,10 @@ impl Hand<'_> {
     #[track_caller]
     fn refused(&self, order: FileOrder) -> Errno {
         let outcome = self.0.file(order.clone());
-        Errno::from_raw_os_error(outcome.expect_err(&format!("{order:?}")))
+        match outcome {
+            Err(errno) => Errno::from_raw_os_error(errno),
+            Ok(done) => panic!("{order:?} in {}: {done:?}", self.0.name()),
+        }
     }
 
     #[track_caller]

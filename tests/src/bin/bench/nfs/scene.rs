@@ -153,7 +153,7 @@ impl<'a> Scene<'a> {
         self.proxy.delay(STAGGER);
         self.proxy.forget();
         self.go_on(&process)?;
-        let (_, all, reads) = depth(&self.proxy.record());
+        let (all, reads) = depth(&self.proxy.record());
         self.proxy.delay(Duration::ZERO);
         end(&process);
         client.unmount();
