@@ -96,6 +96,15 @@ pub(crate) fn hold_on_the_mount(kind: Kind) {
     b.open("version", FileAccess::Read);
     assert_eq!(b.read("version"), "from a");
 
+    // A file that has lost its names elsewhere gets no new one.
+    a.create("draft-c", "from a");
+    b.ok(unlink("draft-c"));
+    let nameless = a.refused(link("draft-c", "late"));
+    assert!(
+        [Errno::STALE, Errno::NOENT].contains(&nameless),
+        "{nameless:?}"
+    );
+
     // A page that is overwritten in place is seen by the next coherent read through a descriptor that stays open.
     a.create("marked", "0");
     a.open("marked", FileAccess::CoherentUpdate);
