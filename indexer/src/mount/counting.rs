@@ -152,6 +152,10 @@ impl Mount for CountingMount {
         Ok(self.file(path, self.inner.open(path, access)?))
     }
 
+    fn anticipate(&self, folder: &'static str) {
+        self.inner.anticipate(folder);
+    }
+
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
         self.counter.count("list", folder);
         self.inner.list(folder)

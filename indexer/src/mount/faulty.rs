@@ -144,6 +144,10 @@ impl Mount for FaultyMount {
         }))
     }
 
+    fn anticipate(&self, folder: &'static str) {
+        self.inner.anticipate(folder);
+    }
+
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
         self.plan.read(self.reads_too, || self.inner.list(folder))
     }

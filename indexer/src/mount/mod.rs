@@ -58,6 +58,9 @@ pub trait LockGuard: Send + fmt::Debug {}
 pub trait Mount: Send + Sync + fmt::Debug {
     /// Opens a file.
     fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn MountFile>>;
+    /// Says that files in this folder will be opened soon, so that the way there can be looked up meanwhile. It
+    /// may be there or not; nothing is told.
+    fn anticipate(&self, _folder: &'static str) {}
     /// The names in a folder, from a fresh `opendir`, in no order.
     fn list(&self, folder: &str) -> io::Result<Vec<String>>;
     /// Length and modification time.

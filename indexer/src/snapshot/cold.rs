@@ -91,6 +91,10 @@ impl Follower {
     }
 
     fn cold_from_head(&self) -> Result<Arc<Snapshot>> {
+        // HEAD names files in both.
+        for folder in [layout::MANIFESTS, layout::BUNDLES] {
+            self.source.mount.anticipate(folder);
+        }
         let (id, copy, hot) = match self.read_head() {
             Ok(Head {
                 id, manifest, hot, ..
@@ -194,6 +198,8 @@ impl Follower {
         let mut bytes = vec![0; head::MAX];
         let read = file.read_at(&mut bytes, 0).map_err(io)?;
         bytes.truncate(read);
+        // A network file system waits for the server when a file is closed; nothing here depends on that.
+        concurrent::spawn(move || drop(file))?;
         head::decode(&bytes, layout::HEAD)
     }
 }

@@ -184,6 +184,10 @@ fn is_near(read: &Range<u64>, pages: &Range<u64>) -> bool {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::single_range_in_vec_init,
+    reason = "lists of ranges, some of one"
+)]
 mod tests {
     use futures_lite::future::block_on;
 

@@ -265,7 +265,7 @@ impl Writer {
                 Err(Failure::Unknown(error)) => {
                     leader.alone.met(false);
                     self.settle_unknown(tickets);
-                    return Err(error);
+                    return Err(unknown(error));
                 }
             }
         }
@@ -304,6 +304,13 @@ impl Writer {
             }
         }
     }
+}
+
+/// What those are told whose batch was perhaps applied.
+fn unknown(error: Error) -> Error {
+    let message = "the commit was interrupted, and whether it took effect is not known: look for the \
+                   documents, or send it again";
+    Error::new(error.kind(), message).because(error)
 }
 
 fn applied_outcome(applied: &Applied) -> Outcome {

@@ -130,19 +130,18 @@ impl Proxy {
     }
 }
 
-/// How many exchanges of a record there are by operation, and how many of them had to come one after the other, over
-/// all and over READs alone. A background operation, such as closing a file, may be the last of them.
-pub fn depth(record: &[Exchange]) -> (BTreeMap<&'static str, u64>, u32, u32) {
-    let mut counts = BTreeMap::new();
-    for exchange in record {
-        *counts.entry(exchange.operation).or_default() += 1;
-    }
-    let all = record.iter().map(|exchange| exchange.after + 1).max();
+/// How many exchanges of a record had to come one after the other: over all until the last that is not the closing of
+/// a file, and over READs alone.
+pub fn depth(record: &[Exchange]) -> (u32, u32) {
+    let work = record
+        .iter()
+        .filter(|exchange| exchange.operation != "CLOSE");
+    let all = work.map(|exchange| exchange.after + 1).max();
     let reads = record
         .iter()
         .filter(|exchange| exchange.operation == "READ");
     let reads = reads.map(|exchange| exchange.after_reads + 1).max();
-    (counts, all.unwrap_or(0), reads.unwrap_or(0))
+    (all.unwrap_or(0), reads.unwrap_or(0))
 }
 
 impl Shared {

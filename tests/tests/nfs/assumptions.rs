@@ -21,7 +21,10 @@ impl Hand<'_> {
     #[track_caller]
     fn refused(&self, order: FileOrder) -> Errno {
         let outcome = self.0.file(order.clone());
-        Errno::from_raw_os_error(outcome.expect_err(&format!("{order:?}")))
+        match outcome {
+            Err(errno) => Errno::from_raw_os_error(errno),
+            Ok(done) => panic!("{order:?} in {}: {done:?}", self.0.name()),
+        }
     }
 
     #[track_caller]
@@ -92,6 +95,15 @@ pub(crate) fn hold_on_the_mount(kind: Kind) {
     assert_eq!(b.refused(again), Errno::EXIST);
     b.open("version", FileAccess::Read);
     assert_eq!(b.read("version"), "from a");
+
+    // A file that has lost its names elsewhere gets no new one.
+    a.create("draft-c", "from a");
+    b.ok(unlink("draft-c"));
+    let nameless = a.refused(link("draft-c", "late"));
+    assert!(
+        [Errno::STALE, Errno::NOENT].contains(&nameless),
+        "{nameless:?}"
+    );
 
     // A page that is overwritten in place is seen by the next coherent read through a descriptor that stays open.
     a.create("marked", "0");

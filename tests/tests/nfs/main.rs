@@ -66,6 +66,7 @@ const STORIES: &[Story] = stories! {
     lost_reply::the_nonce_decides on BOTH,
     merges::under_load_and_faults on BOTH,
     counts::posts_and_refreshes on BOTH,
+    counts::a_cold_open_and_its_first_query on &[Kind::Ganesha],
 };
 
 fn main() -> ExitCode {

@@ -28,6 +28,11 @@ fn read_full(fd: &OwnedFd, mut buffer: &mut [u8], mut offset: u64) -> io::Result
         };
         total += read;
         offset += read as u64;
+        // A read that is cut short within a page has met the end of the file: whatever else cuts it short does so
+        // between pages. To ask again would cost a network file system a call.
+        if read < buffer.len() && !offset.is_multiple_of(COHERENT_PAGE as u64) {
+            break;
+        }
         buffer = buffer.get_mut(read..).unwrap_or_default();
     }
     Ok(total)

@@ -56,6 +56,13 @@ impl Folders {
         }
     }
 
+    /// Holds a folder, if it is there.
+    pub(super) fn anticipate(&self, folder: &str) {
+        if let Err(error) = self.hold(folder) {
+            tracing::debug!(%error, folder, "not there yet");
+        }
+    }
+
     fn hold(&self, folder: &str) -> io::Result<Arc<OwnedFd>> {
         if let Some(held) = self.lock().get(folder) {
             return Ok(Arc::clone(held));

@@ -19,6 +19,7 @@ use self::file::{DirectFile, PlainFile, ReopenedFile};
 use self::folders::Folders;
 use self::kind::Kind;
 use super::{Access, LockGuard, Metadata, Mount, MountFile};
+use crate::concurrent;
 
 /// Mode of every file: any reader may run under another user.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
@@ -131,6 +132,15 @@ impl Mount for PosixMount {
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn anticipate(&self, folder: &'static str) {
+        if self.shared.kind == Kind::Local {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        // It only saves time: whoever opens a file looks for the folder all the same.
+        drop(concurrent::spawn(move || shared.folders.anticipate(folder)));
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {

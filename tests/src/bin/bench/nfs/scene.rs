@@ -139,7 +139,7 @@ impl<'a> Scene<'a> {
         for ((side, cost), mut taken) in sides.iter().zip(&mut costs).zip(taken) {
             cost.time = quantile(&mut taken, 0.5);
             if piece.rounds {
-                let ((_, all, reads), _) = self.once(*side, piece, Some(self.proxy), || {
+                let (rounds, _) = self.once(*side, piece, Some(self.proxy), || {
                     self.proxy.delay(STAGGER);
                     self.proxy.forget();
                     || {
@@ -147,7 +147,7 @@ impl<'a> Scene<'a> {
                         depth(&self.proxy.record())
                     }
                 })?;
-                cost.rounds = Some((all, reads));
+                cost.rounds = Some(rounds);
             }
         }
         Ok(costs)
