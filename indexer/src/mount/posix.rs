@@ -1,5 +1,6 @@
 //! [`PosixMount`]: a folder on a local disk or a network file system.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
@@ -17,6 +18,9 @@ use super::{Access, COHERENT_PAGE, LockGuard, Metadata, Mount, MountFile};
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 /// Mode of every folder.
 const FOLDER_MODE: Mode = Mode::from_raw_mode(0o755);
+
+/// Names that a listing may give more than once before it is taken for one without an end.
+const LISTED_AGAIN_MAX: usize = 10_000;
 
 /// `f_type` of file systems that live in this kernel alone (`statfs(2)`): a plain read is coherent,
 /// and a direct one would only go to the disk for nothing.
@@ -132,16 +136,11 @@ impl Mount for PosixMount {
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let fd = self.shared.open_fd(folder, flags)?;
-        let mut names = Vec::new();
-        for entry in Dir::new(fd)? {
-            if let Ok(name) = entry?.file_name().to_str()
-                && name != "."
-                && name != ".."
-            {
-                names.push(name.to_owned());
-            }
-        }
-        Ok(names)
+        let names = Dir::new(fd)?.map(|entry| {
+            let entry = entry?;
+            Ok(entry.file_name().to_str().map(str::to_owned).ok())
+        });
+        each_once(names)
     }
 
     fn metadata(&self, path: &str) -> io::Result<Metadata> {
@@ -202,6 +201,25 @@ impl Mount for PosixMount {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The names of a folder, each once. A file server may give one again that was removed and made anew meanwhile; one
+/// that loses count begins again and again, and would fill the memory.
+fn each_once(names: impl Iterator<Item = io::Result<Option<String>>>) -> io::Result<Vec<String>> {
+    let mut once = HashSet::new();
+    let mut again = 0;
+    for name in names {
+        let Some(name) = name?.filter(|name| name != "." && name != "..") else {
+            continue;
+        };
+        if !once.insert(name) {
+            again += 1;
+        }
+        if again > LISTED_AGAIN_MAX {
+            return Err(Errno::LOOP.into());
+        }
+    }
+    Ok(once.into_iter().collect())
 }
 
 /// The `flock` of a file; closing the file would release it too, but says so less clearly.
@@ -377,5 +395,26 @@ impl MountFile for ReopenedFile {
 
     fn len(&self) -> io::Result<u64> {
         file_len(&self.reopen()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_gives_each_name_once_and_ends() {
+        let names = ["..", "5", "4", "."].map(|name| Some(name.to_owned()));
+        let mut listed = each_once(
+            names
+                .iter()
+                .cloned()
+                .chain([None, Some("4".into())])
+                .map(Ok),
+        );
+        listed.as_mut().unwrap().sort_unstable();
+        assert_eq!(listed.unwrap(), ["4", "5"]);
+        let endless = each_once(names.into_iter().cycle().map(Ok)).unwrap_err();
+        assert_eq!(endless.raw_os_error(), Some(Errno::LOOP.raw_os_error()));
     }
 }
