@@ -68,7 +68,7 @@ const STORIES: &[Story] = stories! {
     lost_reply::the_nonce_decides on BOTH,
     merges::under_load_and_faults on BOTH,
     collected::a_reader_that_was_frozen_across_it_answers_right on BOTH,
-    collected::searches_never_fail_while_retention_is_respected on BOTH,
+    collected::searches_that_it_respects_never_fail on BOTH,
     stale::files_are_unlinked_and_the_server_restarts on BOTH,
     stale::files_are_unlinked_and_the_lease_ends on BOTH,
     restart::under_load on BOTH,
