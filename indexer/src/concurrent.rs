@@ -1,6 +1,6 @@
 //! Work that waits for the file system, beside the thread that asked for it.
 //!
-//! Reads that do not depend on each other are issued together, each in a thread of its own: the waiting is
+//! Reads of different files that do not depend on each other are made in a thread for each file: the waiting is
 //! the cost, not the thread. The threads belong to tokio's blocking pool and end when they are idle;
 //! no runtime has to be driven.
 
@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
 
-/// Reads under way at once in this process: what the first query of a cold reader wants of a dozen segments. A
-/// thread that waits costs little; an NFS client queues what exceeds its session's slots (64 by default).
+/// Work under way at once in this process: of a query, one thread for each container in each round. A thread that
+/// waits costs little; an NFS client queues what exceeds its session's slots (64 by default).
 const THREADS_MAX: usize = 256;
 
 /// Starts `work` at once; the handle can be awaited in any executor. Dropping it does not stop the work.

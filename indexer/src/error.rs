@@ -117,6 +117,17 @@ impl Error {
         }
     }
 
+    /// The same for somebody else whom the same failure meets, with the code behind it, which decides
+    /// about retries.
+    pub(crate) fn again(&self) -> Self {
+        let mut again = Self::new(self.kind, self.message.clone());
+        again.path = self.path.clone();
+        match self.raw_os_error().map(io::Error::from_raw_os_error) {
+            Some(code) => again.because(code),
+            None => again,
+        }
+    }
+
     /// What the caller can do.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -212,14 +223,7 @@ impl From<tantivy::TantivyError> for Error {
     fn from(error: tantivy::TantivyError) -> Self {
         if let Some(io) = io_error_in(&error) {
             if let Some(inner) = io.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
-                // Its text has the cause in it already; the code behind it decides about retries.
-                let code = inner.raw_os_error().map(io::Error::from_raw_os_error);
-                let mut copy = Self::new(inner.kind, inner.message.clone());
-                copy.path = inner.path.clone();
-                return match code {
-                    Some(code) => copy.because(code),
-                    None => copy,
-                };
+                return inner.again();
             }
             let advice = io_advice(io);
             return match io.raw_os_error() {

@@ -13,11 +13,12 @@ pub const MANIFESTS: &str = "manifests";
 pub const BUNDLES: &str = "bundles";
 /// The folder of accepted batches.
 pub const INBOX: &str = "inbox";
+/// The folder in which manifests are written before they are linked. They keep the name they have there, since
+/// removing it would cost every commit as much as making it; it goes with the manifest.
+pub const DRAFTS: &str = "drafts";
 /// The folders of an index.
-pub const FOLDERS: [&str; 3] = [MANIFESTS, BUNDLES, INBOX];
+pub const FOLDERS: [&str; 4] = [MANIFESTS, DRAFTS, BUNDLES, INBOX];
 
-/// Prefix of a name that is not published yet.
-const TEMPORARY: &str = ".tmp-";
 const BATCH: &str = ".batch";
 const DAMAGED: &str = ".damaged";
 const BUNDLE: &str = ".bundle";
@@ -52,14 +53,20 @@ pub fn parse_manifest(name: &str) -> Option<u64> {
     if digits { name.parse().ok() } else { None }
 }
 
-/// A manifest that is being written.
-pub fn temporary_manifest(nonce: Uuid) -> String {
-    format!("{MANIFESTS}/{TEMPORARY}{}", nonce.simple())
+/// A manifest before it is linked. The name is used once.
+pub fn draft(version: u64, nonce: Uuid) -> String {
+    format!("{DRAFTS}/{version:020}-{}", nonce.simple())
 }
 
-/// Whether a name (without its folder) is one of [`temporary_manifest`].
-pub fn is_temporary(name: &str) -> bool {
-    name.starts_with(TEMPORARY)
+/// The version and the nonce in the name of a draft (without its folder).
+pub fn parse_draft(name: &str) -> Option<(u64, Uuid)> {
+    let (version, nonce) = name.split_once('-')?;
+    Some((parse_manifest(version)?, Uuid::try_parse(nonce).ok()?))
+}
+
+/// A file that is made only to learn the file server's time.
+pub fn clock_file(id: Uuid) -> String {
+    format!("{DRAFTS}/clock-{}", id.simple())
 }
 
 /// A bundle.
@@ -164,6 +171,12 @@ mod tests {
     fn names_read_back() {
         assert_eq!(parse_manifest("00000000000000000042"), Some(42));
         assert_eq!(parse_manifest("42"), None);
+        let nonce = Uuid::new_v4();
+        let path = draft(42, nonce);
+        let name = path.strip_prefix("drafts/").unwrap();
+        assert_eq!(parse_draft(name), Some((42, nonce)));
+        let path = clock_file(nonce);
+        assert_eq!(parse_draft(path.strip_prefix("drafts/").unwrap()), None);
         assert_eq!(parse_lock(&lock(0)), Some(0));
         assert_eq!(parse_lock(&lock(7)), Some(7));
         let id = BatchId {

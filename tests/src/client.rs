@@ -66,6 +66,17 @@ impl Client {
         read(request.content_type("application/json").send(body))
     }
 
+    /// Creates an index with the default mapping, on a server that must be there.
+    ///
+    /// # Panics
+    /// When it is not created.
+    #[track_caller]
+    pub fn create_index(&self, name: &str) {
+        let request = self.agent.put(format!("{}/indexes/{name}", self.url));
+        let answer = answered(read(request.send_empty()));
+        assert!([200, 201].contains(&answer.status), "{answer:?}");
+    }
+
     /// `GET path` of a server that must be there.
     ///
     /// # Panics

@@ -114,24 +114,61 @@ impl Pages {
         start..range.end.next_multiple_of(payload).min(self.len)
     }
 
+    /// Where the pages of `range`, which must come from [`Self::covering`], lie in the file: offset and length.
+    pub fn place(&self, range: &Range<u64>) -> Result<(u64, usize)> {
+        let len = usize::try_from(paged_len(range.end - range.start))
+            .map_err(|error| Error::internal("a range exceeds memory").because(error))?;
+        Ok((self.base + range.start / PAYLOAD as u64 * PAGE as u64, len))
+    }
+
     /// Reads and verifies payload; `range` must come from [`Self::covering`]. One read of the file.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`] naming `path` when a checksum is wrong or the file too short;
     /// [`crate::ErrorKind::Unavailable`] when reading fails.
     pub fn read(&self, file: &dyn MountFile, path: &str, range: &Range<u64>) -> Result<Vec<u8>> {
-        let first = range.start / PAYLOAD as u64;
-        let on_mount = usize::try_from(paged_len(range.end - range.start))
-            .map_err(|error| Error::internal("a range exceeds memory").because(error))?;
-        let mut bytes = vec![0; on_mount];
-        let offset = self.base + first * PAGE as u64;
+        let (offset, len) = self.place(range)?;
+        let mut bytes = vec![0; len];
         let read = file
             .read_at(&mut bytes, offset)
             .map_err(|error| Error::io(path, error))?;
-        if read < on_mount {
+        if read < len {
             return Err(super::damaged(path, "the length"));
         }
-        self.verify(bytes, first, path)
+        self.verify(bytes, range.start / PAYLOAD as u64, path)
+    }
+
+    /// Takes the payload of `ranges`, in order, out of `bytes`: what lies at the place from the first one's start to
+    /// the last one's end. What lies between them is not verified: damage there is not theirs.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] naming `path`: for all when something is missing, for each when
+    /// its checksum is wrong.
+    pub fn take(
+        &self,
+        bytes: Vec<u8>,
+        ranges: &[Range<u64>],
+        path: &str,
+    ) -> Result<Vec<Result<Vec<u8>>>> {
+        let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else {
+            return Ok(Vec::new());
+        };
+        let number = |range: &Range<u64>| range.start / PAYLOAD as u64;
+        let (from, len) = self.place(&(first.start..last.end))?;
+        if bytes.len() < len {
+            return Err(super::damaged(path, "the length"));
+        }
+        if ranges.len() == 1 {
+            return Ok(vec![self.verify(bytes, number(first), path)]);
+        }
+        let taken = ranges.iter().map(|range| {
+            let (offset, len) = self.place(range)?;
+            let start = usize::try_from(offset - from).unwrap_or(usize::MAX);
+            let piece = bytes.get(start..start.saturating_add(len));
+            let piece = piece.ok_or_else(|| super::damaged(path, "the length"))?;
+            self.verify(piece.to_vec(), number(range), path)
+        });
+        Ok(taken.collect())
     }
 
     /// Verifies all pages, which are in memory already, and gives their payload.
@@ -222,6 +259,31 @@ mod tests {
         fn any_range_reads_back(len in 1_usize..80_000, a in 0_f64..1.0, b in 0_f64..1.0) {
             let (a, b) = ((a * len as f64) as u64, (b * len as f64) as u64);
             check_read(len, a.min(b)..a.max(b).max(a.min(b) + 1), None).unwrap();
+        }
+
+        #[test]
+        fn damage_between_ranges_is_not_theirs(
+            starts in proptest::collection::btree_set(0_u64..20, 1..5),
+            flipped in 0_u64..20,
+        ) {
+            let payload: Vec<u8> = (0..20 * PAYLOAD).map(|i| (i * 31 % 251) as u8).collect();
+            let container = Uuid::from_u128(5);
+            let mut bytes = written(&payload, container);
+            bytes[100 + flipped as usize * PAGE + 7] ^= 1;
+            let pages = Pages { container, base: 100, len: payload.len() as u64 };
+            let page = |number: u64| number * PAYLOAD as u64..(number + 1) * PAYLOAD as u64;
+            let ranges: Vec<_> = starts.iter().copied().map(page).collect();
+            let all = ranges[0].start..ranges.last().unwrap().end;
+            let (offset, len) = pages.place(&all).unwrap();
+            let there = bytes[offset as usize..][..len].to_vec();
+            prop_assert!(pages.take(there[1..].to_vec(), &ranges, "x").is_err());
+            let taken = pages.take(there, &ranges, "x").unwrap();
+            for ((number, range), taken) in starts.iter().zip(&ranges).zip(taken) {
+                prop_assert_eq!(taken.is_err(), *number == flipped);
+                if let Ok(taken) = taken {
+                    prop_assert_eq!(&taken, &payload[range.start as usize..range.end as usize]);
+                }
+            }
         }
 
         #[test]

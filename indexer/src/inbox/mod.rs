@@ -176,7 +176,8 @@ impl Inbox {
     /// Lays a damaged batch aside, so that it neither blocks the others nor is forgotten.
     pub fn set_aside(&self, id: BatchId) -> Result<()> {
         let (from, to) = (layout::batch(id), layout::damaged_batch(id));
-        match self.mount.link(&from, &to) {
+        let file = self.mount.open(&from, Access::Read);
+        match file.and_then(|file| file.link_to(&to)) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
                 return Err(Error::io(&to, error));
             }

@@ -68,7 +68,7 @@ impl Aquifer {
             .root
             .list()
             .map_err(|error| Error::io(self.root.path(), error))?;
-        names.retain(|name| check_name(name).is_ok() && self.index(name).is_ok());
+        names.retain(|name| check_name(name).is_ok() && self.existing(name).is_ok());
         Ok(names)
     }
 
@@ -86,7 +86,7 @@ impl Aquifer {
             if crate::writer::create(&mount, definition, &*self.clock)? {
                 return Ok(true);
             }
-            match self.index(name) {
+            match self.existing(name) {
                 Ok(index) if index.schema()?.definition() == definition => return Ok(false),
                 Ok(_) => break,
                 // What is left of one whose deletion was cut short.
@@ -109,7 +109,7 @@ impl Aquifer {
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Busy`] when writers do not let go of it.
     pub fn delete_index(&self, name: &str) -> Result<()> {
         self.check_writable()?;
-        let index = self.index(name)?;
+        let index = self.existing(name)?;
         index.publish_deletion()?;
         self.lock_open().remove(name);
         self.remove_deleted(name)
@@ -162,32 +162,50 @@ impl Aquifer {
         Error::io(self.root.path().join(name), error)
     }
 
-    /// An index by its name.
+    /// An index by its name. That it has been deleted is found by the first request at the latest.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`].
     pub fn index(&self, name: &str) -> Result<Arc<Index>> {
+        self.find(name, Index::glance)
+    }
+
+    /// An index by its name, which had not been deleted when it was opened.
+    fn existing(&self, name: &str) -> Result<Arc<Index>> {
+        self.find(name, Index::confirm)
+    }
+
+    /// An index by its name, looked at as `look` does.
+    fn find(&self, name: &str, look: fn(&Index) -> Result<()>) -> Result<Arc<Index>> {
         check_name(name)?;
         let known = self.lock_open().get(name).map(Arc::clone);
-        match known {
-            Some(index) if !index.is_gone() => Ok(index),
+        let index = match known {
+            Some(index) if !index.is_gone() => index,
             // It was deleted, and another may have been created since.
             Some(_) => {
                 self.lock_open().remove(name);
-                self.open_index(name)
+                self.open_index(name)?
             }
-            None => self.open_index(name),
+            None => self.open_index(name)?,
+        };
+        match look(&index) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_index(name)),
+            // A damaged or unreachable index is there all the same, and says so when it is used.
+            _ => {}
         }
+        Ok(Arc::clone(
+            self.lock_open().entry(name.to_owned()).or_insert(index),
+        ))
     }
 
     /// An index by its name; created with the default definition when missing.
     pub fn index_or_create(&self, name: &str) -> Result<Arc<Index>> {
-        match self.index(name) {
+        match self.existing(name) {
             Err(error) if error.kind() == ErrorKind::NotFound && !self.config.read_only => {
                 match self.create_index(name, &Definition::default()) {
                     // Somebody else created it with a definition of theirs.
                     Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
-                    _ => self.index(name),
+                    _ => self.existing(name),
                 }
             }
             other => other,
@@ -199,15 +217,8 @@ impl Aquifer {
             std::io::ErrorKind::NotFound => no_index(name),
             _ => self.io(name, error),
         })?;
-        let index = Arc::new(self.new_index(name, Arc::new(mount), self.config.read_only));
-        match index.snapshot() {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_index(name)),
-            // A damaged or unreachable index is there all the same, and says so when it is used.
-            _ => {}
-        }
-        Ok(Arc::clone(
-            self.lock_open().entry(name.to_owned()).or_insert(index),
-        ))
+        let index = self.new_index(name, Arc::new(mount), self.config.read_only);
+        Ok(Arc::new(index))
     }
 
     fn new_index(&self, name: &str, mount: Arc<dyn Mount>, read_only: bool) -> Index {

@@ -123,6 +123,16 @@ impl Index {
         self.notice(self.follower.newest())
     }
 
+    /// Opens it as far as HEAD knows it; that it has been deleted since is for the first request to find.
+    pub(super) fn glance(&self) -> Result<()> {
+        self.notice(self.follower.glance())
+    }
+
+    /// Makes sure that no deletion had been published when it was opened.
+    pub(super) fn confirm(&self) -> Result<()> {
+        self.notice(self.follower.confirm())
+    }
+
     /// Whether this index was found to be deleted: it must be opened anew by its name.
     pub fn is_gone(&self) -> bool {
         self.gone.load(Ordering::SeqCst)
@@ -230,7 +240,7 @@ impl Index {
     /// server) cost one fresh start; what fails then is told.
     fn read<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
         let attempt = || {
-            let opened = self.follower.open()?;
+            let opened = self.follower.open_beside()?;
             let result = guarded(|| read(&opened.snapshot));
             // After a cold start the answer may be from a version before the newest.
             if opened.is_newest()? {

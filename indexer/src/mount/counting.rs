@@ -9,7 +9,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Access, LockGuard, Metadata, Mount, MountFile};
+use super::{Access, EachRead, LockGuard, Metadata, Mount, MountFile};
 
 /// What passed through a [`CountingMount`].
 #[derive(Clone, Debug, Default)]
@@ -76,16 +76,11 @@ impl Counter {
         counts.log.push(format!("{name} {what}"));
     }
 
-    fn read(&self, read: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
-        if !self.gather.is_zero() {
-            self.wait_for_others();
-        }
-        let result = read();
-        self.lock().bytes_read += *result.as_ref().unwrap_or(&0) as u64;
-        result
-    }
-
+    /// Waits for the reads that belong to the same round, where rounds are counted.
     fn wait_for_others(&self) {
+        if self.gather.is_zero() {
+            return;
+        }
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
         let round = gathered.round;
         gathered.last = Some(Instant::now());
@@ -149,13 +144,16 @@ impl CountingMount {
 
 impl Mount for CountingMount {
     fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn MountFile>> {
-        let name = if access == Access::CreateNew {
-            "create"
-        } else {
-            "open"
+        let name = match access {
+            Access::CreateNew | Access::CoherentNew => "create",
+            _ => "open",
         };
         self.counter.count(name, path);
         Ok(self.file(path, self.inner.open(path, access)?))
+    }
+
+    fn anticipate(&self, folder: &'static str) {
+        self.inner.anticipate(folder);
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
@@ -166,11 +164,6 @@ impl Mount for CountingMount {
     fn metadata(&self, path: &str) -> io::Result<Metadata> {
         self.counter.count("metadata", path);
         self.inner.metadata(path)
-    }
-
-    fn link(&self, from: &str, to: &str) -> io::Result<()> {
-        self.counter.count("link", to);
-        self.inner.link(from, to)
     }
 
     fn unlink(&self, path: &str) -> io::Result<()> {
@@ -237,7 +230,22 @@ impl MountFile for CountingFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.counter
             .count("read", &format!("{} {offset}+{}", self.path, buffer.len()));
-        self.counter.read(|| self.inner.read_at(buffer, offset))
+        self.counter.wait_for_others();
+        let read = self.inner.read_at(buffer, offset);
+        self.counter.lock().bytes_read += *read.as_ref().unwrap_or(&0) as u64;
+        read
+    }
+
+    fn read_each(&self, ranges: &[(u64, usize)], done: &mut EachRead<'_>) {
+        for (offset, len) in ranges {
+            self.counter
+                .count("read", &format!("{} {offset}+{len}", self.path));
+        }
+        self.counter.wait_for_others();
+        self.inner.read_each(ranges, &mut |bytes| {
+            self.counter.lock().bytes_read += bytes.as_ref().map_or(0, Vec::len) as u64;
+            done(bytes);
+        });
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -258,5 +266,10 @@ impl MountFile for CountingFile {
     fn len(&self) -> io::Result<u64> {
         self.counter.count("metadata", &self.path);
         self.inner.len()
+    }
+
+    fn link_to(&self, path: &str) -> io::Result<()> {
+        self.counter.count("link", path);
+        self.inner.link_to(path)
     }
 }

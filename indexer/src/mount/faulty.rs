@@ -131,7 +131,9 @@ impl Mount for FaultyMount {
     fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn MountFile>> {
         let open = || self.inner.open(path, access);
         let inner = match access {
-            Access::CreateNew | Access::Update => self.plan.run(open, || ())?,
+            Access::CreateNew | Access::CoherentNew | Access::Update => {
+                self.plan.run(open, || ())?
+            }
             _ => self.plan.read(self.reads_too, open)?,
         };
         let plan = Arc::clone(&self.plan);
@@ -142,16 +144,16 @@ impl Mount for FaultyMount {
         }))
     }
 
+    fn anticipate(&self, folder: &'static str) {
+        self.inner.anticipate(folder);
+    }
+
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
         self.plan.read(self.reads_too, || self.inner.list(folder))
     }
 
     fn metadata(&self, path: &str) -> io::Result<Metadata> {
         self.plan.read(self.reads_too, || self.inner.metadata(path))
-    }
-
-    fn link(&self, from: &str, to: &str) -> io::Result<()> {
-        self.plan.run(|| self.inner.link(from, to), || ())
     }
 
     fn unlink(&self, path: &str) -> io::Result<()> {
@@ -208,5 +210,9 @@ impl MountFile for FaultyFile {
 
     fn len(&self) -> io::Result<u64> {
         self.plan.read(self.reads_too, || self.inner.len())
+    }
+
+    fn link_to(&self, path: &str) -> io::Result<()> {
+        self.plan.run(|| self.inner.link_to(path), || ())
     }
 }

@@ -37,6 +37,9 @@ pub enum Access {
     Update,
     /// For a new file; fails with [`io::ErrorKind::AlreadyExists`] if the name is taken.
     CreateNew,
+    /// Like [`Access::CoherentUpdate`], for a new file under a name that is used only once. Asking for it
+    /// to be new would cost NFS another call.
+    CoherentNew,
 }
 
 /// What a file's inode says.
@@ -55,13 +58,13 @@ pub trait LockGuard: Send + fmt::Debug {}
 pub trait Mount: Send + Sync + fmt::Debug {
     /// Opens a file.
     fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn MountFile>>;
+    /// Says that files in this folder will be opened soon, so that the way there can be looked up meanwhile. It
+    /// may be there or not; nothing is told.
+    fn anticipate(&self, _folder: &'static str) {}
     /// The names in a folder, from a fresh `opendir`, in no order.
     fn list(&self, folder: &str) -> io::Result<Vec<String>>;
     /// Length and modification time.
     fn metadata(&self, path: &str) -> io::Result<Metadata>;
-    /// Gives a file a second name; fails if that name exists. After anything but a clean success
-    /// the link may have been made all the same.
-    fn link(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes a name.
     fn unlink(&self, path: &str) -> io::Result<()>;
     /// Makes a folder; one that exists already is success.
@@ -73,6 +76,9 @@ pub trait Mount: Send + Sync + fmt::Debug {
     fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>>;
 }
 
+/// Takes what one of several reads gave.
+pub type EachRead<'a> = dyn FnMut(io::Result<Vec<u8>>) + 'a;
+
 /// An open file. Reads and writes carry their position.
 #[expect(
     clippy::len_without_is_empty,
@@ -81,6 +87,20 @@ pub trait Mount: Send + Sync + fmt::Debug {
 pub trait MountFile: Send + Sync + fmt::Debug {
     /// Fills `buffer` from `offset`, up to the end of the file; gives the bytes read.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// At most `len` bytes from `offset`: fewer at the end of the file.
+    fn read_range(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        let read = self.read_at(&mut bytes, offset)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+    /// Like [`Self::read_range`] for several offsets and lengths, beside each other where the system can; hands
+    /// over what each gave, in their order.
+    fn read_each(&self, ranges: &[(u64, usize)], done: &mut EachRead<'_>) {
+        for (offset, len) in ranges {
+            done(self.read_range(*offset, *len));
+        }
+    }
     /// Writes all of `bytes`.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Writes all of `bytes`; they survive a power loss when this returns.
@@ -89,6 +109,9 @@ pub trait MountFile: Send + Sync + fmt::Debug {
     fn sync(&self) -> io::Result<()>;
     /// Length in bytes.
     fn len(&self) -> io::Result<u64>;
+    /// Gives the file another name; fails if that name exists. After anything but a clean success the link may
+    /// have been made all the same.
+    fn link_to(&self, path: &str) -> io::Result<()>;
 }
 
 /// A file system's error codes for "what you held is gone": the answer is to start over from

@@ -2,8 +2,9 @@
 //!
 //! tantivy reads what it needs when it needs it, one range after the other, and over a network
 //! each of these waits costs more than the whole query does. So before a query runs, all its terms
-//! are looked up in all segments at the same time, and their postings follow as soon as each is
-//! found: two rounds, whatever the number of words and segments. Lengths of fields and columns
+//! are looked up in all segments at the same time, and when all are found their postings are read at the same
+//! time: two rounds, whatever the number of words and segments. (What one executor asks for at the same moment
+//! and lies near comes with one read, so nobody runs ahead.) Lengths of fields and columns
 //! depend on nothing and go along with the first. What was read lies in the cache below, where the
 //! query finds it; on a warm cache this is a look at memory.
 
@@ -11,7 +12,8 @@ use std::collections::HashMap;
 use std::io;
 
 use futures_lite::future;
-use futures_util::future::{BoxFuture, FutureExt, try_join_all};
+use futures_util::future::{BoxFuture, FutureExt, try_join, try_join_all};
+use tantivy::postings::TermInfo;
 use tantivy::schema::Field;
 use tantivy::{Searcher, SegmentReader, Term};
 
@@ -47,7 +49,8 @@ type Read<'a> = BoxFuture<'a, tantivy::Result<()>>;
 
 /// Reads all of it.
 pub(super) fn warm(searcher: &Searcher, known: &KnownTerms, wanted: &Wanted<'_>) -> Result<()> {
-    let mut reads: Vec<Read<'_>> = Vec::new();
+    let mut beside: Vec<Read<'_>> = Vec::new();
+    let mut terms = Vec::new();
     let mut fields: Vec<Field> = wanted.terms.keys().map(|term| term.field()).collect();
     fields.sort_unstable();
     fields.dedup();
@@ -55,20 +58,31 @@ pub(super) fn warm(searcher: &Searcher, known: &KnownTerms, wanted: &Wanted<'_>)
         for (term, positions) in &wanted.terms {
             let read = known.get(segment, term);
             if read.is_none_or(|read| *positions > read.positions) {
-                reads.push(postings(segment, term, *positions, known).boxed());
+                terms.push((segment, *term, *positions));
             }
         }
         for prefix in &wanted.reads.prefixes {
-            reads.push(all_postings(segment, prefix).boxed());
+            beside.push(all_postings(segment, prefix).boxed());
         }
         for name in &wanted.reads.columns {
-            reads.push(columns(segment, name).boxed());
+            beside.push(columns(segment, name).boxed());
         }
         for field in fields.iter().filter(|_| wanted.lengths) {
-            reads.push(lengths(segment, *field).boxed());
+            beside.push(lengths(segment, *field).boxed());
         }
     }
-    future::block_on(try_join_all(reads))?;
+    let postings = async {
+        let found = terms.iter().map(|(segment, term, _)| find(segment, term));
+        let found = try_join_all(found).await?;
+        let read = terms
+            .into_iter()
+            .zip(found)
+            .map(|((segment, term, positions), info)| {
+                postings(segment, term, positions, info, known)
+            });
+        try_join_all(read).await
+    };
+    future::block_on(try_join(try_join_all(beside), postings))?;
     for prefix in &wanted.reads.prefixes {
         for segment in searcher.segment_readers() {
             bounded(segment, prefix)?;
@@ -77,17 +91,21 @@ pub(super) fn warm(searcher: &Searcher, known: &KnownTerms, wanted: &Wanted<'_>)
     Ok(())
 }
 
+async fn find(segment: &SegmentReader, term: &Term) -> tantivy::Result<Option<TermInfo>> {
+    let index = segment.inverted_index(term.field())?;
+    Ok(index
+        .terms()
+        .get_async(term.serialized_value_bytes())
+        .await?)
+}
+
 async fn postings(
     segment: &SegmentReader,
     term: &Term,
     positions: Positions,
+    info: Option<TermInfo>,
     known: &KnownTerms,
 ) -> tantivy::Result<()> {
-    let index = segment.inverted_index(term.field())?;
-    let info = index
-        .terms()
-        .get_async(term.serialized_value_bytes())
-        .await?;
     let Some(found) = &info else {
         let positions = Positions::Yes;
         known.insert(segment, term, Known { info, positions });
@@ -95,6 +113,7 @@ async fn postings(
     };
     let rare = !rank::is_common(found.doc_freq.into(), segment.max_doc().into());
     let read = positions == Positions::Yes || (positions == Positions::OfRare && rare);
+    let index = segment.inverted_index(term.field())?;
     index.warm_postings(term, read).await?;
     known.insert(segment, term, Known { info, positions });
     Ok(())

@@ -22,6 +22,60 @@ const COLD_TRIES: usize = 4;
 impl Follower {
     /// Opens what HEAD says; without HEAD, what the newest readable manifest says.
     pub(super) fn cold(&self) -> Result<Opened> {
+        let snapshot = self.cold_start()?;
+        self.checked_beside(snapshot)
+    }
+
+    /// Opens an index that is not open yet, as far as HEAD knows it. Whether that is the newest version is
+    /// asked by the first [`Self::open_beside`], beside its reads: a round less until the first answer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is no index; [`ErrorKind::Corrupt`],
+    /// [`ErrorKind::Unavailable`].
+    pub fn glance(&self) -> Result<()> {
+        match self.held() {
+            Some(_) => Ok(()),
+            None => self.cold_start().map(drop),
+        }
+    }
+
+    /// Finds out what [`Self::glance`] left open, if it did.
+    ///
+    /// # Errors
+    /// Like [`Self::newest`].
+    pub fn confirm(&self) -> Result<()> {
+        if self.held().is_some_and(|held| !held.unchecked()) {
+            return Ok(());
+        }
+        if !self.open_beside()?.is_newest()? {
+            self.newest()?;
+        }
+        Ok(())
+    }
+
+    /// Like [`Self::open`], and after [`Self::glance`] like the cold start that it was.
+    pub fn open_beside(&self) -> Result<Opened> {
+        match self.held() {
+            Some(snapshot) if snapshot.unchecked() => self.checked_beside(snapshot),
+            _ => self.open(),
+        }
+    }
+
+    /// The check runs while the caller already works with the snapshot.
+    fn checked_beside(&self, snapshot: Arc<Snapshot>) -> Result<Opened> {
+        let pending = if snapshot.unchecked.swap(false, Ordering::SeqCst) {
+            let (source, access, checked) =
+                (self.source.clone(), self.access, Arc::clone(&snapshot));
+            Some(concurrent::spawn(move || {
+                read_successor(&source, access, &checked)
+            })?)
+        } else {
+            None
+        };
+        Ok(Opened { snapshot, pending })
+    }
+
+    fn cold_start(&self) -> Result<Arc<Snapshot>> {
         let mut attempt = if self.listing.swap(false, Ordering::SeqCst) {
             self.cold_from_listing()
         } else {
@@ -36,7 +90,11 @@ impl Follower {
         attempt
     }
 
-    fn cold_from_head(&self) -> Result<Opened> {
+    fn cold_from_head(&self) -> Result<Arc<Snapshot>> {
+        // HEAD names files in both.
+        for folder in [layout::MANIFESTS, layout::BUNDLES] {
+            self.source.mount.anticipate(folder);
+        }
         let (id, copy, hot) = match self.read_head() {
             Ok(Head {
                 id, manifest, hot, ..
@@ -53,18 +111,11 @@ impl Follower {
         };
         self.applied.remember(&manifest.body.applied);
         let snapshot = Snapshot::open(manifest, &self.source, None, &hot)?;
-        let snapshot = self.hold(snapshot, None)?;
-        // The check runs while the caller already works with the snapshot.
-        let (source, access) = (self.source.clone(), self.access);
-        let checked = Arc::clone(&snapshot);
-        let task = concurrent::spawn(move || read_successor(&source, access, &checked))?;
-        Ok(Opened {
-            snapshot,
-            pending: Some(task),
-        })
+        snapshot.unchecked.store(true, Ordering::SeqCst);
+        self.hold(snapshot, None)
     }
 
-    fn cold_from_listing(&self) -> Result<Opened> {
+    fn cold_from_listing(&self) -> Result<Arc<Snapshot>> {
         let (manifest, page, file) = self.newest_listed()?;
         self.applied.remember(&manifest.body.applied);
         self.cold_from(manifest, page, file, &HotImage::default())
@@ -76,17 +127,13 @@ impl Follower {
         page: MarkPage,
         file: Arc<dyn MountFile>,
         hot: &HotImage,
-    ) -> Result<Opened> {
+    ) -> Result<Arc<Snapshot>> {
         let (manifest, file) = match page.successor {
             None => (manifest, file),
             Some(next) => self.follow(next)?,
         };
         let snapshot = Snapshot::open(manifest, &self.source, None, hot)?;
-        let snapshot = self.hold(snapshot, Some(file))?;
-        Ok(Opened {
-            snapshot,
-            pending: None,
-        })
+        self.hold(snapshot, Some(file))
     }
 
     fn newest_listed(&self) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
@@ -151,6 +198,8 @@ impl Follower {
         let mut bytes = vec![0; head::MAX];
         let read = file.read_at(&mut bytes, 0).map_err(io)?;
         bytes.truncate(read);
+        // A network file system waits for the server when a file is closed; nothing here depends on that.
+        concurrent::spawn(move || drop(file))?;
         head::decode(&bytes, layout::HEAD)
     }
 }

@@ -1,12 +1,14 @@
 //! An open container: verified bytes of its pages, through the cache.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use futures_lite::future::block_on;
 use tantivy::directory::OwnedBytes;
 
 use super::cache::RangeCache;
+use super::together::{Piece, Wanted, extent};
+use crate::concurrent;
 use crate::error::{Error, Result};
 use crate::format::bundle;
 use crate::format::manifest::{Container, ContainerId, Span};
@@ -27,8 +29,8 @@ pub struct OpenContainer {
     mount: Arc<dyn Mount>,
     cache: Arc<RangeCache>,
     file: OnceLock<Arc<dyn MountFile>>,
-    /// Fetches under way, by where they begin, so that two threads do not fetch the same pages.
-    fetching: Mutex<BTreeMap<u64, Arc<Mutex<()>>>>,
+    opening: Mutex<()>,
+    wanted: Arc<Wanted>,
 }
 
 impl OpenContainer {
@@ -41,7 +43,8 @@ impl OpenContainer {
             mount,
             cache,
             file: OnceLock::new(),
-            fetching: Mutex::default(),
+            opening: Mutex::default(),
+            wanted: Arc::default(),
         }
     }
 
@@ -60,35 +63,121 @@ impl OpenContainer {
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`] or [`crate::ErrorKind::Unavailable`].
     pub fn read(&self, range: &Range<u64>) -> Result<OwnedBytes> {
+        if let Some(bytes) = self.at_hand(range)? {
+            return Ok(bytes);
+        }
+        let told = self.wanted.ask(range.clone(), self.covering(range));
+        self.fetch(self.wanted.begin());
+        block_on(told)
+    }
+
+    /// Like [`Self::read`], beside everything that the executor's other tasks ask for in their turn, and with one
+    /// read of the file for what lies near.
+    ///
+    /// # Errors
+    /// Like [`Self::read`].
+    pub async fn read_together(self: &Arc<Self>, range: Range<u64>) -> Result<OwnedBytes> {
+        if let Some(bytes) = self.at_hand(&range)? {
+            return Ok(bytes);
+        }
+        let pages = self.covering(&range);
+        let told = self.wanted.ask(range, pages);
+        self.wanted.others().await;
+        let reads = self.wanted.begin();
+        if !reads.is_empty() {
+            let container = Arc::clone(self);
+            drop(concurrent::spawn(move || container.fetch(reads))?);
+        }
+        told.await
+    }
+
+    /// Makes the reads, beside each other.
+    fn fetch(&self, reads: Vec<Vec<Piece>>) {
+        let mut missing: Vec<Vec<Piece>> = Vec::new();
+        for read in reads {
+            let mut left = Vec::new();
+            for piece in read {
+                match self.cached(&piece.pages) {
+                    Some(bytes) => piece.done(&Ok(bytes)),
+                    None => left.push(piece),
+                }
+            }
+            if !left.is_empty() {
+                missing.push(left);
+            }
+        }
+        // What is looked up first is short; what is long has time.
+        missing.sort_by_key(|read| extent(read).end - extent(read).start);
+        let places: Result<Vec<_>> = missing
+            .iter()
+            .map(|read| self.pages.place(&extent(read)))
+            .collect();
+        match self.file().and_then(|file| Ok((file, places?))) {
+            Ok((file, places)) => {
+                let mut missing = missing.into_iter();
+                file.read_each(&places, &mut |bytes| {
+                    if let Some(read) = missing.next() {
+                        self.take(read, bytes);
+                    }
+                });
+            }
+            Err(error) => {
+                for piece in missing.into_iter().flatten() {
+                    piece.done(&Err(error.again()));
+                }
+            }
+        }
+    }
+
+    /// Keeps what a read gave, and hands it to those who wait for it.
+    fn take(&self, read: Vec<Piece>, bytes: std::io::Result<Vec<u8>>) {
+        let ranges: Vec<_> = read.iter().map(|piece| piece.pages.clone()).collect();
+        let taken = bytes
+            .map_err(|error| Error::io(&self.path, error))
+            .and_then(|bytes| self.pages.take(bytes, &ranges, &self.path));
+        match taken {
+            Ok(taken) => {
+                for (piece, bytes) in read.into_iter().zip(taken) {
+                    let bytes = bytes.map(|bytes| self.keep(&piece.pages, bytes));
+                    piece.done(&bytes);
+                }
+            }
+            Err(error) => {
+                for piece in read {
+                    piece.done(&Err(error.again()));
+                }
+            }
+        }
+    }
+
+    /// What takes no read.
+    fn at_hand(&self, range: &Range<u64>) -> Result<Option<OwnedBytes>> {
         if range.is_empty() {
-            return Ok(OwnedBytes::empty());
+            return Ok(Some(OwnedBytes::empty()));
         }
         if let Some(bytes) = self.cached(range) {
-            return Ok(bytes);
+            return Ok(Some(bytes));
         }
         if range.end > self.pages.len {
             return Err(crate::format::damaged(&self.path, "a reference to a page"));
         }
-        let whole = self.pages.len <= WHOLE;
-        let fetched = if whole {
+        Ok(None)
+    }
+
+    /// What is fetched for a range: whole pages, or everything.
+    fn covering(&self, range: &Range<u64>) -> Range<u64> {
+        if self.pages.len <= WHOLE {
             0..self.pages.len
         } else {
             self.pages.covering(range)
-        };
-        let turn = Arc::clone(self.lock_fetching().entry(fetched.start).or_default());
-        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bytes) = self.cached(range) {
-            return Ok(bytes);
         }
-        let bytes = self
-            .file()
-            .and_then(|file| self.pages.read(&**file, &self.path, &fetched));
-        self.lock_fetching().remove(&fetched.start);
-        let bytes = OwnedBytes::new(bytes?);
+    }
+
+    fn keep(&self, fetched: &Range<u64>, bytes: Vec<u8>) -> OwnedBytes {
+        let bytes = OwnedBytes::new(bytes);
         self.cache
             .insert(self.pages.container, fetched.start, bytes.clone());
-        let offset = |at: u64| usize::try_from(at - fetched.start).unwrap_or(usize::MAX);
-        Ok(bytes.slice(offset(range.start)..offset(range.end)))
+        bytes
     }
 
     /// Bytes of the file outside the pages; not cached, not verified here.
@@ -126,11 +215,12 @@ impl OpenContainer {
         &self.path
     }
 
-    fn lock_fetching(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<Mutex<()>>>> {
-        self.fetching.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn file(&self) -> Result<&Arc<dyn MountFile>> {
+        if let Some(file) = self.file.get() {
+            return Ok(file);
+        }
+        // One opens, who comes meanwhile waits: on a network file system each would cost a round trip.
+        let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = self.file.get() {
             return Ok(file);
         }

@@ -18,7 +18,6 @@ use tantivy::directory::{
 use tantivy::{Directory, HasLen};
 
 use super::container::OpenContainer;
-use crate::concurrent;
 use crate::error::{Error, Result};
 use crate::format::manifest::Span;
 
@@ -85,10 +84,8 @@ impl FileHandle for SegmentFile {
         if let Some(bytes) = self.in_memory(&range) {
             return Ok(bytes);
         }
-        let container = Arc::clone(&self.container);
-        let range = self.in_container(&range);
-        let reading = concurrent::spawn(move || container.read(&range)).map_err(Error::into_io)?;
-        concurrent::finish(reading).await.map_err(Error::into_io)
+        let reading = self.container.read_together(self.in_container(&range));
+        reading.await.map_err(Error::into_io)
     }
 }
 

@@ -136,7 +136,13 @@ impl Follower {
     }
 
     /// Holds the version that this process has just published after `base`, without reading it back.
-    pub(crate) fn adopt(&self, base: &Snapshot, manifest: Manifest) -> Result<Arc<Snapshot>> {
+    /// `file` is what it was written through.
+    pub(crate) fn adopt(
+        &self,
+        base: &Snapshot,
+        manifest: Manifest,
+        file: Arc<dyn MountFile>,
+    ) -> Result<Arc<Snapshot>> {
         let _turn = self
             .advancing
             .lock()
@@ -150,7 +156,7 @@ impl Follower {
         self.applied.remember(&manifest.body.applied);
         let image = HotImage::default();
         let snapshot = Snapshot::open(manifest, &self.source, Some(base), &image)?;
-        self.hold(snapshot, None)
+        self.hold(snapshot, Some(file))
     }
 
     /// Like [`Self::newest`], but after a cold start the check of the mark may still be under way,

@@ -8,9 +8,11 @@ pub(crate) mod directory;
 pub mod follow;
 mod load;
 mod mark;
+mod together;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use roaring::RoaringBitmap;
@@ -52,6 +54,8 @@ pub struct Snapshot {
     index: tantivy::Index,
     searcher: OnceLock<Opened>,
     mark: OnceLock<Arc<dyn MountFile>>,
+    /// Whether nobody has asked yet if it was the newest when it was opened.
+    unchecked: AtomicBool,
 }
 
 struct Opened {
@@ -137,7 +141,12 @@ impl Snapshot {
             index,
             searcher,
             mark,
+            unchecked: AtomicBool::new(false),
         })
+    }
+
+    fn unchecked(&self) -> bool {
+        self.unchecked.load(Ordering::SeqCst)
     }
 
     /// What this version consists of.

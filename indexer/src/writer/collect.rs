@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::format::batch::Stored;
 use crate::format::manifest::{Cause, ContainerId};
 use crate::inbox::TORN_AFTER;
-use crate::layout::{self, BUNDLES, MANIFESTS};
+use crate::layout::{self, BUNDLES, DRAFTS, MANIFESTS};
 use crate::mount::{Access, Mount};
 use crate::snapshot::Snapshot;
 
@@ -148,7 +148,7 @@ impl Writer {
             .map(|name| format!("{BUNDLES}/{name}"))
             .filter(|path| ages.over(path))
             .collect();
-        garbage.others = old_manifests(&ages, tip.version(), &needed)?;
+        garbage.others = old_manifests(&ages, tip, &needed)?;
         garbage.others.extend(self.torn_batches(&ages)?);
         garbage
             .others
@@ -178,29 +178,37 @@ fn list(mount: &dyn Mount, folder: &str) -> Result<Vec<String>> {
     mount.list(folder).map_err(|error| Error::io(folder, error))
 }
 
-/// Manifests before the tip that nothing needs, and temporary ones, oldest first.
-fn old_manifests(ages: &Ages, tip: u64, needed: &BTreeSet<u64>) -> Result<Vec<String>> {
-    let names = list(&*ages.mount, MANIFESTS)?;
-    let mut versions: Vec<u64> = names
+/// Manifests before the tip that nothing needs, with the names they had as drafts, oldest first, and drafts that
+/// came to nothing.
+fn old_manifests(ages: &Ages, tip: &Snapshot, needed: &BTreeSet<u64>) -> Result<Vec<String>> {
+    let mut versions: Vec<u64> = list(&*ages.mount, MANIFESTS)?
         .iter()
         .filter_map(|name| layout::parse_manifest(name))
+        .filter(|&version| version < tip.version())
         .collect();
-    versions.retain(|&version| version < tip);
     versions.sort_unstable();
     // A manifest is last touched when its successor mark is set, so the older, the longer ago.
     let old = versions.partition_point(|&version| ages.over(&layout::manifest(version)));
+    let first_young = versions.get(old).copied().unwrap_or(tip.version());
     versions.truncate(old);
     versions.retain(|version| !needed.contains(version));
-    let temporary = names
-        .iter()
-        .filter(|name| layout::is_temporary(name))
-        .map(|name| format!("{MANIFESTS}/{name}"))
-        .filter(|path| ages.over(path));
-    Ok(versions
-        .iter()
-        .map(|&version| layout::manifest(version))
-        .chain(temporary)
-        .collect())
+    let mut paths: Vec<(u64, String)> = versions
+        .into_iter()
+        .map(|version| (version, layout::manifest(version)))
+        .collect();
+    for name in list(&*ages.mount, DRAFTS)? {
+        let path = format!("{DRAFTS}/{name}");
+        match layout::parse_draft(&name) {
+            // Whoever has not linked it by now finds the version taken, or the draft gone.
+            Some((version, _)) if version < first_young => paths.push((version, path)),
+            Some((version, _)) if version < tip.version() => {}
+            Some((_, nonce)) if nonce == tip.manifest().nonce => {}
+            _ if ages.over(&path) => paths.push((tip.version(), path)),
+            _ => {}
+        }
+    }
+    paths.sort_unstable();
+    Ok(paths.into_iter().map(|(_, path)| path).collect())
 }
 
 fn old_locks(ages: &Ages, generation: u32) -> Result<Vec<String>> {
@@ -214,7 +222,7 @@ fn old_locks(ages: &Ages, generation: u32) -> Result<Vec<String>> {
 
 /// The time by the file server's clock: what it stamps on a file made now.
 pub(super) fn server_time(mount: &dyn Mount) -> Result<SystemTime> {
-    let path = layout::temporary_manifest(Uuid::new_v4());
+    let path = layout::clock_file(Uuid::new_v4());
     let io = |error| Error::io(&path, error);
     // Nothing is written, so that it works on a full disk too.
     mount.open(&path, Access::CreateNew).map_err(io)?;

@@ -131,7 +131,8 @@ impl Writer {
 
     /// What may come after the answer.
     pub(super) fn finish(&self, base: &Snapshot, published: &Published) -> Result<()> {
-        let snapshot = self.follower.adopt(base, published.manifest.clone())?;
+        let (manifest, file) = (published.manifest.clone(), Arc::clone(&published.file));
+        let snapshot = self.follower.adopt(base, manifest, file)?;
         self.publisher.finish(published, &snapshot);
         Ok(())
     }

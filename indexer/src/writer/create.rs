@@ -62,14 +62,11 @@ pub fn create(mount: &dyn Mount, definition: &Definition, clock: &dyn Clock) -> 
         pages_len: 0,
     };
     let bytes = manifest.encode_file(&[])?;
-    let temporary = layout::temporary_manifest(manifest.nonce);
-    let io = |error| Error::io(&temporary, error);
-    let file = mount.open(&temporary, Access::CreateNew).map_err(io)?;
+    let draft = layout::draft(FIRST, manifest.nonce);
+    let io = |error| Error::io(&draft, error);
+    let file = mount.open(&draft, Access::CoherentNew).map_err(io)?;
     file.write_durably_at(&bytes, 0).map_err(io)?;
-    let linked = mount.link(&temporary, &layout::manifest(FIRST));
-    let swept = mount.unlink(&temporary);
-    tracing::debug!(?swept, "the temporary name of a new index");
-    match linked {
+    match file.link_to(&layout::manifest(FIRST)) {
         Ok(()) => {
             let synced = mount.sync_dir(MANIFESTS).and_then(|()| mount.sync_dir("."));
             synced.map_err(|error| Error::io(MANIFESTS, error))?;

@@ -5,6 +5,7 @@ use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::Writer;
+use super::alone::Alone;
 use super::commit::{Failure, Member};
 use super::lock::Held;
 use super::queue::{Outcome, Queue, Ticket, Wait};
@@ -12,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::{Applied, Counts};
 use crate::inbox::Batch;
 use crate::layout::BatchId;
+use crate::snapshot::Snapshot;
 use crate::snapshot::follow::is_stale;
 
 /// Attempts at one commit when other writers come first.
@@ -28,6 +30,7 @@ const MARGIN: Duration = Duration::from_millis(1500);
 pub(super) struct Leader {
     /// Requests whose batches lie in the inbox.
     waiting: BTreeMap<BatchId, Arc<Ticket>>,
+    alone: Alone,
 }
 
 /// What a look at the lock came to.
@@ -170,6 +173,7 @@ impl Writer {
         if let Some(held) = self.lock.attempt(generation, tip.version())? {
             return self.apply(leader, &held, tickets);
         }
+        leader.alone.met(false);
         self.follower.newest()?;
         self.settle_waiting(leader);
         if !tickets.is_empty() {
@@ -207,7 +211,14 @@ impl Writer {
     /// Applies the inbox and `tickets` under the lock.
     fn apply(&self, leader: &mut Leader, held: &Held, tickets: &[Arc<Ticket>]) -> Result<Turn> {
         for _ in 0..ATTEMPTS {
-            let base = self.follower.newest()?;
+            let trusts =
+                |known: &Arc<Snapshot>| leader.alone.trusts(known.version(), self.clock.now());
+            let trusted = self.follower.held().filter(trusts);
+            let trusting = trusted.is_some();
+            let base = match trusted {
+                Some(known) => known,
+                None => self.follower.newest()?,
+            };
             self.settle_waiting(leader);
             if !held.serves(&base) {
                 // This lock was overtaken while it was held: line up again for the current one.
@@ -229,6 +240,8 @@ impl Writer {
             match self.commit(&base, held, &members, unconfirmed) {
                 Ok((published, counts)) => {
                     let version = published.id.version;
+                    let now = self.clock.now();
+                    leader.alone.published(base.version(), version, now);
                     self.settle(leader, tickets, &members, &counts, version);
                     self.lock_queue().put_back(tickets);
                     self.wake();
@@ -237,16 +250,22 @@ impl Writer {
                     return Ok(Turn::Worked);
                 }
                 Err(Failure::Fenced(error)) => {
+                    leader.alone.met(trusting);
                     tracing::info!(%error, "starting over from the newest version");
                 }
                 Err(Failure::Nothing(error)) if is_stale(&error) => {
+                    leader.alone.met(trusting);
                     tracing::info!(%error, "starting over from HEAD");
                     self.follower.forget();
                 }
-                Err(Failure::Nothing(error)) => return Err(error),
-                Err(Failure::Unknown(error)) => {
-                    self.settle_unknown(tickets);
+                Err(Failure::Nothing(error)) => {
+                    leader.alone.met(false);
                     return Err(error);
+                }
+                Err(Failure::Unknown(error)) => {
+                    leader.alone.met(false);
+                    self.settle_unknown(tickets);
+                    return Err(unknown(error));
                 }
             }
         }
@@ -285,6 +304,13 @@ impl Writer {
             }
         }
     }
+}
+
+/// What those are told whose batch was perhaps applied.
+fn unknown(error: Error) -> Error {
+    let message = "the commit was interrupted, and whether it took effect is not known: look for the \
+                   documents, or send it again";
+    Error::new(error.kind(), message).because(error)
 }
 
 fn applied_outcome(applied: &Applied) -> Outcome {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::layout;
-use crate::mount::{Access, COHERENT_PAGE, LockGuard, Mount};
+use crate::mount::{Access, COHERENT_PAGE, LockGuard, Mount, MountFile};
 use crate::snapshot::Snapshot;
 
 /// A holder writes a sign of life this often. A commit that is shorter writes none.
@@ -31,6 +31,8 @@ pub(super) struct Lock {
     writer: Uuid,
     overtake_after: Duration,
     observed: Mutex<Option<Observation>>,
+    /// The lock file that a contender watches, of this generation.
+    watched: Mutex<Option<(u32, Arc<dyn MountFile>)>>,
 }
 
 /// What a contender saw of the holder, and since when it has not changed.
@@ -73,6 +75,7 @@ impl Lock {
             writer,
             overtake_after,
             observed: Mutex::default(),
+            watched: Mutex::default(),
         }
     }
 
@@ -84,6 +87,7 @@ impl Lock {
     pub(super) fn attempt(&self, generation: u32, version: u64) -> Result<Option<Held>> {
         if let Some(held) = self.take(generation)? {
             self.observe(None);
+            self.watch(None);
             return Ok(Some(held));
         }
         let heartbeat = self.read_heartbeat(generation);
@@ -140,12 +144,28 @@ impl Lock {
 
     fn read_heartbeat(&self, generation: u32) -> Vec<u8> {
         let mut page = vec![0; COHERENT_PAGE];
-        let read = self
-            .mount
-            .open(&layout::lock(generation), Access::CoherentRead)
-            .and_then(|file| file.read_at(&mut page, 0));
+        let read = self.watched(generation).and_then(|file| {
+            let read = file.read_at(&mut page, 0)?;
+            self.watch(Some((generation, file)));
+            Ok(read)
+        });
         page.truncate(read.unwrap_or(0));
         page
+    }
+
+    /// The lock file of a generation. It is let go of while it is used, and after an error for good.
+    fn watched(&self, generation: u32) -> std::io::Result<Arc<dyn MountFile>> {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        match watched.take() {
+            Some((known, file)) if known == generation => Ok(file),
+            _ => self
+                .mount
+                .open(&layout::lock(generation), Access::CoherentRead),
+        }
+    }
+
+    fn watch(&self, file: Option<(u32, Arc<dyn MountFile>)>) {
+        *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = file;
     }
 }
 

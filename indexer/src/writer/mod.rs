@@ -5,6 +5,7 @@
 //! and gives everybody their result; the others wait. While another process holds the lock, batches are laid
 //! into the inbox, where the holder finds them.
 
+mod alone;
 mod build;
 mod collect;
 mod commit;

@@ -40,7 +40,8 @@ struct HeadState {
 pub(super) struct Published {
     pub(super) id: ManifestId,
     pub(super) manifest: Manifest,
-    temporary: String,
+    /// What it was written through: its mark can be read and set through it without opening it again.
+    pub(super) file: Arc<dyn MountFile>,
 }
 
 impl Publisher {
@@ -62,18 +63,23 @@ impl Publisher {
     ) -> Result<Published, Failure> {
         let bytes = manifest.encode_file(pages)?;
         let id = manifest.id();
-        let temporary = layout::temporary_manifest(id.nonce);
-        if let Err(error) = self.write_temporary(&temporary, &bytes) {
-            self.remove(&temporary);
-            return Err(Failure::Nothing(error));
-        }
+        let draft = layout::draft(id.version, id.nonce);
+        let file = match self.write_draft(&draft, &bytes) {
+            Ok(file) => file,
+            Err(error) => {
+                self.remove(&draft);
+                return Err(Failure::Nothing(error));
+            }
+        };
         self.observer.reached(Step::BeforeLink);
-        let published = self.link(base, &temporary, id).and_then(|()| {
+        let published = self.link(base, &*file, id).and_then(|()| {
             self.observer.reached(Step::BeforeMark);
             self.mark(base, id)
         });
         if let Err(failure) = published {
-            self.remove(&temporary);
+            // First, since NFS renames a file that is removed while it is open.
+            drop(file);
+            self.remove(&draft);
             return Err(failure);
         }
         if let Err(error) = self
@@ -83,26 +89,23 @@ impl Publisher {
             tracing::debug!(%error, "the pages just written are read back when they are needed");
         }
         self.observer.reached(Step::BeforeHead);
-        Ok(Published {
-            id,
-            manifest,
-            temporary,
-        })
+        Ok(Published { id, manifest, file })
     }
 
-    fn write_temporary(&self, temporary: &str, bytes: &[u8]) -> Result<()> {
-        let io = |error| Error::io(temporary, error);
+    fn write_draft(&self, draft: &str, bytes: &[u8]) -> Result<Arc<dyn MountFile>> {
+        let io = |error| Error::io(draft, error);
         let mount = &self.follower.source().mount;
-        let file = mount.open(temporary, Access::CreateNew).map_err(io)?;
-        file.write_durably_at(bytes, 0).map_err(io)
+        let file = mount.open(draft, Access::CoherentNew).map_err(io)?;
+        file.write_durably_at(bytes, 0).map_err(io)?;
+        Ok(file)
     }
 
     /// Creates the version exclusively. Its reply may be lost, so after anything but a clean success the
     /// nonce that is there decides.
-    fn link(&self, base: &Snapshot, temporary: &str, id: ManifestId) -> Result<(), Failure> {
+    fn link(&self, base: &Snapshot, draft: &dyn MountFile, id: ManifestId) -> Result<(), Failure> {
         let mount = &self.follower.source().mount;
         let path = layout::manifest(id.version);
-        if let Err(error) = mount.link(temporary, &path) {
+        if let Err(error) = draft.link_to(&path) {
             let existing = self.existing(id.version, &error).map_err(|unread| {
                 Failure::Unknown(Error::io(&path, error).at(&path).because(unread))
             })?;
@@ -188,13 +191,12 @@ impl Publisher {
         Ok(manifest.id() == id && page.successor.is_some())
     }
 
-    /// What may come after the answer: HEAD and the temporary name.
+    /// What may come after the answer: HEAD.
     pub(super) fn finish(&self, published: &Published, snapshot: &Snapshot) {
         if let Err(error) = self.write_head(&published.manifest, snapshot) {
             tracing::warn!(%error, "HEAD could not be written; readers find the version without it");
             *self.lock_head() = HeadState::default();
         }
-        self.remove(&published.temporary);
     }
 
     pub(super) fn remove(&self, path: &str) {

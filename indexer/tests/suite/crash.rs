@@ -25,6 +25,8 @@ type Act = dyn Fn(&Folder, &Index) -> Result<()>;
 /// Something a process does, and what it does to the contents if it succeeds.
 struct Scenario {
     folder: Folder,
+    /// Posts that the process has made before, unharmed.
+    posts_before: u32,
     act: Box<Act>,
     effect: Vec<Operation>,
 }
@@ -36,6 +38,7 @@ impl Scenario {
             Box::new(move |_: &Folder, index: &Index| post(index, operations.clone()).map(drop));
         Self {
             folder,
+            posts_before: 0,
             act,
             effect,
         }
@@ -45,6 +48,7 @@ impl Scenario {
         let act = Box::new(move |_: &Folder, index: &Index| act(index));
         Self {
             folder,
+            posts_before: 0,
             act,
             effect: Vec::new(),
         }
@@ -67,11 +71,15 @@ impl Scenario {
     fn run(&self, target: u64, fault: Fault) -> bool {
         let at = format!("{fault:?} at operation {target}");
         let folder = self.folder.copy();
+        let mount = FaultyMount::new(folder.mount(), u64::MAX, fault);
+        let index = open(Arc::new(mount.clone()), &config());
+        for round in 0..self.posts_before {
+            post(&index, vec![document("before", &round.to_string())]).unwrap();
+        }
         let warm = folder.reader();
         let before = contents(&warm).unwrap().0;
         let after = applied(&before, &self.effect);
-        let mount = FaultyMount::new(folder.mount(), target, fault);
-        let index = open(Arc::new(mount.clone()), &config());
+        mount.arm(target);
         let result = (self.act)(&folder, &index);
         let hit = mount.hit();
         assert!(hit || result.is_ok(), "{at}: {result:?}");
@@ -142,6 +150,17 @@ fn a_small_post() {
     Scenario::post(some_documents(), vec![document("new", "version 1")]).enumerate();
 }
 
+/// It takes its own last version for the newest.
+#[test]
+fn a_small_post_of_a_process_that_writes_alone() {
+    let operations = vec![document("new", "version 1"), delete("a0")];
+    Scenario {
+        posts_before: 3,
+        ..Scenario::post(some_documents(), operations)
+    }
+    .enumerate();
+}
+
 #[test]
 fn a_post_that_replaces_and_deletes() {
     let operations = vec![
@@ -202,6 +221,7 @@ fn draining_the_inbox() {
     let act = Box::new(|_: &Folder, index: &Index| index.drain(soon()));
     Scenario {
         folder,
+        posts_before: 0,
         act,
         effect,
     }
@@ -328,9 +348,11 @@ fn collecting_garbage() {
     post(&index, wide_documents("x", 100)).unwrap();
     post(&index, wide_documents("y", 100)).unwrap();
     index.compact(None).unwrap();
-    // What crashes leave: an orphan, a temporary manifest, half a batch.
+    // What crashes leave: an orphan, a draft, half a batch.
     std::fs::write(folder.path().join("bundles/9-orphan.bundle"), "half").unwrap();
-    std::fs::write(folder.path().join("manifests/.tmp-orphan"), "half").unwrap();
+    let draft = layout::draft(index.stats().unwrap().version + 1, uuid::Uuid::new_v4());
+    std::fs::write(folder.path().join(draft), "half").unwrap();
+    std::fs::write(folder.path().join("drafts/of-unknown-origin"), "x").unwrap();
     let id = folder
         .lay(folder.mount(), vec![document("torn", "x")])
         .unwrap();

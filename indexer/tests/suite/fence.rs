@@ -6,11 +6,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aquifer_indexer::Result;
 use aquifer_indexer::config::{Config, Observer, Step};
 use aquifer_indexer::index::Index;
 use aquifer_indexer::layout;
-use aquifer_indexer::mount::{Fault, FaultyMount, Mount};
+use aquifer_indexer::mount::{CountingMount, Fault, FaultyMount, Mount};
+use aquifer_indexer::{ErrorKind, Result};
 
 use crate::rig::{
     Folder, assert_clean, config, contents, delete, document, open, post, search, see, wide,
@@ -194,16 +194,14 @@ fn check_ghost(fault: Option<Fault>) {
         },
         || {
             // The file server holds on to what the sleeper is just linking.
-            let names = folder.names(layout::MANIFESTS);
-            let name = names
-                .iter()
-                .find(|name| layout::is_temporary(name))
-                .unwrap();
-            let temporary = folder.path().join(layout::MANIFESTS).join(name);
+            let names = folder.names(layout::DRAFTS);
+            let parse = |name: &String| layout::parse_draft(name).unwrap().0;
+            let name = names.iter().find(|&name| parse(name) == base + 1).unwrap();
+            let draft = folder.path().join(layout::DRAFTS).join(name);
             let kept = folder.path().join("kept");
-            std::fs::hard_link(&temporary, &kept).unwrap();
+            std::fs::hard_link(&draft, &kept).unwrap();
             leave_behind(&folder, base);
-            std::fs::rename(kept, temporary).unwrap();
+            std::fs::rename(kept, draft).unwrap();
             if fault.is_some() {
                 mount.arm(0);
             }
@@ -232,6 +230,50 @@ fn a_ghost_of_a_version_that_was_collected_is_removed() {
 #[test]
 fn a_ghost_whose_link_lost_its_reply_is_not_acknowledged() {
     check_ghost(Some(Fault::FailAfter(EIO)));
+}
+
+/// Who has written alone for a while takes its own version for the newest. Here it is not: what it makes
+/// cannot be linked, or is a ghost.
+#[test]
+fn a_writer_that_is_not_alone_any_more_starts_over() {
+    let others: [fn(&Folder, u64); 2] = [leave_behind, |folder, _| {
+        post(&folder.open(&quick()), vec![document("second", "x")]).unwrap();
+    }];
+    for others in others {
+        let (folder, _) = origin();
+        let warm = folder.reader();
+        let counting = CountingMount::new(folder.mount());
+        let first = open(Arc::new(counting.clone()), &quick());
+        let mut version = 0;
+        for round in 0..3 {
+            (version, _) = post(&first, vec![document("shared", &round.to_string())]).unwrap();
+        }
+        others(&folder, version);
+        counting.take();
+        let posted = vec![document("first", "x"), document("shared", "first")];
+        post(&first, posted).unwrap();
+        let counts = counting.take();
+        assert_eq!(counts.of("link"), 2, "it was not wrong: {:#?}", counts.log);
+        let seen = see("after", &folder, &warm);
+        let seen = ["first", "second", "shared"].map(|key| &*seen[key]);
+        assert_eq!(seen, ["x", "x", "first"], "acknowledged and lost");
+        assert_clean(&warm);
+        folder.assert_swept(&folder.open(&quick()));
+        post(&first, vec![document("shared", "last")]).unwrap();
+        assert_eq!(see("in the end", &folder, &warm)["shared"], "last");
+    }
+}
+
+#[test]
+fn a_writer_that_was_alone_learns_that_the_index_was_deleted() {
+    let (folder, _) = origin();
+    let first = folder.open(&quick());
+    for round in 0..3 {
+        post(&first, vec![document("shared", &round.to_string())]).unwrap();
+    }
+    folder.open(&quick()).publish_deletion().unwrap();
+    let refused = post(&first, vec![document("first", "x")]).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotFound, "{refused}");
 }
 
 #[test]

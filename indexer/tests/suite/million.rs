@@ -13,6 +13,9 @@ const DOCUMENTS: u64 = 1_000_000;
 const BATCH: u64 = 100_000;
 /// HEAD, dictionary blocks (and the mark, beside them), postings, stored documents.
 const ROUNDS_MAX: u64 = 4;
+/// Reads in one large segment, beside one for each hit: HEAD, the mark, the lengths of a field, and for each of three
+/// words a dictionary block, postings and positions; fewer where these lie near each other.
+const READS_MAX: u64 = 12;
 /// Reads that do not depend on each other come within this of each other, even on a busy machine.
 const GATHER: Duration = Duration::from_millis(250);
 
@@ -41,16 +44,18 @@ fn a_cold_reader_of_a_million_documents_answers_in_four_rounds() {
             .collect();
         post(&writer, documents).unwrap();
     }
-    ask_cold(&folder, &["w4000 w5000 w6000"]);
-    writer.merge(None).unwrap();
+    ask_cold(&folder, &["w4000 w5000 w6000"], u64::MAX);
+    writer.compact(None).unwrap();
     post(&writer, vec![document("last", "w1 w2 w3 unheard")]).unwrap();
     assert_eq!(writer.stats().unwrap().documents, DOCUMENTS + 1);
-    ask_cold(&folder, &["w5000", "w4000 w5000 w6000", "w1.w2", "unheard"]);
+    let queries = ["w5000", "w4000 w5000 w6000", "w1.w2", "unheard"];
+    ask_cold(&folder, &queries, READS_MAX);
     assert_clean(&writer);
 }
 
-/// A new reader for each query answers it in few rounds, and again with one read.
-fn ask_cold(folder: &Folder, queries: &[&str]) {
+/// A new reader for each query answers it in few rounds with few reads, opens each file once, and answers it again
+/// with one read.
+fn ask_cold(folder: &Folder, queries: &[&str], reads_max: u64) {
     for query in queries {
         let counting = CountingMount::gathering(folder.mount(), GATHER);
         let reader = open(
@@ -76,6 +81,17 @@ fn ask_cold(folder: &Folder, queries: &[&str]) {
             counts.bytes_read
         );
         assert!(counts.rounds <= ROUNDS_MAX, "{:#?}", counts.log);
+        let reads = counts.of("read") - response.hits.len() as u64;
+        assert!(reads <= reads_max, "{reads} beside hits: {:#?}", counts.log);
+        let mut opened: Vec<_> = counts
+            .log
+            .iter()
+            .filter(|call| call.starts_with("open "))
+            .collect();
+        opened.sort_unstable();
+        let opens = opened.len();
+        opened.dedup();
+        assert_eq!(opens, opened.len(), "{opened:#?}");
         assert_eq!(counts.write_class(), 0);
         counting.take();
         reader.search(&request, soon()).unwrap();

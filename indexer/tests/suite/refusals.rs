@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aquifer_indexer::ErrorKind;
 use aquifer_indexer::config::Config;
@@ -148,7 +149,12 @@ fn a_folder_that_becomes_read_only_is_still_searched() {
         .index("default")
         .unwrap();
     assert_eq!(search(&warm, "words").unwrap(), ["old"]);
-    assert!(small.run("mount", &["-o", "remount,ro"]));
+    // The thread that read for the writer may still be letting go of its files.
+    let deadline = soon();
+    while !small.run("mount", &["-o", "remount,ro"]) {
+        assert!(Instant::now() < deadline, "somebody writes");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     assert_eq!(search(&warm, "words").unwrap(), ["old"]);
     // A process that may write finds that it cannot, and reads on.
     let index = open_default(small.path());

@@ -53,7 +53,7 @@ impl Folder {
     /// Every file, relative to the folder.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
-        for folder in [".", layout::MANIFESTS, layout::BUNDLES, layout::INBOX] {
+        for folder in layout::FOLDERS.into_iter().chain(["."]) {
             for entry in std::fs::read_dir(self.path().join(folder)).unwrap() {
                 let entry = entry.unwrap();
                 if entry.file_type().unwrap().is_file() {
@@ -130,13 +130,15 @@ impl Folder {
         let needed = body.containers.len() - named.len();
         let manifests = self.names(layout::MANIFESTS);
         assert!(
-            !manifests.iter().any(|name| layout::is_temporary(name)),
-            "{manifests:?}"
-        );
-        assert!(
             manifests.len() <= needed + 2,
             "{manifests:?} for {needed} containers"
         );
+        let (version, nonce) = (snapshot.version(), snapshot.manifest().nonce);
+        for name in self.names(layout::DRAFTS) {
+            let draft = layout::parse_draft(&name).unwrap();
+            let before = draft.0 + 1 == version;
+            assert!(before || draft == (version, nonce), "{name} at {version}");
+        }
         assert_eq!(self.names(layout::INBOX), Vec::<String>::new());
     }
 }

@@ -32,6 +32,8 @@ pub enum Order {
         /// Its name.
         name: String,
     },
+    /// Make a call of the index's own file layer, on the mount.
+    File(FileOrder),
     /// Send a process a signal.
     Signal {
         /// Its name.
@@ -39,6 +41,86 @@ pub enum Order {
         /// The signal's number.
         signal: i32,
     },
+}
+
+/// A call of [`aquifer_indexer::mount`] on [`super::MOUNT_POINT`]. Files stay open in the machine, under a name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum FileOrder {
+    /// Open `path` and keep it as `file`.
+    Open {
+        /// The descriptor's name.
+        file: String,
+        /// The path.
+        path: String,
+        /// How.
+        access: FileAccess,
+    },
+    /// Read the first bytes, up to a zero.
+    Read {
+        /// The descriptor's name.
+        file: String,
+    },
+    /// Overwrite the first page durably, with text and zeros.
+    Write {
+        /// The descriptor's name.
+        file: String,
+        /// The text.
+        text: String,
+    },
+    /// Close a file.
+    Close {
+        /// The descriptor's name.
+        file: String,
+    },
+    /// Give a file another name.
+    Link {
+        /// The descriptor's name.
+        file: String,
+        /// The other one.
+        to: String,
+    },
+    /// Remove a name.
+    Unlink {
+        /// The name.
+        path: String,
+    },
+    /// Make a folder.
+    MakeDir {
+        /// The folder.
+        folder: String,
+    },
+    /// List a folder: names in order, a line each.
+    List {
+        /// The folder.
+        folder: String,
+    },
+    /// Try to take a lock, and keep it under the file's path: `held` or `taken`.
+    TryLock {
+        /// The file.
+        path: String,
+    },
+    /// Let go of a lock.
+    Unlock {
+        /// The file.
+        path: String,
+    },
+}
+
+/// [`aquifer_indexer::mount::Access`], as an order.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum FileAccess {
+    /// Bytes that never change.
+    Read,
+    /// Pages that others overwrite.
+    CoherentRead,
+    /// Pages that this machine overwrites too.
+    CoherentUpdate,
+    /// Overwriting, created when missing.
+    Update,
+    /// A new file.
+    CreateNew,
+    /// A new file under a name that is used once, with pages that this machine overwrites.
+    CoherentNew,
 }
 
 /// What came of an order.
@@ -55,6 +137,8 @@ pub enum Report {
     },
     /// A process was started, or signalled, or does this.
     Is(State),
+    /// A file operation gave this text, or failed with this `errno`.
+    File(Result<String, i32>),
     /// The order could not be carried out.
     Failed(String),
 }

@@ -1,14 +1,15 @@
 //! A Linux kernel as a process: booted, frozen, killed, cut off, delayed.
 
-use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::control::{self, Order, Report};
+use super::control::{self, FileOrder, Order, Report};
 use super::network::{self, CONTROL, NFS};
 use super::rpc::{self, RpcCounts};
 use super::serving::{Process, Serve};
@@ -20,7 +21,7 @@ const BOOT: Duration = Duration::from_secs(60);
 /// How long a command may take where nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Lines of a log that are shown when a story fails.
-pub(super) const LAST_LINES: usize = 40;
+pub(super) const LAST_LINES: usize = 10;
 
 /// What AWS tells to mount EFS with.
 const EFS_OPTIONS: &str = "rsize=1048576,wsize=1048576,hard,timeo=600,retrans=2,noresvport";
@@ -45,7 +46,7 @@ pub struct Machine {
     mib: u32,
     role: Role,
     ground: Ground,
-    process: RefCell<Option<Child>>,
+    process: Mutex<Option<Child>>,
 }
 
 #[derive(Clone, Debug)]
@@ -80,7 +81,7 @@ impl Machine {
             mib,
             role,
             ground: ground.clone(),
-            process: RefCell::default(),
+            process: Mutex::default(),
         }
     }
 
@@ -115,7 +116,11 @@ impl Machine {
     /// # Panics
     /// When it is on.
     pub fn boot(&self) {
-        assert!(self.process.borrow().is_none(), "{} is on", self.name);
+        assert!(
+            self.process.lock().unwrap().is_none(),
+            "{} is on",
+            self.name
+        );
         let packages = &self.ground.packages;
         let folder = self.ground.run.display();
         let interface = |number: u8, network: network::Network| {
@@ -163,7 +168,7 @@ impl Machine {
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn();
-        *self.process.borrow_mut() = Some(child.unwrap());
+        *self.process.lock().unwrap() = Some(child.unwrap());
     }
 
     /// Waits until it takes orders.
@@ -191,7 +196,7 @@ impl Machine {
     }
 
     fn signal(&self, signal: Signal) {
-        let process = self.process.borrow();
+        let process = self.process.lock().unwrap();
         let process = process
             .as_ref()
             .unwrap_or_else(|| panic!("{} is off", self.name));
@@ -200,7 +205,7 @@ impl Machine {
 
     /// Cuts its power.
     pub fn crash(&self) {
-        let Some(mut process) = self.process.borrow_mut().take() else {
+        let Some(mut process) = self.process.lock().unwrap().take() else {
             return;
         };
         // It is several processes, which would otherwise keep its network plugs. It leads their session.
@@ -317,6 +322,15 @@ impl Machine {
         }
     }
 
+    /// Makes a call of the index's file layer on the mount; gives its text or `errno`.
+    #[track_caller]
+    pub fn file(&self, order: FileOrder) -> Result<String, i32> {
+        match self.order(&Order::File(order.clone())) {
+            Report::File(outcome) => outcome,
+            other => panic!("{order:?} in {}: {other:?}", self.name),
+        }
+    }
+
     /// Runs `aquifer` on the mount's [`super::ROOT`]; gives its exit status, standard output and standard error.
     #[track_caller]
     pub fn aquifer(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -335,6 +349,13 @@ impl Machine {
         let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
         let environment = environment.iter().map(owned).collect();
         Process::start(self, name, aquifer(arguments), environment)
+    }
+
+    /// Starts a program of the host.
+    #[track_caller]
+    pub fn start(&self, name: &str, command: &[&str]) -> Process<'_> {
+        let command = command.iter().copied().map(str::to_owned).collect();
+        Process::start(self, name, command, BTreeMap::new())
     }
 
     /// A server process that is about to be started in this machine.

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use rustix::mount::{MountFlags, mount};
 
-pub use control::{Order, PORT, Report, State};
+pub use control::{FileAccess, FileOrder, Order, PORT, Report, State};
 pub use machine::{Machine, Mounted};
 pub use packages::Packages;
 pub use proxy::{Exchange, Proxy, depth};
@@ -44,6 +44,8 @@ pub struct Plan {
     pub client_mib: u32,
     /// The size of the exported file system, in MiB.
     pub export_mib: u32,
+    /// A folder of this host that NFS-Ganesha exports instead of an empty file system in memory.
+    pub export: Option<PathBuf>,
     /// After how many seconds of silence the server forgets a client.
     pub lease_seconds: u32,
 }
@@ -59,6 +61,7 @@ impl Plan {
             clients: (b'A'..b'A' + clients).map(char::from).collect(),
             client_mib: 512,
             export_mib: 4096,
+            export: None,
             lease_seconds: Self::LEASE_SECONDS,
         }
     }
@@ -86,6 +89,8 @@ impl Ground {
         let run = packages.cache().join("run");
         std::fs::create_dir_all(&run).unwrap();
         mount("lab", &run, "tmpfs", MountFlags::empty(), None).unwrap();
+        // NFS-Ganesha keeps a folder there.
+        mount("lab", "/run", "tmpfs", MountFlags::empty(), None).unwrap();
         Self { packages, run }
     }
 
@@ -163,6 +168,11 @@ impl Lab {
     pub fn beyond_lease(&self) -> std::time::Duration {
         std::time::Duration::from_secs(u64::from(2 * self.plan.lease_seconds) + 3)
     }
+}
+
+/// The program under test, for work on the host.
+pub fn aquifer() -> PathBuf {
+    crate::program::path().to_owned()
 }
 
 /// The folder in a client that the export is mounted on.

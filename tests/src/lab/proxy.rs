@@ -14,6 +14,9 @@ use super::wire::{self, Message};
 /// Record fragments are shorter: what the largest READ or WRITE makes, with room.
 const FRAGMENT_MAX: usize = 4 << 20;
 
+/// Pause between attempts to reach a server that is down, or a closed proxy.
+const RETRY: Duration = Duration::from_millis(100);
+
 /// A proxy. It ends with the lab.
 #[derive(Debug)]
 pub struct Proxy {
@@ -65,9 +68,12 @@ impl Proxy {
         let serving = Arc::clone(&shared);
         thread::spawn(move || {
             for client in listener.incoming() {
-                if let Err(error) = client.and_then(|client| join(client, &serving)) {
-                    eprintln!("the proxy lost a connection: {error}");
-                }
+                let serving = Arc::clone(&serving);
+                thread::spawn(move || {
+                    if let Err(error) = client.and_then(|client| join(client, &serving)) {
+                        eprintln!("the proxy lost a connection: {error}");
+                    }
+                });
             }
         });
         Self { port, shared }
@@ -124,19 +130,18 @@ impl Proxy {
     }
 }
 
-/// How many exchanges of a record there are by operation, and how many of them had to come one after the other, over
-/// all and over READs alone. A background operation, such as closing a file, may be the last of them.
-pub fn depth(record: &[Exchange]) -> (BTreeMap<&'static str, u64>, u32, u32) {
-    let mut counts = BTreeMap::new();
-    for exchange in record {
-        *counts.entry(exchange.operation).or_default() += 1;
-    }
-    let all = record.iter().map(|exchange| exchange.after + 1).max();
+/// How many exchanges of a record had to come one after the other: over all until the last that is not the closing of
+/// a file, and over READs alone.
+pub fn depth(record: &[Exchange]) -> (u32, u32) {
+    let work = record
+        .iter()
+        .filter(|exchange| exchange.operation != "CLOSE");
+    let all = work.map(|exchange| exchange.after + 1).max();
     let reads = record
         .iter()
         .filter(|exchange| exchange.operation == "READ");
     let reads = reads.map(|exchange| exchange.after_reads + 1).max();
-    (counts, all.unwrap_or(0), reads.unwrap_or(0))
+    (all.unwrap_or(0), reads.unwrap_or(0))
 }
 
 impl Shared {
@@ -201,10 +206,16 @@ impl Shared {
 
 /// Joins a client to the server, unless nobody gets through.
 fn join(client: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
-    if shared.lock().closed {
-        return Ok(());
+    while shared.lock().closed {
+        thread::sleep(RETRY);
     }
-    let server = TcpStream::connect((NFS.address(network::SERVER), 2049))?;
+    let server = loop {
+        // A server that is down is waited for: hanging up would only make the client try again at once.
+        match TcpStream::connect((NFS.address(network::SERVER), 2049)) {
+            Ok(server) => break server,
+            Err(_down) => thread::sleep(RETRY),
+        }
+    };
     for stream in [&client, &server] {
         stream.set_nodelay(true)?;
         shared.lock().streams.push(stream.try_clone()?);

@@ -1,11 +1,11 @@
 //! The NFSv4.1 server, in two kinds, neither of which grants delegations, as EFS does not.
 
-use std::cell::RefCell;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 
-use rustix::mount::{MountFlags, mount};
+use rustix::mount::{MountFlags, mount, mount_bind};
 
 use super::machine::{LAST_LINES, Machine};
 use super::network::{self, NFS};
@@ -111,7 +111,7 @@ impl Server {
 #[derive(Debug)]
 struct Ganesha {
     ground: Ground,
-    process: RefCell<Option<Child>>,
+    process: Mutex<Option<Child>>,
 }
 
 impl Ganesha {
@@ -119,15 +119,14 @@ impl Ganesha {
         network::give(NFS, network::SERVER);
         let export = ground.file("export");
         fs::create_dir(&export).unwrap();
-        let size = std::ffi::CString::new(format!("size={}m", plan.export_mib)).unwrap();
-        mount(
-            "export",
-            &export,
-            "tmpfs",
-            MountFlags::empty(),
-            Some(size.as_c_str()),
-        )
-        .unwrap();
+        match &plan.export {
+            Some(folder) => mount_bind(folder, &export).unwrap(),
+            None => {
+                let size = std::ffi::CString::new(format!("size={}m", plan.export_mib)).unwrap();
+                let options = Some(size.as_c_str());
+                mount("export", &export, "tmpfs", MountFlags::empty(), options).unwrap();
+            }
+        }
         let recovery = ground.file("ganesha");
         fs::create_dir(&recovery).unwrap();
         let configuration = include_str!("ganesha.conf")
@@ -140,7 +139,7 @@ impl Ganesha {
         fs::write(ground.file("ganesha.conf"), configuration).unwrap();
         let ganesha = Self {
             ground: ground.clone(),
-            process: RefCell::default(),
+            process: Mutex::default(),
         };
         ganesha.start();
         ganesha
@@ -165,11 +164,11 @@ impl Ganesha {
             .stdout(Stdio::null())
             .stderr(out.unwrap())
             .spawn();
-        *self.process.borrow_mut() = Some(child.unwrap());
+        *self.process.lock().unwrap() = Some(child.unwrap());
     }
 
     fn kill(&self) {
-        if let Some(mut process) = self.process.borrow_mut().take() {
+        if let Some(mut process) = self.process.lock().unwrap().take() {
             process.kill().unwrap();
             process.wait().unwrap();
             // It would take the file for another one that runs.

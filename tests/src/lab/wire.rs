@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 /// The operations that tests ask for by name; RFC 8881, section 18.
-const NAMES: [(u32, &str); 22] = [
+const NAMES: [(u32, &str); 21] = [
     (3, "ACCESS"),
     (4, "CLOSE"),
     (5, "COMMIT"),
-    (9, "GETATTR"),
     (11, "LINK"),
     (12, "LOCK"),
     (14, "LOCKU"),
@@ -28,8 +27,12 @@ const NAMES: [(u32, &str); 22] = [
     (58, "RECLAIM_COMPLETE"),
 ];
 
+/// What the client adds to most compounds; one that has nothing else is for it.
+const GETATTR: u32 = 9;
+
 /// Operations that only set the stage for another one, and how long their arguments are.
-const STAGE: [(u32, Length); 5] = [
+const STAGE: [(u32, Length); 6] = [
+    (GETATTR, Length::Words),
     (22, Length::Opaque),    // PUTFH
     (24, Length::Fixed(0)),  // PUTROOTFH
     (31, Length::Fixed(0)),  // RESTOREFH
@@ -42,6 +45,8 @@ enum Length {
     Fixed(usize),
     /// Four bytes of length, then the bytes, padded to four.
     Opaque,
+    /// Four bytes of count, then as many words.
+    Words,
 }
 
 /// What one RPC message says.
@@ -89,7 +94,12 @@ fn purpose(mut rest: &[u8]) -> Option<&'static str> {
     for _ in 0..word(&mut rest)? {
         let operation = word(&mut rest)?;
         match stage.get(&operation) {
-            Some(length) => skip(&mut rest, *length)?,
+            Some(length) => {
+                skip(&mut rest, *length)?;
+                if operation == GETATTR {
+                    purpose = "GETATTR";
+                }
+            }
             None => {
                 purpose = names.get(&operation).copied().unwrap_or("OTHER");
                 break;
@@ -109,6 +119,7 @@ fn skip(rest: &mut &[u8], length: Length) -> Option<()> {
     let length = match length {
         Length::Fixed(length) => length,
         Length::Opaque => usize::try_from(word(rest)?).ok()?.next_multiple_of(4),
+        Length::Words => usize::try_from(word(rest)?).ok()?.checked_mul(4)?,
     };
     *rest = rest.get(length..)?;
     Some(())
@@ -147,6 +158,21 @@ mod tests {
         assert_eq!(
             read(&[0, 0, 0, 9, 0, 0, 0, 1]),
             Some(Message::Reply { xid: 9 })
+        );
+        let attributes = (GETATTR, vec![0, 0, 0, 1, 0, 0, 0, 7]);
+        let close = call(&[(53, vec![0; 32]), attributes.clone(), (4, vec![])]);
+        let expected_close = Message::Call {
+            xid: 7,
+            operation: "CLOSE",
+        };
+        assert_eq!(read(&close), Some(expected_close));
+        let look = call(&[(53, vec![0; 32]), attributes]);
+        assert_eq!(
+            read(&look),
+            Some(Message::Call {
+                xid: 7,
+                operation: "GETATTR"
+            })
         );
         for end in 0..link.len() - 4 {
             assert_ne!(read(&link[..end]), Some(expected));

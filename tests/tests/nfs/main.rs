@@ -12,7 +12,9 @@
 
 mod account;
 mod asleep;
+mod assumptions;
 mod collected;
+mod counts;
 mod crowd;
 mod full;
 mod lost_reply;
@@ -57,6 +59,8 @@ macro_rules! stories {
 }
 
 const STORIES: &[Story] = stories! {
+    assumptions::hold_on_the_mount on BOTH,
+    assumptions::a_lock_is_lost_without_a_word on BOTH,
     visible::what_was_acknowledged_is_found_by_the_next_search_of_every_reader on BOTH,
     asleep::frozen_while_it_posts on BOTH,
     asleep::cut_off_while_it_posts on BOTH,
@@ -75,6 +79,8 @@ const STORIES: &[Story] = stories! {
     full::posts_are_refused_and_searches_go_on on BOTH,
     crowd::twenty_on_one_machine on BOTH,
     crowd::on_eight_machines on BOTH,
+    counts::posts_and_refreshes on BOTH,
+    counts::a_cold_open_and_its_first_query on &[Kind::Ganesha],
 };
 
 fn main() -> ExitCode {
@@ -113,9 +119,10 @@ fn plan() -> ExitCode {
     let trials = titles().map(|(title, ..)| {
         let own = title.clone();
         let run = move || {
-            namespace::enter(&own)
-                .map_err(Failed::from)
-                .map(|printed| print!("{printed}"))
+            let told = namespace::enter(&own).map_err(Failed::from)?;
+            // Others are told at the same time.
+            told.lines().for_each(|line| println!("{own}: {line}"));
+            Ok(())
         };
         Trial::test(title, run).with_ignored_flag(missing.is_some())
     });

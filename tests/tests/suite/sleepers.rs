@@ -129,12 +129,12 @@ fn next_writer(cluster: &Cluster) -> Server {
 struct File(&'static str, String);
 
 impl File {
-    fn is_temporary(&self) -> bool {
-        self.1.starts_with(".tmp-")
+    fn is_draft(&self) -> bool {
+        self.0 == "drafts"
     }
 
     fn is_manifest(&self) -> bool {
-        self.0 == "manifests" && !self.is_temporary()
+        self.0 == "manifests"
     }
 }
 
@@ -143,7 +143,8 @@ fn files(cluster: &Cluster) -> BTreeSet<File> {
         let names = cluster.names(folder).into_iter();
         names.map(move |name| File(folder, name))
     };
-    ["manifests", "bundles"].into_iter().flat_map(of).collect()
+    let folders = ["manifests", "drafts", "bundles"];
+    folders.into_iter().flat_map(of).collect()
 }
 
 /// A writer in the middle of a commit, and its client.
@@ -188,7 +189,7 @@ impl Scene {
         // A version that exists is part of the history, whoever made it.
         let published = left.iter().any(File::is_manifest);
         assert_eq!(published, ["before-mark", "before-head"].contains(&step));
-        let for_nothing = |file: &&File| !published || file.is_temporary();
+        let for_nothing = |file: &&File| !published || file.is_draft();
         let mut garbage: BTreeSet<File> = left.iter().filter(for_nothing).cloned().collect();
         garbage.extend(before.into_iter().filter(File::is_manifest));
         let scene = Self {

@@ -55,7 +55,7 @@ impl CreateIndex {
     fn index(&self, aquifer: &Aquifer) -> Result<Arc<Index>> {
         let name = &self.place.index;
         if self.default_language.is_none() && self.force_language.is_none() {
-            return load::open_or_create(aquifer, name);
+            return Ok(aquifer.index_or_create(name)?);
         }
         let default = Definition::default();
         let definition = Definition {

@@ -45,7 +45,7 @@ impl Import {
         }
         let aquifer = self.root.open(Config::default())?;
         let name = self.index.as_deref().unwrap_or(DEFAULT_INDEX);
-        let index = Local::new(load::open_or_create(&aquifer, name)?);
+        let index = Local::new(aquifer.index_or_create(name)?);
         load::run(
             read,
             &index,

@@ -32,6 +32,13 @@ pub(crate) struct Built {
     pub(crate) plain: Plain,
 }
 
+impl Built {
+    /// How many segments each of them has.
+    pub(crate) fn segments(&self) -> Result<usize> {
+        Ok(shared::open_reader(&self.root)?.stats()?.segments)
+    }
+}
+
 /// What a build took.
 #[derive(Clone, Copy)]
 struct Cost {
@@ -92,6 +99,25 @@ pub(crate) fn measure(
     let after = format!("{before}, then merged to {}", plain.segments()?);
     let what = "segments after bulk indexing";
     table.add([what, &segments.to_string(), &after, "", ""]);
+    Ok(Built { root, plain })
+}
+
+/// Builds both indexes without looking at the time, plain tantivy's with as many segments as Aquifer's.
+pub(crate) fn build(
+    corpus: &Corpus,
+    documents: usize,
+    root: &Path,
+    folder: &Path,
+) -> Result<Built> {
+    let index = shared::create(root)?;
+    let schema = index.schema()?;
+    let sources = || (0..documents).map(|number| corpus.source(number));
+    aquifer_raw(&index, &schema, sources())?;
+    let parsed = sources().map(|source| parse(&source, &schema));
+    let plain = plain(folder, &schema, parsed, false)?;
+    plain.merge_to(index.stats()?.segments)?;
+    shared::collect(root)?;
+    let root = root.to_owned();
     Ok(Built { root, plain })
 }
 

@@ -9,7 +9,7 @@ use aquifer_indexer::config::Config;
 
 use crate::corpus::{parse, small_source};
 use crate::plain::{Plain, PlainSearch};
-use crate::{memory, posts, shared};
+use crate::{memory, nfs, posts, shared};
 
 /// What a child says when it is ready, what it waits for then, and what it says at the end.
 const READY: &str = "ready";
@@ -82,6 +82,14 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
             let [resident, anonymous, cached] = memory::read(Path::new(root), cache.parse()?)?;
             println!("{resident} {anonymous} {cached}");
         }
+        ["compact", root, plain] => {
+            let index = shared::open(Path::new(root), Config::default())?;
+            let segments = index.compact(None)?.segments;
+            Plain::open(Path::new(plain), &*index.schema()?)?.merge_to(segments)?;
+            drop(index);
+            shared::collect(Path::new(root))?;
+            println!("{segments}");
+        }
         ["posts", root, first, threads] => {
             let index = shared::open(Path::new(root), Config::default())?;
             println!("{READY}");
@@ -101,13 +109,14 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
         ["plain-post", folder, number] => {
             let schema = posts::schema()?;
             let document = parse(&small_source(number.parse()?), &schema)?;
-            Plain::post(Path::new(folder), &schema, &document)?;
+            Plain::post(Path::new(folder), &schema, &[document])?;
         }
         ["plain-search", folder, query] => {
             let schema = posts::schema()?;
             let plain = Plain::open(Path::new(folder), &schema)?;
             std::hint::black_box(PlainSearch::new(&plain, &schema)?.search(query)?);
         }
+        ["nfs", rest @ ..] => nfs::work::run(rest)?,
         _ => anyhow::bail!("no such work: {arguments:?}"),
     }
     Ok(())

@@ -1,13 +1,15 @@
 //! Ratios of Aquifer to plain tantivy, in one run; started by `scripts/bench`.
 //!
 //! Both sides hold the same documents in the same schema and answer the same queries, and their
-//! passes alternate, so that a busy machine slows both. Nothing is asserted here.
+//! passes alternate, so that a busy machine slows both. Nothing is asserted here. `bench nfs` does so on a
+//! real NFS mount; `scripts/bench-nfs` starts it.
 
 mod bulk;
 mod child;
 mod corpus;
 mod latency;
 mod memory;
+mod nfs;
 mod operations;
 mod plain;
 mod posts;
@@ -16,23 +18,28 @@ mod table;
 mod trace;
 
 use anyhow::{Context, Result};
+use aquifer_tests::lab::namespace;
 
 use crate::corpus::Corpus;
 use crate::table::Table;
 
 /// Documents where no number is given.
 const DOCUMENTS: usize = 1_000_000;
+const USAGE: &str = "usage: bench [nfs] [DOCUMENTS], a number";
 
 fn main() -> Result<()> {
+    if let Some(task) = namespace::story() {
+        return nfs::inside(&task);
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         [] => run(DOCUMENTS),
         ["child", rest @ ..] => child::run(rest),
-        [number] => run(number
-            .parse()
-            .context("usage: bench [DOCUMENTS], a number")?),
-        _ => anyhow::bail!("usage: bench [DOCUMENTS]"),
+        ["nfs"] => nfs::run(DOCUMENTS),
+        ["nfs", number] => nfs::run(number.parse().context(USAGE)?),
+        [number] => run(number.parse().context(USAGE)?),
+        _ => anyhow::bail!(USAGE),
     }
 }
 

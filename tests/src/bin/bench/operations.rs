@@ -63,9 +63,7 @@ fn warm(built: &Built, table: &mut Table) -> Result<()> {
 }
 
 fn cold(built: &Built, query: &str, table: &mut Table) -> Result<()> {
-    let (reader, counting) = open(&built.root, GATHER, true)?;
-    shared::search(&reader, query)?;
-    let counts = counting.take();
+    let counts = first_answer(&built.root, query)?;
     let shown = format!(
         "{} dependent rounds: {} reads, {} opens, {} KB",
         counts.rounds,
@@ -78,8 +76,15 @@ fn cold(built: &Built, query: &str, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
+/// What a reader that opens the index does until it has answered its first query.
+fn first_answer(root: &Path, query: &str) -> Result<OperationCounts> {
+    let (reader, counting) = open(root, GATHER, true)?;
+    shared::search(&reader, query)?;
+    Ok(counting.take())
+}
+
 /// The first query of so many long words that finds something on both sides.
-fn query(corpus: &Corpus, built: &Built, words: usize) -> Result<String> {
+pub(crate) fn query(corpus: &Corpus, built: &Built, words: usize) -> Result<String> {
     let reader = shared::open_reader(&built.root)?;
     for query in corpus.queries() {
         let long = |word: &str| word.len() >= LONG && word.chars().all(char::is_alphanumeric);

@@ -10,7 +10,7 @@ use tantivy::collector::{Count, TopDocs};
 use tantivy::directory::MmapDirectory;
 use tantivy::query::QueryParser;
 use tantivy::schema::{Field, Value as _};
-use tantivy::{Index, IndexWriter, Searcher, TantivyDocument, Term};
+use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, Term};
 
 /// The least that tantivy takes for a thread of a writer.
 const SMALL_WRITER_BYTES: usize = 15_000_000;
@@ -67,9 +67,9 @@ impl Plain {
         Ok(())
     }
 
-    /// What one request does to write one document: opens the index under a lock, replaces the document,
+    /// What one request does to write documents: opens the index under a lock, replaces the documents,
     /// commits.
-    pub(crate) fn post(folder: &Path, schema: &IndexSchema, document: &Document) -> Result<()> {
+    pub(crate) fn post(folder: &Path, schema: &IndexSchema, documents: &[Document]) -> Result<()> {
         let path = folder.join(LOCK);
         let lock = File::options()
             .create(true)
@@ -79,8 +79,10 @@ impl Plain {
         lock.lock()?;
         let plain = Self::open(folder, schema)?;
         let mut writer: IndexWriter = plain.index.writer_with_num_threads(1, SMALL_WRITER_BYTES)?;
-        writer.delete_term(Term::from_field_text(schema.key(), document.unique_key()));
-        writer.add_document(schema.to_tantivy(document))?;
+        for document in documents {
+            writer.delete_term(Term::from_field_text(schema.key(), document.unique_key()));
+            writer.add_document(schema.to_tantivy(document))?;
+        }
         writer.commit()?;
         writer.wait_merging_threads()?;
         Ok(lock.unlock()?)
@@ -89,6 +91,7 @@ impl Plain {
 
 /// Answers queries over the English title and content.
 pub(crate) struct PlainSearch {
+    reader: IndexReader,
     searcher: Searcher,
     parser: QueryParser,
     source: Field,
@@ -109,11 +112,25 @@ impl PlainSearch {
         for (field, boost) in fields {
             parser.set_field_boost(field, boost);
         }
+        // Nobody watches: who wants to see what was committed looks.
+        let reader = plain
+            .index
+            .reader_builder()
+            .reload_policy(ReloadPolicy::Manual);
+        let reader: IndexReader = reader.try_into()?;
         Ok(Self {
-            searcher: plain.index.reader()?.searcher(),
+            searcher: reader.searcher(),
+            reader,
             parser,
             source: schema.source(),
         })
+    }
+
+    /// Moves on to what was committed last.
+    pub(crate) fn refresh(&mut self) -> Result<()> {
+        self.reader.reload()?;
+        self.searcher = self.reader.searcher();
+        Ok(())
     }
 
     /// The ten best documents, and how many match.

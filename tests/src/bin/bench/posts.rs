@@ -132,11 +132,16 @@ fn processes(root: &Path, first: u64) -> Result<Duration> {
 fn one_by_one(folder: &Path, schema: &IndexSchema, first: u64) -> Result<Duration> {
     at_once(first, POSTS, |number| {
         let document = parse(&small_source(number), schema)?;
-        Plain::post(folder, schema, &document)
+        Plain::post(folder, schema, &[document])
     })
 }
 
-fn at_once(first: u64, count: u64, post: impl Fn(u64) -> Result<()> + Sync) -> Result<Duration> {
+/// `count` posts, each in a thread of its own; gives how long they all took.
+pub(crate) fn at_once(
+    first: u64,
+    count: u64,
+    post: impl Fn(u64) -> Result<()> + Sync,
+) -> Result<Duration> {
     let barrier = Barrier::new(usize::try_from(count)? + 1);
     thread::scope(|scope| {
         let (barrier, post) = (&barrier, &post);

@@ -32,6 +32,16 @@ pub(crate) fn open(root: &Path, config: Config) -> Result<Arc<Index>> {
     Ok(Aquifer::open(root, config)?.index(NAME)?)
 }
 
+/// Removes what merging has left: nobody reads it any more.
+pub(crate) fn collect(root: &Path) -> Result<()> {
+    let config = Config {
+        retention: Duration::ZERO,
+        ..Config::default()
+    };
+    open(root, config)?.gc()?;
+    Ok(())
+}
+
 /// Opens it for reading.
 pub(crate) fn open_reader(root: &Path) -> Result<Arc<Index>> {
     let config = Config {

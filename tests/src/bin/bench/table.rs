@@ -36,7 +36,6 @@ impl Table {
 
     /// Prints all rows, and what they were measured on.
     pub(crate) fn print(&self, documents: usize, corpus: &str) {
-        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         println!("| | Aquifer | plain tantivy | ratio | aim |\n|---|---|---|---:|---|");
         for row in &self.rows {
@@ -49,12 +48,19 @@ impl Table {
         );
         println!(
             "`scripts/bench {documents}` on {cores} cores, Linux {}; {corpus}.",
-            kernel.trim()
+            kernel()
         );
     }
 }
 
-fn shown(time: Duration) -> String {
+/// The release of the kernel.
+pub(crate) fn kernel() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    release.trim().to_owned()
+}
+
+/// A time, in brackets: it depends on the machine.
+pub(crate) fn shown(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     match seconds {
         _ if seconds < 0.001 => format!("[{:.0} µs]", seconds * 1e6),

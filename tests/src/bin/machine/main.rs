@@ -3,6 +3,8 @@
 //! The root is the host's, read-only. The kernel was told what to do by words that it hands on as environment.
 
 #[cfg(target_os = "linux")]
+mod files;
+#[cfg(target_os = "linux")]
 mod nfsd;
 #[cfg(target_os = "linux")]
 mod orders;

@@ -12,20 +12,28 @@ use anyhow::{Context as _, Result};
 use aquifer_tests::lab::{Order, PORT, Report, State};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::files::Files;
 use crate::machine::environment;
 
 /// Processes that were started, by name.
 type Started = Arc<Mutex<HashMap<String, Child>>>;
 
+/// What outlives an order.
+#[derive(Clone, Default)]
+struct Kept {
+    started: Started,
+    files: Arc<Files>,
+}
+
 /// Takes orders for ever.
 pub(crate) fn take(address: &str) -> Result<()> {
     let listener = TcpListener::bind((address, PORT))?;
-    let started = Started::default();
+    let kept = Kept::default();
     for stream in listener.incoming() {
         let stream = stream?;
-        let started = Arc::clone(&started);
+        let kept = kept.clone();
         thread::spawn(move || {
-            if let Err(error) = answer(stream, &started) {
+            if let Err(error) = answer(stream, &kept) {
                 eprintln!("an order could not be answered: {error}");
             }
         });
@@ -33,18 +41,20 @@ pub(crate) fn take(address: &str) -> Result<()> {
     Ok(())
 }
 
-fn answer(mut stream: TcpStream, started: &Started) -> Result<()> {
+fn answer(mut stream: TcpStream, kept: &Kept) -> Result<()> {
     let mut order = Vec::new();
     stream.read_to_end(&mut order)?;
     let report = serde_json::from_slice(&order)
         .map_err(anyhow::Error::from)
-        .and_then(|order| carry_out(order, started))
+        .and_then(|order| carry_out(order, kept))
         .unwrap_or_else(|error| Report::Failed(format!("{error:#}")));
     Ok(stream.write_all(&serde_json::to_vec(&report)?)?)
 }
 
-fn carry_out(order: Order, started: &Started) -> Result<Report> {
+fn carry_out(order: Order, kept: &Kept) -> Result<Report> {
+    let started = &kept.started;
     match order {
+        Order::File(order) => kept.files.carry_out(order).map(Report::File),
         Order::Run { command } => {
             let output = prepare(&command)?
                 .output()

@@ -12,12 +12,8 @@ mod progress;
 mod remote;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Result;
-use aquifer_indexer::ErrorKind;
-use aquifer_indexer::index::{Aquifer, Index};
-use aquifer_indexer::mapping::Definition;
 
 pub(crate) use batches::run;
 pub(crate) use input::Input;
@@ -39,18 +35,6 @@ pub(crate) trait Destination: Sync {
 
     /// Waits until everything that was sent is applied, where that can be waited for.
     fn finish(&self) -> Result<()>;
-}
-
-/// Opens an index, creating it with the default definition where there is none.
-pub(crate) fn open_or_create(aquifer: &Aquifer, name: &str) -> Result<Arc<Index>> {
-    match aquifer.index(name) {
-        Ok(index) => Ok(index),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            aquifer.create_index(name, &Definition::default())?;
-            Ok(aquifer.index(name)?)
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// What a command ends with: 1 when any document was refused.
