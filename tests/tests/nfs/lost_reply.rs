@@ -38,8 +38,8 @@ pub(crate) fn the_nonce_decides(kind: Kind) {
         ("OPEN", Server::Remembers),
         ("WRITE", Server::Remembers),
         ("WRITE", Server::Forgets),
-        ("REMOVE", Server::Remembers),
-        ("REMOVE", Server::Forgets),
+        ("LOCK", Server::Remembers),
+        ("LOCKU", Server::Remembers),
     ];
     for (operation, server) in lost {
         let before = reader.version();

@@ -71,9 +71,21 @@ fn umask_hides() -> bool {
 
 impl Shared {
     fn open_fd(&self, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
-        self.folders.at(path, |folder, name| {
-            rustix::fs::openat(folder, name, flags | OFlags::CLOEXEC, FILE_MODE)
-        })
+        let open = || {
+            self.folders.at(path, |folder, name| {
+                rustix::fs::openat(folder, name, flags | OFlags::CLOEXEC, FILE_MODE)
+            })
+        };
+        match open() {
+            // Somebody on this machine may have looked for the name before the file existed, and the machine remembers
+            // that there was none. It asks again about a folder that is opened.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.kind != Kind::Local => {
+                let folder = path.rsplit_once('/').map_or(".", |(folder, _)| folder);
+                self.open_folder(folder)?;
+                open()
+            }
+            done => done,
+        }
     }
 
     fn open_created(&self, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
