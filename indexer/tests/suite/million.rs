@@ -53,7 +53,7 @@ fn a_cold_reader_of_a_million_documents_answers_in_four_rounds() {
     assert_clean(&writer);
 }
 
-/// A new reader for each query answers it in few rounds with few reads, opens each file once, and answers it again
+/// A new reader for each query answers it in few rounds with few reads, opens each bundle once, and answers it again
 /// with one read.
 fn ask_cold(folder: &Folder, queries: &[&str], reads_max: u64) {
     for query in queries {
@@ -86,7 +86,7 @@ fn ask_cold(folder: &Folder, queries: &[&str], reads_max: u64) {
         let mut opened: Vec<_> = counts
             .log
             .iter()
-            .filter(|call| call.starts_with("open "))
+            .filter(|call| call.starts_with("open bundles/"))
             .collect();
         opened.sort_unstable();
         let opens = opened.len();

@@ -4,7 +4,7 @@
 //! else. Its standard input is a pipe from the outer process; when that dies, the pipe closes, and the story ends too.
 
 use std::env;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -89,7 +89,11 @@ pub fn end_with_parent() {
     thread::spawn(|| {
         // It says nothing; the end of the pipe is the message.
         let ended = std::io::stdin().read(&mut [0]);
-        eprintln!("whoever started this story has ended: {ended:?}");
+        // Whoever would read it may have ended too.
+        drop(writeln!(
+            std::io::stderr(),
+            "whoever started this story has ended: {ended:?}"
+        ));
         std::process::exit(1);
     });
 }

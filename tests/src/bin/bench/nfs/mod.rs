@@ -103,7 +103,7 @@ pub(crate) fn inside(task: &str) -> Result<()> {
                 plural(*words),
                 plural(segments),
             );
-            let both = scene.cold(Side::both(folders), query)?;
+            let both = scene.work(Side::both(folders), "cold", query)?;
             report.add(&what, &both, "≤ 10 READs in 4 rounds; 5 times faster");
         }
     }
@@ -111,10 +111,10 @@ pub(crate) fn inside(task: &str) -> Result<()> {
     let query = task.queries.last().map_or("", |(_, query)| query);
     report.add(
         "the same query again",
-        &scene.warm(sides, "again", query)?,
+        &scene.work(sides, "again", query)?,
         "",
     );
-    let nothing = scene.warm(sides, "refresh", query)?;
+    let nothing = scene.work(sides, "refresh", query)?;
     report.add("refresh without news", &nothing, "1 RPC");
     let news = scene.news(sides, query)?;
     report.add(
@@ -122,9 +122,9 @@ pub(crate) fn inside(task: &str) -> Result<()> {
         &news,
         "",
     );
-    let one = scene.warm(sides, "post", "1")?;
+    let one = scene.work(sides, "post", "1")?;
     report.add("POST of 1 document", &one, "≤ 14 RPCs; 3 times faster");
-    let hundred = scene.warm(sides, "post", "100")?;
+    let hundred = scene.work(sides, "post", "100")?;
     report.add("POST of 100 documents", &hundred, "");
     let many = scene.many(sides)?;
     report.add(

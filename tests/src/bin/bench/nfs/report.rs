@@ -18,7 +18,6 @@ impl Report {
             cells(aquifer),
             cells(plain)
         );
-        eprintln!("{row}");
         self.0.push(row);
     }
 
@@ -29,8 +28,8 @@ impl Report {
         );
         self.0.iter().for_each(|row| println!("{row}"));
         println!(
-            "\nTimes at {DELAY_MILLISECONDS} ms added to each round trip, medians of five; they depend on the machine. Rounds: \
-             how many READs (RPCs of any kind) had to be over, one after the other, before the last could begin, as a \
+            "\nTimes at {DELAY_MILLISECONDS} ms added to each round trip, medians of five; they depend on the machine. RPCs are the \
+             fewest of six repetitions, until the answer (files are closed later). Rounds: how many READs (RPCs of any kind) had to be over, one after the other, before the last could begin, as a \
              recording proxy saw them. Aquifer's readers mount read-only; plain tantivy's cannot (a reader takes a \
              lock) and mount read-write. Plain tantivy is the same build on `MmapDirectory` with the same schema, \
              analysers, documents and number of segments; a post of it opens the index and commits under a `flock`."

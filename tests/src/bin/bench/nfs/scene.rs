@@ -48,6 +48,18 @@ pub(super) struct Cost {
     pub(super) time: Duration,
 }
 
+/// A piece of work.
+#[derive(Clone, Copy, Debug)]
+struct Piece<'a> {
+    work: &'a str,
+    argument: &'a str,
+    times: usize,
+    /// Whether it is looked at who waits for whom.
+    rounds: bool,
+    /// Whether B posts before it.
+    news: bool,
+}
+
 /// Two clients: A does what is measured, B what happens meanwhile.
 pub(super) struct Scene<'a> {
     lab: &'a Lab,
@@ -65,99 +77,108 @@ impl<'a> Scene<'a> {
         })
     }
 
-    /// Work on a fresh mount, read-only for Aquifer. (Plain tantivy takes a lock to open a reader.)
-    pub(super) fn cold(&self, sides: [Side; 2], query: &str) -> Result<[Cost; 2]> {
-        self.both(sides, "cold", query, TIMES, true, || Ok(()))
-    }
-
-    /// Work of a process that has been at work before.
-    pub(super) fn warm(&self, sides: [Side; 2], work: &str, argument: &str) -> Result<[Cost; 2]> {
-        self.both(sides, work, argument, TIMES, true, || Ok(()))
-    }
-
-    /// A search after B has posted to both.
-    pub(super) fn news(&self, sides: [Side; 2], query: &str) -> Result<[Cost; 2]> {
-        let client = self.lab.client('B');
-        client.mount(Mounted::ReadWrite);
-        let posted = || {
-            for side in sides {
-                let process = self.start(client, side, "post", "1")?;
-                self.go_on(&process)?;
-                end(&process);
-            }
-            Ok(())
+    /// Work of a process on a fresh mount; what it has done before it stops is not counted.
+    pub(super) fn work(&self, sides: [Side; 2], work: &str, argument: &str) -> Result<[Cost; 2]> {
+        let piece = Piece {
+            work,
+            argument,
+            times: TIMES,
+            rounds: true,
+            news: false,
         };
-        let costs = self.both(sides, "news", query, TIMES, true, posted);
-        client.unmount();
-        costs
+        self.both(sides, piece)
+    }
+
+    /// A search after B has posted.
+    pub(super) fn news(&self, sides: [Side; 2], query: &str) -> Result<[Cost; 2]> {
+        let piece = Piece {
+            work: "news",
+            argument: query,
+            times: TIMES,
+            rounds: true,
+            news: true,
+        };
+        self.lab.client('B').mount(Mounted::ReadWrite);
+        self.both(sides, piece)
     }
 
     /// Many posts at once. Who waits for whom is not looked at: one after the other they would take all night.
     pub(super) fn many(&self, sides: [Side; 2]) -> Result<[Cost; 2]> {
-        self.both(sides, "many", MANY, 1, false, || Ok(()))
+        let piece = Piece {
+            work: "many",
+            argument: MANY,
+            times: 1,
+            rounds: false,
+            news: false,
+        };
+        self.both(sides, piece)
     }
 
-    fn both(
-        &self,
-        sides: [Side; 2],
-        work: &str,
-        argument: &str,
-        times: usize,
-        rounds: bool,
-        meanwhile: impl Fn() -> Result<()>,
-    ) -> Result<[Cost; 2]> {
+    fn both(&self, sides: [Side; 2], piece: Piece<'_>) -> Result<[Cost; 2]> {
         let client = self.lab.client('A');
         let mut costs = [Cost::default(), Cost::default()];
         let mut taken = [Vec::new(), Vec::new()];
-        for time in 0..=times {
-            // The first one counts RPCs, without a delay; the program is in the machine's memory afterwards.
-            client.delay(if time == 0 { 0 } else { DELAY_MILLISECONDS });
+        // Once for nothing: the program is in the machine's memory afterwards.
+        for time in 0..=piece.times {
+            client.delay(DELAY_MILLISECONDS);
             for ((side, cost), taken) in sides.iter().zip(&mut costs).zip(&mut taken) {
-                client.mount(how(work, *side, None));
-                let process = self.start(client, *side, work, argument)?;
-                meanwhile()?;
-                let before = client.rpc_total();
-                let took = self.go_on(&process)?;
-                if time == 0 {
-                    cost.rpcs = client.rpc_total() - before;
-                } else {
+                let (rpcs, took) = self.once(*side, piece, None, || {
+                    let before = client.rpc_total();
+                    move || client.rpc_total() - before
+                })?;
+                // A busy machine may add looks at what was forgotten meanwhile.
+                if time == 0 || rpcs.total() < cost.rpcs.total() {
+                    cost.rpcs = rpcs;
+                }
+                if time > 0 {
                     taken.push(took);
                 }
-                end(&process);
-                client.unmount();
             }
         }
         client.delay(0);
         for ((side, cost), mut taken) in sides.iter().zip(&mut costs).zip(taken) {
             cost.time = quantile(&mut taken, 0.5);
-            if rounds {
-                cost.rounds = Some(self.rounds(client, *side, work, argument, &meanwhile)?);
+            if piece.rounds {
+                let (rounds, _) = self.once(*side, piece, Some(self.proxy), || {
+                    self.proxy.delay(STAGGER);
+                    self.proxy.forget();
+                    || {
+                        self.proxy.delay(Duration::ZERO);
+                        depth(&self.proxy.record())
+                    }
+                })?;
+                cost.rounds = Some(rounds);
             }
         }
         Ok(costs)
     }
 
-    /// Does it once more, through the proxy.
-    fn rounds(
+    /// Does it once on a fresh mount; `begin` is called right before, and what it gives right after.
+    fn once<T, E: FnOnce() -> T>(
         &self,
-        client: &Machine,
         side: Side,
-        work: &str,
-        argument: &str,
-        meanwhile: impl Fn() -> Result<()>,
-    ) -> Result<(u32, u32)> {
-        self.proxy.delay(Duration::ZERO);
-        client.mount(how(work, side, Some(self.proxy.port())));
-        let process = self.start(client, side, work, argument)?;
-        meanwhile()?;
-        self.proxy.delay(STAGGER);
-        self.proxy.forget();
-        self.go_on(&process)?;
-        let (all, reads) = depth(&self.proxy.record());
-        self.proxy.delay(Duration::ZERO);
+        piece: Piece<'_>,
+        proxy: Option<&Proxy>,
+        begin: impl FnOnce() -> E,
+    ) -> Result<(T, Duration)> {
+        let client = self.lab.client('A');
+        let poster = if piece.news {
+            Some(self.start(self.lab.client('B'), side, "post", "1")?)
+        } else {
+            None
+        };
+        client.mount(how(piece.work, side, proxy.map(Proxy::port)));
+        let process = self.start(client, side, piece.work, piece.argument)?;
+        if let Some(poster) = &poster {
+            self.go_on(poster)?;
+            end(poster);
+        }
+        let finish = begin();
+        let took = self.go_on(&process)?;
+        let given = finish();
         end(&process);
         client.unmount();
-        Ok((all, reads))
+        Ok((given, took))
     }
 
     /// Starts a process and waits until it is ready.
