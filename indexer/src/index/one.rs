@@ -239,22 +239,31 @@ impl Index {
     /// Runs `read` on the newest snapshot. Files that are gone (collected, or forgotten by the
     /// server) cost one fresh start; what fails then is told.
     fn read<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
+        let told = |snapshot: &Snapshot, result: Result<T>| {
+            if result.as_ref().is_err_and(is_stale) {
+                self.follower.distrust(snapshot);
+            }
+            result
+        };
         let attempt = || {
             let opened = self.follower.open_beside()?;
-            let result = guarded(|| read(&opened.snapshot));
+            let snapshot = Arc::clone(&opened.snapshot);
+            let result = guarded(|| read(&snapshot));
             // After a cold start the answer may be from a version before the newest.
-            if opened.is_newest()? {
-                return result;
+            match opened.is_newest() {
+                Ok(true) => told(&snapshot, result),
+                Ok(false) => {
+                    let newest = self.follower.newest()?;
+                    told(&newest, guarded(|| read(&newest)))
+                }
+                Err(error) => told(&snapshot, Err(error)),
             }
-            let newest = self.follower.newest()?;
-            guarded(|| read(&newest))
         };
         let mut result = attempt();
         for _ in 0..RESTARTS_MAX {
             match result {
                 Err(error) if is_stale(&error) => {
                     tracing::info!(%error, "a file is gone: starting over");
-                    self.follower.distrust_head();
                     result = attempt();
                 }
                 other => return self.notice(other),

@@ -1,7 +1,7 @@
 //! The cold start: from HEAD with one read, or from a listing of the manifests.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use super::Snapshot;
 use super::follow::{Follower, Opened, is_stale, no_index};
@@ -63,19 +63,24 @@ impl Follower {
 
     /// The check runs while the caller already works with the snapshot.
     fn checked_beside(&self, snapshot: Arc<Snapshot>) -> Result<Opened> {
-        let pending = if snapshot.unchecked.swap(false, Ordering::SeqCst) {
-            let (source, access, checked) =
-                (self.source.clone(), self.access, Arc::clone(&snapshot));
-            Some(concurrent::spawn(move || {
-                read_successor(&source, access, &checked)
-            })?)
-        } else {
-            None
-        };
-        Ok(Opened { snapshot, pending })
+        if !snapshot.unchecked.swap(false, Ordering::SeqCst) {
+            // Somebody else asked, perhaps before this request began.
+            return self.checked(snapshot);
+        }
+        let (source, access, checked) = (self.source.clone(), self.access, Arc::clone(&snapshot));
+        let pending = concurrent::spawn(move || read_successor(&source, access, &checked))?;
+        Ok(Opened {
+            snapshot,
+            pending: Some(pending),
+        })
     }
 
-    fn cold_start(&self) -> Result<Arc<Snapshot>> {
+    /// Holds a snapshot to start from. Of many requests at once one fetches it for all.
+    pub(super) fn cold_start(&self) -> Result<Arc<Snapshot>> {
+        let _turn = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = self.held() {
+            return Ok(held);
+        }
         let mut attempt = if self.listing.swap(false, Ordering::SeqCst) {
             self.cold_from_listing()
         } else {

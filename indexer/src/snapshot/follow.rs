@@ -29,6 +29,7 @@ pub struct Follower {
     pub(super) access: Access,
     current: RwLock<Option<Arc<Snapshot>>>,
     advancing: Mutex<()>,
+    pub(super) starting: Mutex<()>,
     pub(super) applied: AppliedLog,
     /// Whether the next cold start must not begin with HEAD.
     pub(super) listing: AtomicBool,
@@ -78,6 +79,7 @@ impl Follower {
             access,
             current: RwLock::default(),
             advancing: Mutex::default(),
+            starting: Mutex::default(),
             applied: AppliedLog::default(),
             listing: AtomicBool::new(false),
         }
@@ -113,6 +115,19 @@ impl Follower {
         self.let_go();
     }
 
+    /// Lets go of a snapshot whose files are gone, unless somebody else has done so, and looks at the manifests
+    /// themselves next time.
+    pub(crate) fn distrust(&self, stale: &Snapshot) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current
+            .as_deref()
+            .is_some_and(|held| std::ptr::eq(held, stale))
+        {
+            self.listing.store(true, Ordering::SeqCst);
+            *current = None;
+        }
+    }
+
     fn let_go(&self) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -130,7 +145,7 @@ impl Follower {
             Some(task) => match concurrent::wait(task) {
                 Ok(None) => Ok(opened.snapshot),
                 Ok(Some(next)) => self.advance(opened.snapshot, next),
-                Err(error) => self.restart_after(error),
+                Err(error) => self.restart_after(&opened.snapshot, error),
             },
         }
     }
@@ -162,13 +177,18 @@ impl Follower {
     /// Like [`Self::newest`], but after a cold start the check of the mark may still be under way,
     /// so that the first query's reads need not wait for it.
     pub fn open(&self) -> Result<Opened> {
-        let Some(snapshot) = self.held() else {
-            return self.cold();
-        };
+        match self.held() {
+            Some(snapshot) => self.checked(snapshot),
+            None => self.cold(),
+        }
+    }
+
+    /// The newest snapshot from one that is held.
+    pub(super) fn checked(&self, snapshot: Arc<Snapshot>) -> Result<Opened> {
         let snapshot = match self.successor(&snapshot) {
             Ok(None) => snapshot,
             Ok(Some(next)) => self.advance(snapshot, next)?,
-            Err(error) => self.restart_after(error)?,
+            Err(error) => self.restart_after(&snapshot, error)?,
         };
         Ok(Opened {
             snapshot,
@@ -189,7 +209,7 @@ impl Follower {
             Some(further) => {
                 let next = match self.successor(&further) {
                     Ok(next) => next,
-                    Err(error) => return self.restart_after(error),
+                    Err(error) => return self.restart_after(&further, error),
                 };
                 (further, next)
             }
@@ -201,10 +221,10 @@ impl Follower {
                 let opened = Snapshot::open(manifest, &self.source, Some(&from), &image);
                 match opened {
                     Ok(snapshot) => self.hold(snapshot, Some(file)),
-                    Err(error) => self.restart_after(error),
+                    Err(error) => self.restart_after(&from, error),
                 }
             }
-            Err(error) => self.restart_after(error),
+            Err(error) => self.restart_after(&from, error),
         }
     }
 
@@ -230,13 +250,21 @@ impl Follower {
         }
     }
 
-    pub(super) fn restart_after(&self, error: Error) -> Result<Arc<Snapshot>> {
+    fn restart_after(&self, stale: &Snapshot, error: Error) -> Result<Arc<Snapshot>> {
         if !is_stale(&error) {
             return Err(error);
         }
         tracing::info!(%error, "a held file is gone: starting over");
-        self.distrust_head();
-        Ok(self.cold()?.snapshot)
+        self.distrust(stale);
+        let snapshot = self.cold_start()?;
+        // It may be somebody else's, who asked before this request began.
+        let Some(next) = self.successor(&snapshot)? else {
+            return Ok(snapshot);
+        };
+        let (manifest, file) = self.follow(next)?;
+        let image = HotImage::default();
+        let newest = Snapshot::open(manifest, &self.source, Some(&snapshot), &image)?;
+        self.hold(newest, Some(file))
     }
 
     pub(super) fn hold(

@@ -18,3 +18,4 @@ mod model;
 mod refusals;
 mod rig;
 mod round_trip;
+mod starts;
