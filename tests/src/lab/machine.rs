@@ -102,6 +102,11 @@ impl Machine {
         CONTROL.address(self.number())
     }
 
+    /// The address that it mounts from.
+    pub(super) fn nfs_address(&self) -> String {
+        NFS.address(self.number())
+    }
+
     pub(super) fn log(&self) -> PathBuf {
         self.ground.file(&format!("{}.console", self.name))
     }
@@ -143,7 +148,7 @@ impl Machine {
             .arg(format!("LAB_PACKAGES={}", packages.root().display()))
             .arg(format!("LAB_LIBRARIES={}", packages.libraries()))
             .arg(format!("LAB_PATH={}", packages.path()))
-            .arg(format!("LAB_NFS={}", NFS.address(self.number())))
+            .arg(format!("LAB_NFS={}", self.nfs_address()))
             .arg(format!("LAB_CONTROL={}", CONTROL.address(self.number())));
         if let Role::Server {
             disk,
@@ -240,7 +245,7 @@ impl Machine {
     /// When mounting fails.
     #[track_caller]
     pub fn mount(&self, how: Mounted) {
-        let own = NFS.address(self.number());
+        let own = self.nfs_address();
         let (server, port) = match how {
             Mounted::ReadWrite | Mounted::ReadOnly => (NFS.address(network::SERVER), 2049),
             Mounted::Through(port) | Mounted::ReadOnlyThrough(port) => {
@@ -271,6 +276,20 @@ impl Machine {
     #[track_caller]
     pub fn unmount(&self) {
         self.run(&["umount", MOUNT_POINT]);
+    }
+
+    /// Makes the machine forget the contents of files, so that they are read from the server again.
+    #[track_caller]
+    pub fn forget_files(&self) {
+        self.run(&["sh", "-c", "echo 3 > /proc/sys/vm/drop_caches"]);
+    }
+
+    /// The names in a folder below [`super::ROOT`], in order.
+    #[track_caller]
+    pub fn names(&self, folder: &str) -> Vec<String> {
+        let folder = format!("{}/{folder}", super::ROOT);
+        let listed = self.run(&["ls", "-A", &folder]);
+        listed.lines().map(str::to_owned).collect()
     }
 
     /// Runs a command that must succeed; gives what it printed.

@@ -81,6 +81,24 @@ impl Server {
         }
     }
 
+    /// Makes it forget a client whose lease has ended. The kernel's server would keep what the client holds, out of
+    /// courtesy, until another one wants it.
+    ///
+    /// # Panics
+    /// When it does not know the client.
+    #[track_caller]
+    pub fn forget(&self, client: &Machine) {
+        if let Inner::Kernel(machine) = &self.0 {
+            let known = format!(
+                r#"grep -l '"{}:' /proc/fs/nfsd/clients/*/info"#,
+                client.nfs_address()
+            );
+            let forget = r#"while read -r info; do echo expire > "${info%info}ctl"; done"#;
+            let all = format!("{known} > /run/known && {forget} < /run/known");
+            machine.run(&["sh", "-c", &all]);
+        }
+    }
+
     /// The exported folder, if it lies on this host.
     pub fn export(&self) -> Option<PathBuf> {
         match &self.0 {

@@ -164,6 +164,12 @@ impl<'a> Process<'a> {
         });
     }
 
+    /// Stops it where it is; the machine goes on.
+    #[track_caller]
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+    }
+
     /// Lets it go on after it was stopped.
     #[track_caller]
     pub fn go_on(&self) {

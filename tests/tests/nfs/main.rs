@@ -10,12 +10,18 @@
     reason = "what a test does not expect is to fail it"
 )]
 
+mod account;
 mod asleep;
 mod assumptions;
+mod collected;
 mod counts;
+mod crowd;
+mod full;
 mod lost_reply;
 mod merges;
+mod restart;
 mod scene;
+mod stale;
 mod two_writers;
 mod visible;
 
@@ -65,6 +71,14 @@ const STORIES: &[Story] = stories! {
     two_writers::both_make_progress_in_one_history on BOTH,
     lost_reply::the_nonce_decides on BOTH,
     merges::under_load_and_faults on BOTH,
+    collected::a_reader_that_was_frozen_across_it_answers_right on BOTH,
+    collected::searches_that_it_respects_never_fail on BOTH,
+    stale::files_are_unlinked_and_the_server_restarts on BOTH,
+    stale::files_are_unlinked_and_the_lease_ends on BOTH,
+    restart::under_load on BOTH,
+    full::posts_are_refused_and_searches_go_on on BOTH,
+    crowd::twenty_on_one_machine on BOTH,
+    crowd::on_eight_machines on BOTH,
     counts::posts_and_refreshes on BOTH,
     counts::a_cold_open_and_its_first_query on &[Kind::Ganesha],
 };

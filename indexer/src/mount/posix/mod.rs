@@ -3,6 +3,7 @@
 mod file;
 mod folders;
 mod kind;
+mod listing;
 mod lock;
 
 use std::fs::File;
@@ -144,16 +145,7 @@ impl Mount for PosixMount {
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in Dir::new(self.shared.open_folder(folder)?)? {
-            if let Ok(name) = entry?.file_name().to_str()
-                && name != "."
-                && name != ".."
-            {
-                names.push(name.to_owned());
-            }
-        }
-        Ok(names)
+        listing::names(Dir::new(self.shared.open_folder(folder)?)?)
     }
 
     fn metadata(&self, path: &str) -> io::Result<Metadata> {

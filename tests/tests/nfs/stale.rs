@@ -1,0 +1,95 @@
+//! What a reader holds goes stale in the middle of its searches: files that were collected, and whose server has
+//! forgotten that somebody holds them.
+
+use std::time::Duration;
+
+use aquifer_tests::eventually;
+use aquifer_tests::lab::{Kind, Lab, Plan, Serving, State};
+
+use crate::account::{Account, Question, Refusals};
+use crate::collected::{collect_everything, files};
+use crate::scene::check;
+
+/// Documents in a post, which makes a bundle of its own.
+const BATCH: u64 = 1000;
+/// Posts that are there before.
+const BATCHES: u64 = 3;
+/// Searches at once.
+const SEARCHERS: usize = 8;
+/// Milliseconds of each round trip: a search takes several, so that it is met in the middle.
+const DELAY_MS: u32 = 10;
+/// Bounds what must happen at all.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// How a search is told that a file is gone: EIO, EBADF, ESTALE.
+const CODES: [&str; 3] = ["(os error 5)", "(os error 9)", "(os error 116)"];
+
+pub(crate) fn files_are_unlinked_and_the_server_restarts(kind: Kind) {
+    tell(kind, |lab, reader, unlink| {
+        // The machine goes on, and recovers from the restart before the searches go on.
+        reader.process().stop();
+        unlink();
+        lab.client('B').forget_files();
+        lab.server().kill();
+        lab.server().restart();
+        reader.process().go_on();
+    });
+}
+
+pub(crate) fn files_are_unlinked_and_the_lease_ends(kind: Kind) {
+    tell(kind, |lab, _, unlink| {
+        let began = std::time::Instant::now();
+        lab.client('B').freeze();
+        unlink();
+        std::thread::sleep(lab.beyond_lease().saturating_sub(began.elapsed()));
+        lab.server().forget(lab.client('B'));
+        lab.client('B').thaw();
+    });
+}
+
+fn tell(kind: Kind, happen: impl FnOnce(&Lab, &Serving<'_>, &dyn Fn())) {
+    let lab = Lab::mounted(Plan::new(kind, 2));
+    let (a, b) = (lab.client('A'), lab.client('B'));
+    let account = Account::default();
+    let writer = a.serve().start();
+    for batch in 0..BATCHES {
+        account.post(&writer, batch * BATCH..(batch + 1) * BATCH);
+    }
+    b.delay(DELAY_MS);
+    // Without a cache each search reads what it needs.
+    let reader = b.serve().read_only().with("--cache", "0").start();
+    let readers = [reader.client()];
+    account.under_searches(&readers, SEARCHERS, Refusals::Honest, |tally| {
+        eventually("searches", PATIENCE, || (tally.right() >= 20).then_some(()));
+        assert_eq!(tally.refused(), 0, "refused before anything happened");
+        happen(&lab, &reader, &|| collect_everything(a, &files(a)));
+        let refused = eventually("searches go on", PATIENCE, || {
+            assert!(!tally.is_over(), "a search was answered wrong");
+            let before = tally.right();
+            std::thread::sleep(Duration::from_secs(1));
+            (tally.right() >= before + 5).then(|| tally.refused())
+        });
+        let right = tally.right();
+        eventually("more searches", PATIENCE, || {
+            assert!(!tally.is_over(), "a search was answered wrong");
+            (tally.right() >= right + 20).then_some(())
+        });
+        assert_eq!(tally.refused(), refused, "refused when all was well again");
+        println!("{refused} searches were refused");
+    });
+    // Not a single search fails from now on.
+    assert!(account.ask(&reader, Question::ALL, Refusals::Never));
+    assert_eq!(reader.process().state(), State::Running);
+    let log = reader.process().log();
+    let met = |code: &str| {
+        let lines = log.lines().filter(|line| line.contains("starting over"));
+        lines.filter(|line| line.contains(code)).count()
+    };
+    let met: Vec<_> = CODES.iter().map(|&code| (code, met(code))).collect();
+    println!("starting over: {met:?}");
+    assert!(
+        met.iter().any(|&(_, times)| times > 0),
+        "no search met a stale file: {log}"
+    );
+    check(a, "default");
+}
