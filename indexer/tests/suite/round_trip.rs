@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aquifer_indexer::ErrorKind;
 use aquifer_indexer::config::Config;
-use aquifer_indexer::index::{Batch, Counts, Outcome, Wait};
+use aquifer_indexer::index::{Aquifer, Batch, Counts, Outcome, Wait};
 
 use crate::rig::{Folder, assert_clean, config, delete, document, open, post, search, soon};
 
@@ -35,6 +35,29 @@ fn a_post_is_seen_by_warm_and_cold_readers() {
         assert_eq!(search(&cold, "coffee").unwrap().len(), round + 1);
     }
     assert_clean(&reader);
+}
+
+/// Opening an index by its name does not ask whether HEAD is up to date; the first request does.
+#[test]
+fn what_happens_after_an_index_was_opened_by_its_name_is_noticed_by_its_first_search() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Aquifer::open(folder.path(), config()).unwrap();
+    let writer = root.index_or_create("default").unwrap();
+    post(&writer, vec![document("first", "fresh coffee")]).unwrap();
+    let open = || {
+        let reader = Config {
+            read_only: true,
+            ..config()
+        };
+        let root = Aquifer::open(folder.path(), reader).unwrap();
+        root.index("default").unwrap()
+    };
+    let (reader, late) = (open(), open());
+    post(&writer, vec![document("second", "fresh coffee")]).unwrap();
+    assert_eq!(search(&reader, "coffee").unwrap(), ["first", "second"]);
+    root.delete_index("default").unwrap();
+    let error = search(&late, "coffee").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
 #[test]

@@ -28,11 +28,13 @@ impl Report {
         );
         self.0.iter().for_each(|row| println!("{row}"));
         println!(
-            "\nTimes at {DELAY_MILLISECONDS} ms added to each round trip, medians of five; they depend on the machine. RPCs are the \
-             fewest of six repetitions, until the answer (files are closed later). Rounds: how many READs (RPCs of any kind) had to be over, one after the other, before the last could begin, as a \
-             recording proxy saw them. Aquifer's readers mount read-only; plain tantivy's cannot (a reader takes a \
-             lock) and mount read-write. Plain tantivy is the same build on `MmapDirectory` with the same schema, \
-             analysers, documents and number of segments; a post of it opens the index and commits under a `flock`."
+            "\nTimes at {DELAY_MILLISECONDS} ms added to each round trip, medians of five; they depend on the machine. \
+             RPCs are the fewest of six repetitions, until the answer (files are closed later). Rounds: how many READs \
+             (RPCs of any kind) had to be over, one after the other, before the last could begin, as a recording proxy \
+             saw them; no more than the 64 of a session are under way at once. Aquifer's readers mount read-only; plain \
+             tantivy's cannot (a reader takes a lock) and mount read-write. Plain tantivy is the same build on \
+             `MmapDirectory` with the same schema, analysers, documents and number of segments; a post of it opens the \
+             index and commits under a `flock`."
         );
         println!(
             "`scripts/bench-nfs {documents}`, NFS-Ganesha and user-mode Linux clients on Linux {}; {corpus}.",

@@ -69,17 +69,16 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
             })
         }
         ["post", side, root, size] => {
-            let (side, size) = (Poster::open(side, root)?, size.parse()?);
+            let (side, size, first) = (Poster::open(side, root)?, size.parse()?, unused());
             for post in 1..=BEFORE {
-                side.post(numbers(post * 1000, size))?;
+                side.post(numbers(first + post * size, size))?;
             }
-            measured(|| side.post(numbers(0, size)))
+            measured(|| side.post(numbers(first, size)))
         }
         ["many", side, root, count] => {
-            let side = Poster::open(side, root)?;
-            side.post(numbers(0, 1))?;
-            let count = count.parse()?;
-            measured(|| side.at_once(count))
+            let (side, count, first) = (Poster::open(side, root)?, count.parse()?, unused());
+            side.post(numbers(first + count, 1))?;
+            measured(|| side.at_once(first, count))
         }
         _ => anyhow::bail!("no such work: {arguments:?}"),
     }
@@ -99,6 +98,11 @@ fn measured<T>(work: impl FnOnce() -> Result<T>) -> Result<()> {
 /// Stops this process until it is told to go on.
 fn pause() -> Result<()> {
     Ok(kill_process(getpid(), Signal::STOP)?)
+}
+
+/// The first of many numbers of documents that are not there yet: what is replaced has to be found first.
+fn unused() -> u64 {
+    u64::from(fastrand::u32(1..)) << 16
 }
 
 fn numbers(first: u64, size: u64) -> std::ops::Range<u64> {
@@ -140,12 +144,12 @@ impl Poster {
 
     /// So many posts of one document. A plain commit has the lock to itself; that threads of one process take turns
     /// before they ask for it spares them the kernel's slow looks at a lock that is taken.
-    fn at_once(&self, count: u64) -> Result<()> {
+    fn at_once(&self, first: u64, count: u64) -> Result<()> {
         match self {
-            Self::Aquifer(index) => posts::aquifer(&[Arc::clone(index)], 0, count).map(drop),
+            Self::Aquifer(index) => posts::aquifer(&[Arc::clone(index)], first, count).map(drop),
             Self::Plain(..) => {
                 let turn = std::sync::Mutex::new(());
-                posts::at_once(0, count, |number| {
+                posts::at_once(first, count, |number| {
                     let _turn = turn.lock().ok().context("a post panicked")?;
                     self.post(numbers(number, 1))
                 })
