@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
-use rustix::mount::{MountFlags, mount, mount_bind};
+use rustix::mount::mount_bind;
 
 use super::machine::{LAST_LINES, Machine};
 use super::network::{self, NFS};
@@ -38,17 +38,7 @@ impl Server {
         Self(match plan.kind {
             Kind::Ganesha => Inner::Ganesha(Ganesha::new(plan, ground)),
             Kind::Kernel => {
-                let disk = ground.file("disk");
-                let file = File::create(&disk).unwrap();
-                file.set_len(u64::from(plan.export_mib) << 20).unwrap();
-                let made = Command::new("mke2fs")
-                    .args(["-q", "-t", "ext4", "-E", "lazy_itable_init=1"])
-                    .arg(&disk)
-                    .status();
-                assert!(
-                    made.unwrap().success(),
-                    "the server's disk could not be formatted"
-                );
+                let disk = disk(plan, ground);
                 let machine = Machine::server(disk, plan.lease_seconds, ground);
                 machine.boot();
                 Inner::Kernel(machine)
@@ -108,6 +98,23 @@ impl Server {
     }
 }
 
+/// A disk with an empty file system of the planned size, in memory.
+fn disk(plan: &Plan, ground: &Ground) -> PathBuf {
+    let disk = ground.file("disk");
+    let file = File::create(&disk).unwrap();
+    file.set_len(u64::from(plan.export_mib) << 20).unwrap();
+    let mut make = Command::new("mke2fs");
+    let made = make
+        .args(["-q", "-t", "ext4", "-E", "lazy_itable_init=1"])
+        .arg(&disk)
+        .status();
+    assert!(
+        made.unwrap().success(),
+        "the server's disk could not be formatted"
+    );
+    disk
+}
+
 #[derive(Debug)]
 struct Ganesha {
     ground: Ground,
@@ -121,10 +128,15 @@ impl Ganesha {
         fs::create_dir(&export).unwrap();
         match &plan.export {
             Some(folder) => mount_bind(folder, &export).unwrap(),
+            // Not a file system in memory itself: NFS-Ganesha loses its place in folders that have none to go back to.
             None => {
-                let size = std::ffi::CString::new(format!("size={}m", plan.export_mib)).unwrap();
-                let options = Some(size.as_c_str());
-                mount("export", &export, "tmpfs", MountFlags::empty(), options).unwrap();
+                let disk = disk(plan, ground);
+                let mut mount = Command::new("mount");
+                let mounted = mount.args(["-o", "loop"]).arg(disk).arg(&export).status();
+                assert!(
+                    mounted.unwrap().success(),
+                    "the export could not be mounted"
+                );
             }
         }
         let recovery = ground.file("ganesha");
