@@ -20,6 +20,8 @@ use crate::patience::eventually;
 const BOOT: Duration = Duration::from_secs(60);
 /// How long a command may take where nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long is waited for what only helps to understand.
+const GLANCE: Duration = Duration::from_secs(5);
 /// Lines of a log that are shown when a story fails.
 pub(super) const LAST_LINES: usize = 10;
 
@@ -376,6 +378,16 @@ impl Machine {
         let outcome = act();
         std::thread::sleep(Duration::from_secs(1));
         (outcome, self.rpc_total() - before)
+    }
+
+    /// What a command prints, if the machine is in a state to tell.
+    pub(super) fn glance(&self, command: &[&str]) -> Option<String> {
+        let command = command.iter().copied().map(str::to_owned).collect();
+        let order = Order::Run { command };
+        match control::give(&self.address(), &order, GLANCE) {
+            Ok(Report::Ran { out, .. }) => Some(out),
+            _ => None,
+        }
     }
 
     #[track_caller]

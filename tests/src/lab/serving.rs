@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use super::ROOT;
 use super::control::{Order, Report, State};
-use super::machine::Machine;
+use super::machine::{LAST_LINES, Machine};
 use crate::client::Client;
 use crate::patience::eventually;
 
@@ -204,6 +204,22 @@ impl<'a> Process<'a> {
     pub fn log(&self) -> String {
         self.machine
             .run(&["cat", &format!("/run/{}.log", self.name)])
+    }
+}
+
+impl Drop for Process<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let file = format!("/run/{}.log", self.name);
+            let lines = LAST_LINES.to_string();
+            // The machine may be frozen, or off.
+            let log = self.machine.glance(&["tail", "-n", &lines, &file]);
+            let name = format!("{} in {}", self.name, self.machine.name());
+            eprintln!(
+                "the last lines of the log of {name}:\n{}",
+                log.unwrap_or_default()
+            );
+        }
     }
 }
 
