@@ -8,7 +8,7 @@
 //!
 //! A lab lives in network, process and mount namespaces of its own ([`namespace`]): nothing outside is touched, and
 //! all of it ends with the test, whatever happens. Debian's packages are unpacked into a cache folder
-//! ([`packages`]); nothing is installed.
+//! ([`Packages`]); nothing is installed.
 
 mod control;
 mod machine;
