@@ -15,6 +15,9 @@ pub struct Config {
     pub retention: Duration,
     /// How long a lock holder may show no sign of life before it is overtaken.
     pub overtake_after: Duration,
+    /// Go on working after an answer was given, in threads of this process. Where the process is frozen between
+    /// requests, as a function is, somebody else has to be asked: [`crate::Index::pending`] says what is left.
+    pub after_answer: bool,
     /// Stops the process at a step of a commit; for tests of what happens then.
     pub observer: Observer,
 }
@@ -27,6 +30,7 @@ impl Default for Config {
             writer_memory_bytes: 128 * MIB,
             retention: Duration::from_secs(3600),
             overtake_after: Duration::from_secs(5),
+            after_answer: true,
             observer: Observer::default(),
         }
     }

@@ -18,6 +18,7 @@ pub mod index;
 pub mod layout;
 pub mod mapping;
 pub mod mount;
+pub mod reindex;
 pub mod search;
 pub mod snapshot;
 pub mod writer;

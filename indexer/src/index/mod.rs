@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use self::one::{BatchState, BatchStatus, Found, Index};
+pub use self::one::{BatchState, BatchStatus, Found, Index, Pending};
 pub use self::stats::Stats;
 pub use crate::check::{CheckReport, Problem};
 pub use crate::config::Config;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tantivy::TantivyDocument;
 use tantivy::schema::Value as _;
+use uuid::Uuid;
 
 use super::{Stats, read_only};
 use crate::check::{CheckReport, check};
@@ -17,6 +18,7 @@ use crate::inbox::{Batch, Inbox, not_a_batch};
 use crate::layout::BatchId;
 use crate::mapping::IndexSchema;
 use crate::mount::Mount;
+use crate::reindex::{JobStatus, ReindexRequest, Sources};
 use crate::search::{self, KnownTerms, SearchRequest, SearchResponse};
 use crate::snapshot::cache::RangeCache;
 use crate::snapshot::follow::{Follower, is_stale};
@@ -56,6 +58,25 @@ pub struct Found {
     pub source: Box<str>,
     /// The version it was found in.
     pub version: u64,
+}
+
+/// What of an index waits for somebody with time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Pending {
+    /// Batches that are accepted and not yet applied.
+    pub inbox: usize,
+    /// Whether a merge is due that is too large for a commit.
+    pub merge: bool,
+    /// The job that runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<Uuid>,
+}
+
+impl Pending {
+    /// Whether there is anything.
+    pub fn any(&self) -> bool {
+        self.inbox > 0 || self.merge || self.job.is_some()
+    }
 }
 
 /// Where a batch is on its way.
@@ -351,6 +372,60 @@ impl Index {
     /// Merges everything into as few segments as possible, until the deadline.
     pub fn compact(&self, deadline: Option<Instant>) -> Result<MergeReport> {
         self.writer()?.compact(deadline)
+    }
+
+    /// What of this index waits for somebody with time, as far as the version tells that is held: costs no
+    /// read but the listing of the inbox.
+    pub fn pending(&self) -> Result<Pending> {
+        Err(Error::internal("not yet"))
+    }
+
+    /// Starts a job that builds this index anew; [`Self::carry_on`] does the work. Documents that are posted from now on
+    /// are in the result.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] while another job runs; [`ErrorKind::Invalid`] for a bad definition;
+    /// [`ErrorKind::Busy`] when the lock cannot be had before the deadline.
+    pub fn start_reindex(&self, _request: &ReindexRequest, _deadline: Instant) -> Result<JobStatus> {
+        Err(Error::internal("not yet"))
+    }
+
+    /// Works on the job that runs, if one does, until it has ended or `until`, at a checkpoint in either case; `watch`
+    /// is told of each. Killed at any moment, the next call goes on from the last checkpoint.
+    /// Gives `None` where no job runs. A job that fails for good (a refused document, a bad source) is given back as
+    /// failed, not as an error.
+    ///
+    /// # Errors
+    /// What a later call may get past: [`ErrorKind::Busy`], [`ErrorKind::Fenced`] when somebody else carried
+    /// the job on meanwhile, [`ErrorKind::Unavailable`].
+    pub fn carry_on(
+        &self,
+        _sources: &dyn Sources,
+        _until: Instant,
+        _watch: &mut dyn FnMut(&JobStatus),
+    ) -> Result<Option<JobStatus>> {
+        Err(Error::internal("not yet"))
+    }
+
+    /// What is known of a job: of the one that runs, and of the last [`crate::reindex::ENDED_JOBS_MAX`] that ended.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`].
+    pub fn job(&self, _id: Uuid) -> Result<JobStatus> {
+        Err(Error::internal("not yet"))
+    }
+
+    /// The jobs that are known, the newest first.
+    pub fn jobs(&self) -> Result<Vec<JobStatus>> {
+        Err(Error::internal("not yet"))
+    }
+
+    /// Cancels a job. One that has ended is given as it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::Busy`].
+    pub fn cancel_job(&self, _id: Uuid, _deadline: Instant) -> Result<JobStatus> {
+        Err(Error::internal("not yet"))
     }
 
     /// Publishes the last version of this index; the folder is left to whoever asked for the deletion.
