@@ -14,11 +14,12 @@ use uuid::Uuid;
 
 use super::Writer;
 use super::draft::Draft;
+use super::rebuild::shadow::read_checkpoint;
 use crate::error::{Error, Result};
 use crate::format::batch::Stored;
 use crate::format::manifest::{Cause, ContainerId};
 use crate::inbox::TORN_AFTER;
-use crate::layout::{self, BUNDLES, DRAFTS, MANIFESTS};
+use crate::layout::{self, BUNDLES, DRAFTS, JOBS, MANIFESTS};
 use crate::mount::{Access, Mount};
 use crate::snapshot::Snapshot;
 
@@ -142,18 +143,40 @@ impl Writer {
             }
         }
         needed.extend(times);
+        let of_job = self.needed_by_job(tip)?;
+        known.extend(of_job.iter().map(String::as_str));
         garbage.orphans = list(&**mount, BUNDLES)?
             .into_iter()
             .filter(|name| layout::parse_bundle(name).is_none_or(|name| !known.contains(name)))
             .map(|name| format!("{BUNDLES}/{name}"))
             .filter(|path| ages.over(path))
             .collect();
+        garbage.orphans.extend(old_checkpoints(&ages, tip)?);
         garbage.others = old_manifests(&ages, tip, &needed)?;
         garbage.others.extend(self.torn_batches(&ages)?);
         garbage
             .others
             .extend(old_locks(&ages, body.lock_generation)?);
         Ok(garbage)
+    }
+
+    /// The bundles that a job has built.
+    fn needed_by_job(&self, tip: &Snapshot) -> Result<Vec<String>> {
+        let Some(job) = tip.manifest().body.job.as_deref() else {
+            return Ok(Vec::new());
+        };
+        let Some(id) = &job.checkpoint else {
+            return Ok(Vec::new());
+        };
+        let mount = &self.follower.source().mount;
+        let built = read_checkpoint(&**mount, job.status.id, id)?;
+        let containers = built.body.containers.into_iter();
+        Ok(containers
+            .filter_map(|container| match container.id {
+                ContainerId::Bundle(name) => Some(name),
+                ContainerId::Manifest(_) => None,
+            })
+            .collect())
     }
 
     /// Batches whose writer died before they were whole: nobody was told that they are durable.
@@ -174,6 +197,21 @@ impl Writer {
     }
 }
 
+/// What jobs had built by earlier checkpoints, and what came to nothing.
+fn old_checkpoints(ages: &Ages, tip: &Snapshot) -> Result<Vec<String>> {
+    let job = tip.manifest().body.job.as_deref();
+    let current = job.and_then(|job| Some(job.checkpoint?.path(job.status.id)));
+    let names = match ages.mount.list(JOBS) {
+        // No job was ever started.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        names => names.map_err(|error| Error::io(JOBS, error))?,
+    };
+    let paths = names.iter().map(|name| format!("{JOBS}/{name}"));
+    Ok(paths
+        .filter(|path| current.as_ref() != Some(path) && ages.over(path))
+        .collect())
+}
+
 fn list(mount: &dyn Mount, folder: &str) -> Result<Vec<String>> {
     mount.list(folder).map_err(|error| Error::io(folder, error))
 }
@@ -191,7 +229,10 @@ fn old_manifests(ages: &Ages, tip: &Snapshot, needed: &BTreeSet<u64>) -> Result<
     let old = versions.partition_point(|&version| ages.over(&layout::manifest(version)));
     let first_young = versions.get(old).copied().unwrap_or(tip.version());
     versions.truncate(old);
-    versions.retain(|version| !needed.contains(version));
+    // A job has yet to carry over what later versions touched.
+    let job = tip.manifest().body.job.as_deref();
+    let replayed_to = job.map_or(u64::MAX, |job| job.replayed_to);
+    versions.retain(|version| !needed.contains(version) && *version <= replayed_to);
     let mut paths: Vec<(u64, String)> = versions
         .into_iter()
         .map(|version| (version, layout::manifest(version)))
