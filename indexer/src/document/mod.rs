@@ -82,8 +82,12 @@ impl Document {
     /// A document that was accepted before, perhaps by another mapping. If `schema` does not take it, it has no fields.
     pub(crate) fn accepted(unique_key: &str, source: &str, schema: &IndexSchema) -> Self {
         parse::parse(source, schema).unwrap_or_else(|error| {
-            tracing::warn!(unique_key, detail = error.detail, "the mapping does not take a document that was accepted: \
-                            it is kept, and found only by its key");
+            tracing::warn!(
+                unique_key,
+                detail = error.detail,
+                "the mapping does not take a document that was accepted: \
+                            it is kept, and found only by its key"
+            );
             Self::without_fields(unique_key, source, schema)
         })
     }

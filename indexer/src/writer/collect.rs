@@ -17,6 +17,7 @@ use super::draft::Draft;
 use super::rebuild::shadow::read_checkpoint;
 use crate::error::{Error, Result};
 use crate::format::batch::Stored;
+use crate::format::job::JobState;
 use crate::format::manifest::{Cause, ContainerId};
 use crate::inbox::TORN_AFTER;
 use crate::layout::{self, BUNDLES, DRAFTS, JOBS, MANIFESTS};
@@ -25,6 +26,9 @@ use crate::snapshot::Snapshot;
 
 /// How long collecting waits for the lock.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
+
+/// A job that nobody has carried on for so long is given up: a weekend and some days longer than a schedule rests.
+const JOB_ABANDONED_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What collecting did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -56,6 +60,7 @@ impl Writer {
     /// [`crate::ErrorKind::Busy`] when the lock could not be had; [`crate::ErrorKind::Unavailable`].
     pub fn collect(&self) -> Result<GcReport> {
         let deadline: Instant = self.clock.now() + LOCK_WAIT;
+        self.give_up_abandoned(deadline)?;
         let mut garbage = Garbage::default();
         let mut report = GcReport::default();
         let fenced = self.publish_maintenance(deadline, |tip| {
@@ -88,6 +93,34 @@ impl Writer {
             self.remove_file(&path, &mut report);
         }
         Ok(report)
+    }
+
+    /// Ends a job that nobody carries on: it would keep its files, and every manifest since its last checkpoint, for ever.
+    fn give_up_abandoned(&self, deadline: Instant) -> Result<()> {
+        let tip = self.follower.newest()?;
+        let Some(job) = tip.manifest().body.job.as_deref() else {
+            return Ok(());
+        };
+        let id = job.status.id;
+        let path = match &job.checkpoint {
+            Some(checkpoint) => checkpoint.path(id),
+            // Its mark was set by the version after it; until there is one, the job has just begun.
+            None => layout::manifest(job.status.started_version),
+        };
+        let mount = &self.follower.source().mount;
+        let ages = Ages {
+            mount: Arc::clone(mount),
+            now: server_time(&**mount)?,
+            retention: JOB_ABANDONED_AFTER,
+        };
+        if ages.over(&path) {
+            let reason = format!(
+                "nobody carried it on for {} days",
+                JOB_ABANDONED_AFTER.as_secs() / (24 * 3600)
+            );
+            self.end_job(id, JobState::Failed, Some(reason), deadline)?;
+        }
+        Ok(())
     }
 
     fn remove_file(&self, path: &str, report: &mut GcReport) {

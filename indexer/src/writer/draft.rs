@@ -52,11 +52,7 @@ impl Draft {
     }
 
     /// The version after `base` with the documents of `content` instead.
-    pub(super) fn with_content(
-        base: Arc<Snapshot>,
-        content: Arc<Snapshot>,
-        cause: Cause,
-    ) -> Self {
+    pub(super) fn with_content(base: Arc<Snapshot>, content: Arc<Snapshot>, cause: Cause) -> Self {
         let kept = (0..content.manifest().body.segments.len())
             .map(|index| (index, None))
             .collect();

@@ -68,7 +68,10 @@ pub(super) fn resolve<'a>(snapshot: &Snapshot, batches: &[&'a Batch]) -> Result<
 fn count<'a>(batch: &'a Batch, exists: &mut HashMap<&'a str, bool>) -> Counts {
     let mut counts = Counts::default();
     for operation in &batch.operations {
-        let (key, upsert) = (operation.unique_key(), matches!(operation, Operation::Upsert(_)));
+        let (key, upsert) = (
+            operation.unique_key(),
+            matches!(operation, Operation::Upsert(_)),
+        );
         let before = exists.insert(key, upsert).unwrap_or(false);
         let counter = match (upsert, before) {
             (true, false) => &mut counts.created,

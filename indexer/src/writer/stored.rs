@@ -59,7 +59,10 @@ impl Writer {
                 }
                 None => {
                     let path = crate::layout::batch(id);
-                    Err(Error::corrupt(path, "a document that was accepted has no key"))
+                    Err(Error::corrupt(
+                        path,
+                        "a document that was accepted has no key",
+                    ))
                 }
             },
         };

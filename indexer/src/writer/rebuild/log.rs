@@ -58,7 +58,11 @@ pub(super) fn current<'a>(
     for some in found.chunks(super::stored::TOGETHER) {
         let addresses: Vec<_> = some.iter().map(|(address, _)| *address).collect();
         let texts = sources(tip.searcher()?, tip.schema().source(), &addresses)?;
-        current.extend(some.iter().zip(texts).map(|(&(_, key), text)| (key, Some(text))));
+        current.extend(
+            some.iter()
+                .zip(texts)
+                .map(|(&(_, key), text)| (key, Some(text))),
+        );
     }
     Ok(current)
 }

@@ -72,7 +72,7 @@ impl Writer {
         watch: &mut dyn FnMut(&JobStatus),
     ) -> Result<Option<JobStatus>> {
         let mut work: Option<Work> = None;
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(self.config.job_step_bytes);
         let (mut stale, mut again) = (0, 0);
         loop {
             let tip = self.follower.newest()?;
@@ -104,7 +104,8 @@ impl Writer {
                 }
                 Err(Stop::Step(error)) => return Err(error),
                 Err(Stop::Job(reason)) => {
-                    let status = self.end_job(job.status.id, JobState::Failed, Some(reason), until)?;
+                    let status =
+                        self.end_job(job.status.id, JobState::Failed, Some(reason), until)?;
                     watch(&status);
                     return Ok(Some(status));
                 }

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-/// Bytes of documents in the first step: little, so that a process with little time gets on at all.
-const BYTES_FIRST: usize = 4 * 1024 * 1024;
 /// Bytes of documents in a step at the most: held in memory, and done again after a crash.
 const BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of documents in a step at the least.
@@ -20,16 +18,15 @@ pub(super) struct Pace {
     last: Duration,
 }
 
-impl Default for Pace {
-    fn default() -> Self {
+impl Pace {
+    /// Begins with so many bytes.
+    pub(super) fn new(bytes: usize) -> Self {
         Self {
-            bytes: BYTES_FIRST,
+            bytes,
             last: Duration::ZERO,
         }
     }
-}
 
-impl Pace {
     /// Bytes of documents for the next step.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
@@ -56,11 +53,11 @@ mod tests {
 
     #[test]
     fn steps_grow_while_they_are_short_and_none_begins_too_late() {
-        let (mut pace, now) = (Pace::default(), Instant::now());
+        let (mut pace, now) = (Pace::new(4 * BYTES_MIN), Instant::now());
         assert!(pace.allows(now, now + Duration::from_millis(1)));
         assert!(!pace.allows(now, now));
         pace.took(Duration::from_secs(1));
-        assert_eq!(pace.bytes(), 2 * BYTES_FIRST);
+        assert_eq!(pace.bytes(), 8 * BYTES_MIN);
         assert!(!pace.allows(now, now + Duration::from_millis(1500)));
         assert!(pace.allows(now, now + Duration::from_millis(1501)));
         for _ in 0..9 {

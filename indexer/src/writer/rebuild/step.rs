@@ -71,7 +71,10 @@ impl Writer {
                     _ => None,
                 };
                 // What comes later is read as it is by then.
-                let keys = touched.keys.iter().take_while(|key| Some(key.as_str()) <= read);
+                let keys = touched
+                    .keys
+                    .iter()
+                    .take_while(|key| Some(key.as_str()) <= read);
                 next.replay(current(tip, keys)?, &schema, &mut additions.changes)?;
                 next.replayed_to = touched.to;
                 next.read_stored(tip, read, bytes, &schema, &mut additions)?;
@@ -81,7 +84,12 @@ impl Writer {
                 next.take_chunk(chunk, &schema, &mut additions)?;
             }
         }
-        let written = self.extend(job.status.id, &work.shadow, &additions.changes, &additions.fresh)?;
+        let written = self.extend(
+            job.status.id,
+            &work.shadow,
+            &additions.changes,
+            &additions.fresh,
+        )?;
         next.arrive(&written, self.clock.wall_ms());
         self.publish_checkpoint(tip, job, next, written, work, until)
     }
