@@ -262,10 +262,10 @@ fn old_manifests(ages: &Ages, tip: &Snapshot, needed: &BTreeSet<u64>) -> Result<
     let old = versions.partition_point(|&version| ages.over(&layout::manifest(version)));
     let first_young = versions.get(old).copied().unwrap_or(tip.version());
     versions.truncate(old);
-    // A job has yet to carry over what later versions touched.
+    // A job has yet to carry over what later versions touched, and that one tells how old a job is without a checkpoint.
     let job = tip.manifest().body.job.as_deref();
     let replayed_to = job.map_or(u64::MAX, |job| job.replayed_to);
-    versions.retain(|version| !needed.contains(version) && *version <= replayed_to);
+    versions.retain(|version| !needed.contains(version) && *version < replayed_to);
     let mut paths: Vec<(u64, String)> = versions
         .into_iter()
         .map(|version| (version, layout::manifest(version)))

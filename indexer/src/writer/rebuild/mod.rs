@@ -43,6 +43,8 @@ enum Stepped {
     Ended(JobStatus),
     /// Nothing was published; the next try may do better.
     Again,
+    /// Somebody else has carried the job on.
+    Elsewhere,
 }
 
 /// Why a step cannot be made.
@@ -73,7 +75,7 @@ impl Writer {
     ) -> Result<Option<JobStatus>> {
         let mut work: Option<Work> = None;
         let mut pace = Pace::new(self.config.job_step_bytes);
-        let (mut stale, mut again) = (0, 0);
+        let (mut stale, mut again, mut met) = (0, 0, false);
         loop {
             let tip = self.follower.newest()?;
             let Some(job) = tip.manifest().body.job.as_deref() else {
@@ -94,6 +96,12 @@ impl Writer {
                     watch(&status);
                     return Ok(Some(status));
                 }
+                Ok(Stepped::Elsewhere) if !met => {
+                    // Perhaps by somebody who has died since: whoever is alive is met again.
+                    met = true;
+                    work = None;
+                }
+                Ok(Stepped::Elsewhere) => return Err(carried_on()),
                 Ok(Stepped::Again) if again < AGAIN_MAX => again += 1,
                 Ok(Stepped::Again) => return Err(crowded()),
                 Err(Stop::Step(error)) if is_stale(&error) && stale < STALE_MAX => {
@@ -126,6 +134,11 @@ fn unchanged(tip: &Snapshot, job: &Job) -> bool {
 fn ended(tip: &Snapshot, id: Uuid) -> Option<JobStatus> {
     let mut jobs = tip.manifest().body.ended_jobs.iter();
     jobs.find(|status| status.id == id).cloned()
+}
+
+/// What a step comes to that finds the job ended, or carried on by somebody else.
+fn elsewhere(ended: Option<JobStatus>) -> Stepped {
+    ended.map_or(Stepped::Elsewhere, Stepped::Ended)
 }
 
 /// The error when somebody else works on the same job: one of the two leaves.

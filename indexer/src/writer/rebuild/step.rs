@@ -9,7 +9,7 @@ use super::super::maintain::may_be_collected;
 use super::log::current;
 use super::shadow::{Work, Written};
 use super::stored::read_after;
-use super::{Stepped, Stop, carried_on, unchanged};
+use super::{Stepped, Stop, elsewhere, ended, unchanged};
 use crate::config::Step;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
@@ -49,7 +49,7 @@ impl Writer {
         self.config.observer.reached(Step::BeforeBundle);
         let work = match work {
             Some(work) if work.is_at(job) => work,
-            Some(_) => return Err(carried_on().into()),
+            Some(work) => return Ok(elsewhere(ended(tip, work.id))),
             None => work.insert(Work::open(job, self.follower.source())?),
         };
         let touched = self.touched(job.replayed_to, tip.version(), REPLAY_KEYS)?;
@@ -105,10 +105,10 @@ impl Writer {
         until: Instant,
     ) -> Result<Stepped, Stop> {
         let mount = &self.follower.source().mount;
-        let mut carried = false;
+        let mut met = None;
         let published = self.publish_maintenance(until, |tip| {
-            carried = !unchanged(&tip, job);
-            if carried {
+            if !unchanged(&tip, job) {
+                met = Some(ended(&tip, job.status.id));
                 return Ok(None);
             }
             for path in &written.paths {
@@ -122,11 +122,7 @@ impl Writer {
         })?;
         if !published {
             self.remove_all(&written.paths);
-            return if carried {
-                Err(carried_on().into())
-            } else {
-                Ok(Stepped::Again)
-            };
+            return Ok(met.map_or(Stepped::Again, elsewhere));
         }
         if let Some(before) = &job.checkpoint {
             self.publisher.remove(&before.path(job.status.id));

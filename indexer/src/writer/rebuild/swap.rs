@@ -10,7 +10,7 @@ use super::super::{build, pack};
 use super::log::current;
 use super::shadow::Work;
 use super::step::SWAP_KEYS;
-use super::{Stepped, Stop, carried_on, ended, unchanged};
+use super::{Stepped, Stop, elsewhere, ended, unchanged};
 use crate::error::Result;
 use crate::format::job::{Job, JobState, JobStatus};
 use crate::format::manifest::{Cause, ContainerId};
@@ -20,7 +20,7 @@ use crate::snapshot::Snapshot;
 /// Why nothing was swapped.
 enum Refused {
     /// Somebody else carried the job on, or ended it.
-    Carried(Option<JobStatus>),
+    Elsewhere(Option<Box<JobStatus>>),
     /// There is more to carry over than writers should wait for.
     Late,
     /// The job cannot succeed.
@@ -58,8 +58,7 @@ impl Writer {
                 }
                 Ok(Stepped::Ended(status))
             }
-            (Some(Refused::Carried(Some(status))), _) => Ok(Stepped::Ended(status)),
-            (Some(Refused::Carried(None)), _) => Err(carried_on().into()),
+            (Some(Refused::Elsewhere(ended)), _) => Ok(elsewhere(ended.map(|status| *status))),
             (Some(Refused::Stop(stop)), _) => Err(stop),
             _ => Ok(Stepped::Again),
         }
@@ -74,7 +73,7 @@ impl Writer {
     ) -> Result<(Draft, JobStatus), Refused> {
         let step = |error| Refused::Stop(Stop::Step(error));
         if !unchanged(tip, job) {
-            return Err(Refused::Carried(ended(tip, job.status.id)));
+            return Err(Refused::Elsewhere(ended(tip, job.status.id).map(Box::new)));
         }
         let touched = self.touched(job.replayed_to, tip.version(), usize::MAX);
         let touched = touched.map_err(step)?;
