@@ -373,7 +373,7 @@ fn building_anew_and_swapping() {
     let start = index.start_reindex(&ReindexRequest::default(), soon());
     start.unwrap();
     post(&index, vec![document("a0", "version 2"), delete("a1")]).unwrap();
-    Scenario::maintain(folder, |index| carry_on(index)).enumerate();
+    Scenario::maintain(folder, carry_on).enumerate();
 }
 
 #[test]
