@@ -22,6 +22,7 @@ mod documents;
 mod error;
 mod health;
 mod indexes;
+mod left;
 pub mod limits;
 mod parameters;
 mod request;
@@ -40,6 +41,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use answer::search_answer;
 pub use error::DocumentProblem;
+pub use left::{Unannounced, WorkLeft};
 pub use request::Deadline;
 pub use state::{AppState, Settings};
 
