@@ -270,6 +270,9 @@ fn runtime(shown: &str) -> Result<&'static Runtime> {
 fn failure(shown: &str, error: object_store::Error) -> Error {
     let refused = match &error {
         object_store::Error::NotFound { .. } => "there is no such bucket",
+        object_store::Error::InvalidPath { .. } => {
+            "an object there has a name with an empty part, or with `.` or `..` as one"
+        }
         object_store::Error::Unauthenticated { .. } => {
             "S3 does not know the credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run with \
              a role"

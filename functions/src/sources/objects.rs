@@ -95,11 +95,11 @@ pub(super) fn unavailable(
     error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> Error {
     let error = error.into();
-    let text = format!("the source {what} cannot be read: {error}");
+    let text = format!("{what} cannot be read: {error}");
     Error::new(ErrorKind::Unavailable, text).because(error)
 }
 
 /// A source that is not there, or may not be read.
 pub(super) fn unreadable(what: &str, why: &str) -> Error {
-    Error::invalid(format!("the source {what} cannot be read: {why}"))
+    Error::invalid(format!("{what} cannot be read: {why}"))
 }

@@ -5,13 +5,16 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use aquifer_functions::sources::ExternalSources;
-use hyper_util::rt::TokioIo;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tower::ServiceExt;
 
 pub(crate) const BUCKET: &str = "bucket";
 const ACCESS_KEY: &str = "reader";
@@ -89,27 +92,20 @@ impl Drop for Server {
     }
 }
 
-async fn serve(folder: PathBuf, tell: mpsc::Sender<String>, mut stopped: oneshot::Receiver<()>) {
+async fn serve(folder: PathBuf, tell: mpsc::Sender<String>, stopped: oneshot::Receiver<()>) {
     let mut builder = S3ServiceBuilder::new(FileSystem::new(folder).unwrap());
     builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
-    let service = builder.build();
+    let s3 = builder.build();
+    let answer = move |request: Request| {
+        let s3 = s3.clone();
+        async move { s3.oneshot(request).await.unwrap().map(Body::new) }
+    };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tell.send(format!("http://{address}")).unwrap();
-    loop {
-        let connection = tokio::select! {
-            accepted = listener.accept() => accepted.unwrap().0,
-            _ = &mut stopped => return,
-        };
-        let service = service.clone();
-        tokio::spawn(async move {
-            let http =
-                hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
-            // A client that goes away ends only its own connection.
-            drop(
-                http.serve_connection(TokioIo::new(connection), service)
-                    .await,
-            );
-        });
+    let server = axum::serve(listener, Router::new().fallback(answer));
+    tokio::select! {
+        ended = async { server.await } => ended.unwrap(),
+        _ = stopped => {}
     }
 }
