@@ -6,3 +6,5 @@
 
 pub mod http;
 pub mod object;
+pub mod sources;
+pub mod texts;

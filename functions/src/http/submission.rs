@@ -66,6 +66,7 @@ where
             }
             Outcome::Durable { batch } => {
                 span.record("batch", tracing::field::display(batch));
+                worker.settings().left.left(index.name());
             }
         }
         Ok(Submitted {
