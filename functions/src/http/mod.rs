@@ -27,6 +27,7 @@ mod health;
 mod indexes;
 mod left;
 pub mod limits;
+mod measured;
 mod parameters;
 mod reindex;
 mod request;
@@ -49,7 +50,8 @@ pub use left::{Unannounced, WorkLeft};
 pub use request::Deadline;
 pub use state::{AppState, Settings};
 
-use error::{Problem, Sort};
+pub(crate) use error::{Problem, Sort};
+pub(crate) use measured::Measured;
 
 /// Everything that Aquifer answers over HTTP.
 pub fn router(state: AppState) -> Router {
