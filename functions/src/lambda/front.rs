@@ -105,6 +105,7 @@ impl Front {
         let before = self.counted();
         let cold = !self.warm.swap(true, Ordering::Relaxed);
         let Asked { shape, request } = self.read(payload.get());
+        tracing::debug!(?shape, cold, "asked");
         let mut metrics;
         let response = match request {
             Err(problem) => {

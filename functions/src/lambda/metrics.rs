@@ -103,8 +103,12 @@ impl Metrics {
         Some(Value::Object(line).to_string())
     }
 
-    /// Writes the line. That it could not be written harms no request.
+    /// Writes the line; where no function has a name, nobody collects it. That it could not be written harms no
+    /// request.
     pub fn emit(&self) {
+        if self.properties.get("FunctionName").is_none_or(|name| name == "") {
+            return;
+        }
         let Some(line) = self.line() else { return };
         let mut out = io::stdout().lock();
         if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {

@@ -104,7 +104,6 @@ fn environment(root: &TempDir, more: &[(&str, &str)]) -> Environment {
     let path = root.path().to_str().unwrap();
     let lookup = |name: &str| match name {
         "AQUIFER_ROOT" => Some(path.to_owned()),
-        "AWS_LAMBDA_FUNCTION_NAME" => Some("function".to_owned()),
         _ => {
             let found = more.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())

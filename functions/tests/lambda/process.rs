@@ -126,7 +126,22 @@ impl Function {
         timeout(PATIENCE, ended).await.unwrap()
     }
 
-    /// The lines of `out` or `err`.
+    /// Waits for a line of the log.
+    async fn wrote(&self, is_it: impl Fn(&Value) -> bool) {
+        let written = async {
+            loop {
+                let text = self.text("err");
+                let mut lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+                if lines.any(|line| is_it(&line)) {
+                    return;
+                }
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, written).await.unwrap();
+    }
+
+    /// What it has written to `out` or `err`.
     fn text(&self, name: &str) -> String {
         std::fs::read_to_string(self.files.path().join(name)).unwrap()
     }
@@ -271,10 +286,11 @@ async fn the_writer_hands_over_where_its_environment_says() {
 #[tokio::test]
 async fn sigterm_lets_the_invocation_that_runs_be_answered() {
     let root = TempDir::new().unwrap();
-    let mut writer = Function::start(WRITER, &root, &[]).await;
+    let mut writer = Function::start(WRITER, &root, &[("RUST_LOG", "debug")]).await;
     writer.ask("fill", r#"{"unique_key":"1"}"#).await;
     let future = http_v2(&Asked::new("GET", "/search?min_version=1000")).to_string();
     writer.send("waits", future, Duration::from_secs(2)).await;
+    writer.wrote(|line| line["requestId"] == "waits").await;
     writer.terminate();
     let (outcome, answer) = writer.answer().await;
     assert_eq!(
