@@ -9,3 +9,5 @@ pub mod duration;
 pub mod http;
 pub mod lambda;
 pub mod object;
+pub mod sources;
+pub mod texts;

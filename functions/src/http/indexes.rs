@@ -131,7 +131,8 @@ pub(super) async fn batch(
     read(&state, &target, context, &uri, status).await
 }
 
-async fn read<T, F>(
+/// Answers a question about an index with JSON; no parameter is understood.
+pub(super) async fn read<T, F>(
     state: &AppState,
     target: &Target,
     context: Context,

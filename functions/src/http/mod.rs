@@ -8,6 +8,9 @@
 //! | `/search` | GET, POST | |
 //! | `/stats` | GET | numbers |
 //! | `/batches/{batch}` | GET | what became of a 202 |
+//! | `/reindex` | POST | starts a job |
+//! | `/jobs`, `/jobs/{job}` | GET | the jobs; how far one is |
+//! | `/jobs/{job}` | DELETE | cancels it |
 //!
 //! and without the prefix `GET /health`, `GET /indexes`, and `PUT`, `GET`, `DELETE
 //! /indexes/{index}`.
@@ -22,9 +25,11 @@ mod documents;
 mod error;
 mod health;
 mod indexes;
+mod left;
 pub mod limits;
 mod measured;
 mod parameters;
+mod reindex;
 mod request;
 mod search;
 mod state;
@@ -41,6 +46,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use answer::search_answer;
 pub use error::DocumentProblem;
+pub use left::{Unannounced, WorkLeft};
 pub use request::Deadline;
 pub use state::{AppState, Settings};
 
@@ -81,14 +87,17 @@ fn of_an_index() -> Router<AppState> {
         .route("/search", get(search::get).post(search::post))
         .route("/stats", get(indexes::stats))
         .route("/batches/{batch}", get(indexes::batch))
+        .route("/reindex", post(reindex::start))
+        .route("/jobs", get(reindex::list))
+        .route("/jobs/{job}", get(reindex::status).delete(reindex::cancel))
 }
 
 async fn no_route(uri: Uri) -> Problem {
     Problem::new(
         Sort::NotFound,
         format!(
-            "nothing is at {:?}: there are /documents, /search, /stats, /batches, /indexes and \
-             /health",
+            "nothing is at {:?}: there are /documents, /search, /stats, /batches, /reindex, /jobs, \
+             /indexes and /health",
             uri.path()
         ),
     )

@@ -1,16 +1,19 @@
 //! What every request is answered with: the indexes, the settings, the turnstiles.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aquifer_indexer::index::{Aquifer, Index};
+use aquifer_indexer::reindex::{NoSources, Sources};
 
 use super::error::{Problem, Sort};
+use super::left::{Unannounced, WorkLeft};
 use super::limits;
 use super::turnstile::Turnstile;
 
 /// How the router behaves.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// The index behind the routes that name none.
     pub default_index: String,
@@ -24,6 +27,24 @@ pub struct Settings {
     pub concurrent_writes: usize,
     /// Requests of each sort that wait for a turn before the next is answered 503.
     pub queue: usize,
+    /// The external sources that a reindex may name.
+    pub sources: Arc<dyn Sources>,
+    /// Who is told of work that outlives a request.
+    pub left: Arc<dyn WorkLeft>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("default_index", &self.default_index)
+            .field("read_only", &self.read_only)
+            .field("deadline", &self.deadline)
+            .field("concurrent_reads", &self.concurrent_reads)
+            .field("concurrent_writes", &self.concurrent_writes)
+            .field("queue", &self.queue)
+            .field("left", &self.left)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Settings {
@@ -35,6 +56,8 @@ impl Default for Settings {
             concurrent_reads: limits::DEFAULT_CONCURRENT_READS,
             concurrent_writes: limits::DEFAULT_CONCURRENT_WRITES,
             queue: limits::DEFAULT_QUEUE,
+            sources: Arc::new(NoSources),
+            left: Arc::new(Unannounced),
         }
     }
 }

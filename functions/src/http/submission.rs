@@ -67,6 +67,7 @@ where
             }
             Outcome::Durable { batch } => {
                 span.record("batch", tracing::field::display(batch));
+                worker.settings().left.left(index.name());
             }
         }
         Ok(Submitted {

@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
+use uuid::Uuid;
 
 use super::error::Problem;
 use super::request::Context;
@@ -58,6 +59,23 @@ impl FromRequestParts<AppState> for BatchId {
 
     async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Problem> {
         Ok(Self(parameter(parts, "batch").await?.unwrap_or_default()))
+    }
+}
+
+/// The id of the job that the path names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JobId(pub(crate) Uuid);
+
+impl FromRequestParts<AppState> for JobId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Problem> {
+        let text = parameter(parts, "job").await?.unwrap_or_default();
+        text.parse().map(Self).map_err(|_wrong| {
+            Problem::invalid(format!(
+                "{text:?} is no job: use the `id` that the answer to POST /reindex gave, or that GET /jobs lists"
+            ))
+        })
     }
 }
 

@@ -10,6 +10,7 @@
 mod create_index;
 mod import;
 mod numbers;
+mod reindex;
 mod search;
 mod serve;
 
@@ -51,6 +52,7 @@ impl Place {
             .args(arguments)
             .current_dir(self.folder.path())
             .env("AQUIFER_ROOT", self.path("root"))
+            .env_remove("AQUIFER_SOURCES")
             .env_remove("PORT")
             .env_remove("RUST_LOG")
             .stdin(Stdio::null());

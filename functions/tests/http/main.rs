@@ -11,6 +11,7 @@
 mod batches;
 mod documents;
 mod indexes;
+mod jobs;
 mod refusals;
 mod requests;
 mod search;

@@ -137,7 +137,7 @@ async fn unknown_paths_and_methods_are_problems_too() {
       "type": "/problems/not-found",
       "title": "There is no such thing",
       "status": 404,
-      "detail": "nothing is at \"/nothing/here\": there are /documents, /search, /stats, /batches, /indexes and /health"
+      "detail": "nothing is at \"/nothing/here\": there are /documents, /search, /stats, /batches, /reindex, /jobs, /indexes and /health"
     }
     "#);
     assert_snapshot!(service.put("/search", "").await, @r#"

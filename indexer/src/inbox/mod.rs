@@ -56,6 +56,21 @@ impl Batch {
         self.operations.iter().map(text).sum()
     }
 
+    /// Whether every document fits into `schema`, by which it may not have been read.
+    ///
+    /// # Errors
+    /// What is wrong with the first that does not.
+    pub(crate) fn fits(&self, schema: &IndexSchema) -> Result<()> {
+        for operation in &self.operations {
+            if let Operation::Upsert(document) = operation
+                && !document.was_read_by(schema)
+            {
+                Document::parse(document.source(), schema)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The same batch with its documents read by `schema`. A mapping may have been changed since they were accepted,
     /// which must not lose what was acknowledged: a document that `schema` does not take is kept with its
     /// source and its key, so that it is returned and replaced like any other, and found by none of its fields.

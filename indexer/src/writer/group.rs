@@ -227,11 +227,18 @@ impl Writer {
             }
             let (mut members, all) = self.read_inbox(&base)?;
             if all {
-                members.extend(tickets.iter().map(|ticket| Member {
-                    id: self.identify(ticket),
-                    batch: Arc::clone(&ticket.batch),
-                    stored: false,
-                }));
+                for ticket in tickets.iter().filter(|ticket| !ticket.settled()) {
+                    // The mapping may have been changed since it was read, and nothing was promised yet.
+                    if let Err(error) = ticket.batch.fits(base.schema()) {
+                        ticket.settle(Err(error));
+                        continue;
+                    }
+                    members.push(Member {
+                        id: self.identify(ticket),
+                        batch: Arc::clone(&ticket.batch),
+                        stored: false,
+                    });
+                }
             }
             let unconfirmed = self.unconfirmed(&base);
             if members.is_empty() {

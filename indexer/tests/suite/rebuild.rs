@@ -2,11 +2,13 @@
 //! whatever comes between.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use aquifer_indexer::config::Config;
+use aquifer_indexer::config::{Config, Observer, Step};
 use aquifer_indexer::document::Document;
-use aquifer_indexer::index::{Index, Operation};
+use aquifer_indexer::index::{Batch, Index, Operation, Wait};
 use aquifer_indexer::mapping::Definition;
 use aquifer_indexer::reindex::{
     Chunk, DocumentSource, JobState, JobStatus, NoSources, OnRefused, Refusal, ReindexRequest,
@@ -223,8 +225,8 @@ fn another_mapping_is_there_with_the_swap() {
     assert_clean(&index);
 }
 
-/// A process that has not looked since a swap applies what it accepted before by the new mapping, and what
-/// does not fit any more is kept.
+/// A process that has not looked since a swap applies by the new mapping what it has read by the earlier one: what
+/// does not fit is refused, unless it was acknowledged.
 #[test]
 fn what_was_accepted_under_the_earlier_mapping_is_never_lost() {
     let folder = filled(3);
@@ -236,10 +238,7 @@ fn what_was_accepted_under_the_earlier_mapping_is_never_lost() {
     };
     let unfit = r#"{"unique_key":"unfit","lang":"en","content":"thing","code":"seven"}"#;
     let fit = r#"{"unique_key":"fit","lang":"en","content":"thing","code":7}"#;
-    let batch = vec![parse(unfit), parse(fit)];
-    folder
-        .lay(folder.mount(), vec![parse(&unfit.replace("unfit", "laid"))])
-        .unwrap();
+    let (refused, taken) = (vec![parse(unfit)], vec![parse(fit)]);
     let other = folder.open(&config());
     let request = ReindexRequest {
         definition: definition(r#"{"mapping":{"fields":{"code":{"type":"integer"}}}}"#),
@@ -252,10 +251,24 @@ fn what_was_accepted_under_the_earlier_mapping_is_never_lost() {
         .unwrap()
         .unwrap();
     assert_eq!(status.state, JobState::Finished, "{status:?}");
-    post(&late, batch).unwrap();
-    for key in ["unfit", "laid", "fit"] {
+    let refused = late.submit(
+        Batch {
+            operations: refused,
+        },
+        Wait::Visible,
+        soon(),
+    );
+    let error = refused.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    assert!(error.to_string().contains("code"), "{error}");
+    post(&late, taken).unwrap();
+    // As one that was accepted before, and whose answer was 202.
+    let laid = vec![parse(&unfit.replace("unfit", "laid"))];
+    folder.lay(folder.mount(), laid).unwrap();
+    late.drain(soon()).unwrap();
+    for (key, there) in [("unfit", false), ("laid", true), ("fit", true)] {
         let found = folder.reader().get(key, None, soon()).unwrap();
-        assert!(found.is_some(), "{key} was acknowledged");
+        assert_eq!(found.is_some(), there, "{key}");
     }
     assert_eq!(search(&late, "thing").unwrap(), ["fit"]);
     assert_eq!(search(&late, "code:7").unwrap(), ["fit"]);
@@ -429,4 +442,36 @@ fn an_abandoned_job_is_given_up_by_collection() {
     assert_eq!(status.state, JobState::Failed, "{status:?}");
     assert!(status.error.unwrap().contains("nobody"));
     folder.assert_swept(&index);
+}
+
+/// A step that comes to its end when another process has made one does not take the job back.
+#[test]
+fn a_checkpoint_is_not_published_over_a_later_one() {
+    let folder = filled(500);
+    let rival = Arc::new(folder.open(&small_steps()));
+    start(&rival, &ReindexRequest::default());
+    let (once, other) = (AtomicBool::new(false), Arc::clone(&rival));
+    let observer = Observer::new(move |step| {
+        if step == Step::BeforeBundle && !once.swap(true, Ordering::SeqCst) {
+            let mut steps = 0;
+            while steps < 2 {
+                let until = Instant::now() + Duration::from_micros(200);
+                let mut watch = |_: &JobStatus| steps += 1;
+                other.carry_on(&NoSources, until, &mut watch).unwrap();
+            }
+        }
+    });
+    let slow = folder.open(&Config {
+        observer,
+        ..small_steps()
+    });
+    let mut seen = Vec::new();
+    let mut watch = |status: &JobStatus| seen.push(status.checkpoints);
+    let ended = slow
+        .carry_on(&NoSources, soon(), &mut watch)
+        .unwrap()
+        .unwrap();
+    assert_eq!(ended.state, JobState::Finished);
+    assert!(seen[0] > 2 && seen.is_sorted(), "{seen:?}");
+    assert_eq!(contents_of(&folder.reader()).len(), 500);
 }

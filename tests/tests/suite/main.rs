@@ -12,5 +12,6 @@
 mod demo;
 mod many;
 mod mayhem;
+mod reindex;
 mod shutdown;
 mod sleepers;

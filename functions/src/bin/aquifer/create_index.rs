@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use aquifer_functions::object::Object;
+use aquifer_functions::texts::keyed;
 use aquifer_indexer::analysis::Language;
 use aquifer_indexer::config::Config;
 use aquifer_indexer::index::{Aquifer, Index};
@@ -109,66 +109,8 @@ fn document(path: &Path, key: &str) -> Result<String, Unreadable> {
         place: None,
         detail: error.to_string(),
     })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    with_key(text, key).map_err(|error| {
-        // serde_json tells the place at the end; people look for it in front.
-        let (line, column) = (error.line(), error.column());
-        let told = error.to_string();
-        let place = format!(" at line {line} column {column}");
-        Unreadable {
-            place: Some((line, column)),
-            detail: told.strip_suffix(&place).unwrap_or(&told).to_owned(),
-        }
+    keyed(&text, key).map_err(|error| Unreadable {
+        place: Some(error.place),
+        detail: error.detail,
     })
-}
-
-/// The text of a document, as it is where nothing is to be left out or put in.
-fn with_key(text: &str, key: &str) -> Result<String, serde_json::Error> {
-    let object = Object::read(text)?;
-    let has_key = object.get("unique_key").is_some_and(|key| key != "null");
-    let dropped = |name: &str| match name {
-        "$schema" | "$comment" => true,
-        "unique_key" => !has_key,
-        _ => false,
-    };
-    if has_key && !object.fields.iter().any(|(name, _)| dropped(name)) {
-        return Ok(text.trim().to_owned());
-    }
-    let mut out = Vec::with_capacity(text.len() + key.len() + 20);
-    let empty = object.write_open(&mut out, |name| !dropped(name))?;
-    if !has_key {
-        out.extend_from_slice(if empty {
-            b"\"unique_key\":"
-        } else {
-            b",\"unique_key\":"
-        });
-        serde_json::to_writer(&mut out, key)?;
-    }
-    out.push(b'}');
-    // It is put together from text.
-    Ok(String::from_utf8(out).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(text: &str, expected: &str) {
-        assert_eq!(with_key(text, "a/b.json").unwrap(), expected);
-    }
-
-    #[test]
-    fn only_what_must_change_changes() {
-        check(
-            " {\"unique_key\": \"k\",\n\"n\": 1.0}\n",
-            "{\"unique_key\": \"k\",\n\"n\": 1.0}",
-        );
-        check(r#"{"n": 1.0}"#, r#"{"n":1.0,"unique_key":"a/b.json"}"#);
-        check(
-            r#"{"$schema": "s", "unique_key": "k"}"#,
-            r#"{"unique_key":"k"}"#,
-        );
-        check(r#"{"unique_key": null}"#, r#"{"unique_key":"a/b.json"}"#);
-        check(r#"{"$comment": {"a": 1}}"#, r#"{"unique_key":"a/b.json"}"#);
-    }
 }

@@ -8,6 +8,7 @@ mod load;
 mod log;
 mod merge;
 mod place;
+mod reindex;
 mod report;
 mod search;
 mod serve;
@@ -38,6 +39,7 @@ enum Command {
     Check(check::Check),
     Gc(gc::Gc),
     Merge(merge::Merge),
+    Reindex(reindex::Reindex),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Gc(command) => command.run(),
         Command::Merge(command) => command.run(),
+        Command::Reindex(command) => command.run(),
     };
     match outcome {
         Ok(code) => code,

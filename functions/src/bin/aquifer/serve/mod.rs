@@ -11,8 +11,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use aquifer_functions::duration::duration;
 use aquifer_functions::http::{self, AppState, Settings, limits};
+use aquifer_functions::sources::ExternalSources;
 use aquifer_indexer::config::{Config, MIB};
 use aquifer_indexer::index::Aquifer;
+use aquifer_indexer::reindex::Sources;
 use axum::Router;
 use axum::serve::ListenerExt;
 use clap::Args;
@@ -21,6 +23,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use self::maintenance::{Left, Maintenance};
 use crate::place::Place;
 use crate::stop_at::StopAt;
 
@@ -52,7 +55,7 @@ pub(crate) struct Serve {
     /// Refuse writes, and never write to the folder
     #[arg(long)]
     read_only: bool,
-    /// How often to merge and to collect garbage (30s, 5m, 1h; 0 is never)
+    /// How often to merge, to collect garbage and to look for jobs that others have left (30s, 5m, 1h; 0 is never)
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration)]
     maintenance_interval: Duration,
     /// The longest that a request may take
@@ -67,6 +70,10 @@ pub(crate) struct Serve {
     overtake_after: Duration,
     #[command(flatten)]
     stop_at: StopAt,
+    /// Where a reindex over HTTP may read documents from: folders and s3://BUCKET/PREFIX/, between commas, with what
+    /// lies below them; a relative path begins at the root folder
+    #[arg(long, env = "AQUIFER_SOURCES", value_name = "LIST", default_value = "")]
+    sources: String,
     /// Memory for cached parts of the indexes, in MiB
     #[arg(long, value_name = "MIB")]
     cache: Option<usize>,
@@ -88,18 +95,22 @@ impl Serve {
         let signalled = Signalled::new()?;
         let aquifer = Arc::new(self.open()?);
         let (stop, stopped) = watch::channel(false);
-        if !self.read_only && !self.maintenance_interval.is_zero() {
-            let aquifer = Arc::clone(&aquifer);
-            tokio::spawn(maintenance::run(
-                aquifer,
-                self.maintenance_interval,
-                stopped.clone(),
-            ));
+        let sources: Arc<dyn Sources> = Arc::new(self.sources()?);
+        let left = Arc::new(Left::default());
+        if !self.read_only {
+            let maintenance = Maintenance {
+                aquifer: Arc::clone(&aquifer),
+                sources: Arc::clone(&sources),
+                left: Arc::clone(&left),
+            };
+            tokio::spawn(maintenance.run(self.maintenance_interval, stopped.clone()));
         }
         let settings = Settings {
             default_index: self.place.index.clone(),
             read_only: self.read_only,
             deadline: self.deadline,
+            sources,
+            left,
             ..Settings::default()
         };
         let router = http::router(AppState::new(aquifer, settings));
@@ -117,6 +128,12 @@ impl Serve {
         }
         tracing::info!("stopped");
         Ok(())
+    }
+
+    /// Requests may only name what is listed.
+    fn sources(&self) -> Result<ExternalSources> {
+        ExternalSources::listed(&self.place.root.root, &self.sources)
+            .context("--sources (AQUIFER_SOURCES) cannot be read")
     }
 
     fn open(&self) -> Result<Aquifer> {

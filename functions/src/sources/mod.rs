@@ -1,0 +1,149 @@
+//! External sources of a reindex: a folder, or the objects below a prefix of an S3 bucket.
+//!
+//! A source is a set of objects with names, read in the order of their names' bytes. `*.json` is one document,
+//! an array, or `{"documents": [...]}`; `*.ndjson` and `*.jsonl` are a document a line; each may be packed, as
+//! `.gz` or `.zst`. Other objects are passed over. A `.json` that is one document without a `unique_key` gets
+//! its name in the source as one, as `aquifer create-index` does.
+
+mod address;
+mod bucket;
+mod folder;
+mod objects;
+mod position;
+mod reading;
+mod walk;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use aquifer_indexer::reindex::{DocumentSource, Sources};
+use aquifer_indexer::{Error, ErrorKind, Result};
+
+use self::address::Address;
+use self::bucket::Bucket;
+use self::folder::Folder;
+use self::objects::Objects;
+use self::walk::Walk;
+
+/// Opens folders and S3 prefixes.
+///
+/// A source is named by `s3://bucket/prefix/`, by an absolute path, alone or as `file:///path`, or by a path that
+/// begins at the root folder of the indexes, which means the same to every process, wherever it has mounted that
+/// folder. Where S3 is, and the credentials for it, come from the usual `AWS_` environment variables.
+#[derive(Clone)]
+pub struct ExternalSources {
+    root: PathBuf,
+    /// What may be read; anything where there is no list.
+    allowed: Option<Vec<Address>>,
+    /// The `AWS_` variables.
+    environment: Vec<(String, String)>,
+}
+
+impl fmt::Debug for ExternalSources {
+    /// Leaves out the environment, which holds secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExternalSources")
+            .field("root", &self.root)
+            .field("allowed", &self.allowed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The variables of this process that concern S3.
+fn environment() -> Vec<(String, String)> {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let variables = std::env::vars_os().filter_map(text);
+    variables
+        .filter(|(name, _)| name.starts_with("AWS_"))
+        .collect()
+}
+
+impl ExternalSources {
+    /// Any source: for an operator, whose own rights decide. `root` is the root folder of the indexes.
+    pub fn any(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            allowed: None,
+            environment: environment(),
+        }
+    }
+
+    /// What lies at or below the sources in `list`, which stand between commas: for callers who must not read
+    /// whatever this process can. An empty list allows none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a list that names something else than sources.
+    pub fn listed(root: &Path, list: &str) -> Result<Self> {
+        let urls = list.split(',').map(str::trim).filter(|url| !url.is_empty());
+        let allowed: Result<Vec<_>> = urls.map(|url| Address::parse(url, root)).collect();
+        Ok(Self {
+            root: root.to_owned(),
+            allowed: Some(allowed?),
+            environment: environment(),
+        })
+    }
+
+    /// Reaches S3 as these `AWS_` variables say, instead of those of the process.
+    #[must_use]
+    pub fn with_environment(mut self, variables: &[(&str, &str)]) -> Self {
+        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        self.environment = variables.iter().map(owned).collect();
+        self
+    }
+
+    /// The source that `url` names, and what of the list it lies below.
+    fn resolve(&self, url: &str) -> Result<(Address, Option<&Address>)> {
+        let address = Address::parse(url, &self.root)?;
+        let Some(allowed) = &self.allowed else {
+            return Ok((address, None));
+        };
+        match allowed.iter().find(|above| above.holds(&address)) {
+            Some(above) => Ok((address, Some(above))),
+            None => Err(Error::invalid(format!(
+                "the source {url:?} may not be read here: {}",
+                permitted(allowed)
+            ))),
+        }
+    }
+}
+
+fn permitted(allowed: &[Address]) -> String {
+    if allowed.is_empty() {
+        return "no external sources are configured (AQUIFER_SOURCES)".to_owned();
+    }
+    let names: Vec<_> = allowed.iter().map(ToString::to_string).collect();
+    format!(
+        "AQUIFER_SOURCES allows what lies below {}",
+        names.join(", ")
+    )
+}
+
+impl Sources for ExternalSources {
+    fn check(&self, url: &str) -> Result<()> {
+        self.resolve(url).map(drop)
+    }
+
+    /// Opens a source. A job may have been started by somebody who may read more than this process: that is
+    /// [`ErrorKind::Unavailable`], so that the job stays for a process that may.
+    fn open(&self, url: &str) -> Result<Box<dyn DocumentSource>> {
+        let (address, above) = self
+            .resolve(url)
+            .map_err(|error| Error::new(ErrorKind::Unavailable, error.message().to_owned()))?;
+        let objects: Box<dyn Objects> = match &address {
+            Address::Folder(path) => {
+                let base = match above {
+                    Some(Address::Folder(base)) => base,
+                    _ => path,
+                };
+                Box::new(Folder::open(base, path)?)
+            }
+            Address::Bucket { bucket, prefix } => {
+                Box::new(Bucket::open(bucket, prefix, &self.environment)?)
+            }
+        };
+        Ok(Box::new(Walk::new(address.to_string(), objects)))
+    }
+}
