@@ -10,6 +10,7 @@ pub mod check;
 pub mod clock;
 mod concurrent;
 pub mod config;
+pub mod counters;
 pub mod document;
 pub mod error;
 pub mod format;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use aquifer_indexer::Error;
+use aquifer_indexer::index::Counted;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request, StatusCode};
@@ -101,8 +102,10 @@ impl Front {
         context: &Context,
     ) -> Result<Box<RawValue>, Error> {
         let started = Instant::now();
+        let before = self.counted();
         let cold = !self.warm.swap(true, Ordering::Relaxed);
         let Asked { shape, request } = self.read(payload.get());
+        tracing::debug!(?shape, cold, "asked");
         let mut metrics;
         let response = match request {
             Err(problem) => {
@@ -120,6 +123,7 @@ impl Front {
                 response
             }
         };
+        metrics.add_counted(self.counted().since(before));
         let status = response.status();
         let answer = answer::write(shape, response).await?;
         metrics.add("ColdStart", Unit::Count, cold.then_some(1));
@@ -204,6 +208,11 @@ impl Front {
             }
             _ => Handed::default(),
         }
+    }
+
+    fn counted(&self) -> Counted {
+        let opened = self.root.opened();
+        opened.map(|aquifer| aquifer.counters()).unwrap_or_default()
     }
 
     fn metrics(&self, index: &str, context: &Context) -> Metrics {

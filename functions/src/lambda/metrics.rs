@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
+use aquifer_indexer::index::Counted;
 use serde_json::{Map, Value, json};
 
 /// Under which name CloudWatch shows the metrics.
@@ -54,13 +55,23 @@ impl Metrics {
     /// Adds a metric, unless there is nothing to tell.
     pub fn add(&mut self, name: &'static str, unit: Unit, value: impl Into<Option<u64>>) {
         if let Some(value) = value.into() {
-            // CloudWatch keeps floating point numbers.
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "counts and times are far below 2^53"
-            )]
-            self.metrics.push((name, unit, value as f64));
+            self.metrics.push((name, unit, number(value)));
         }
+    }
+
+    /// Adds what was done with the indexes, as far as anything was.
+    pub fn add_counted(&mut self, counted: Counted) {
+        let some = |count: u64| (count > 0).then_some(count);
+        self.add("Commits", Unit::Count, some(counted.commits));
+        if counted.commits > 0 {
+            let share = number(counted.batches) / number(counted.commits);
+            self.metrics.push(("BatchesPerCommit", Unit::Count, share));
+            let commit_ms = number(counted.commit_us) / number(counted.commits) / 1000.0;
+            let metric = ("CommitTime", Unit::Milliseconds, commit_ms);
+            self.metrics.push(metric);
+        }
+        self.add("Fenced", Unit::Count, some(counted.fenced));
+        self.add("Refreshes", Unit::Count, some(counted.refreshes));
     }
 
     /// The line; `None` when there is no metric.
@@ -92,14 +103,27 @@ impl Metrics {
         Some(Value::Object(line).to_string())
     }
 
-    /// Writes the line. That it could not be written harms no request.
+    /// Writes the line; where no function has a name, nobody collects it. That it could not be written harms no
+    /// request.
     pub fn emit(&self) {
+        if self.properties.get("FunctionName").is_none_or(|name| name == "") {
+            return;
+        }
         let Some(line) = self.line() else { return };
         let mut out = io::stdout().lock();
         if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
             tracing::warn!(%error, "the metrics could not be written");
         }
     }
+}
+
+/// CloudWatch keeps floating point numbers.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts and times are far below 2^53"
+)]
+fn number(value: u64) -> f64 {
+    value as f64
 }
 
 #[cfg(test)]

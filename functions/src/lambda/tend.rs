@@ -2,9 +2,9 @@
 //! when it goes on with its own work.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use aquifer_indexer::index::Aquifer;
+use aquifer_indexer::index::{Aquifer, Counted};
 use aquifer_indexer::reindex::Sources;
 use aquifer_indexer::{Error, Result};
 use lambda_runtime::{Context, LambdaEvent};
@@ -19,7 +19,7 @@ use super::metrics::{Metrics, Unit};
 use super::order::{Continuation, Order};
 use super::root::Root;
 use super::round::{IndexReport, Round};
-use super::time;
+use super::time::{self, Bounds};
 
 /// The share of its last moments in which the continuation is invoked, and the answer given.
 const LAST_SHARE: u32 = 2;
@@ -84,8 +84,9 @@ impl Tend {
         );
         let carried = async {
             let order = Order::read(payload.get())?;
-            let report = self.carry_out(order, &context).await?;
-            self.emit(&report, &context);
+            let before = self.counted();
+            let report = self.carry_out(order, Bounds::of(&context)).await?;
+            self.emit(&report, &context, self.counted().since(before));
             to_raw_value(&report)
                 .map_err(|error| Error::internal("a report is no JSON").because(error))
         };
@@ -95,9 +96,12 @@ impl Tend {
             .inspect_err(|error| tracing::error!(%error, "the order was not carried out"))
     }
 
-    async fn carry_out(&self, order: Order, context: &Context) -> Result<Report> {
+    /// Carries out `order` within `bounds`.
+    ///
+    /// # Errors
+    /// Like [`Self::answer`].
+    pub async fn carry_out(&self, order: Order, bounds: Bounds) -> Result<Report> {
         let started = Instant::now();
-        let until = time::work_until(context);
         let aquifer = Arc::clone(self.root.get().await?);
         let names = match order.indexes.clone() {
             Some(names) => names,
@@ -110,16 +114,17 @@ impl Tend {
             }
         };
         let reports = Arc::new(Mutex::new(Vec::new()));
-        let work = self.work(aquifer, &order, &names, until, &reports);
+        let work = self.work(aquifer, &order, &names, bounds.until, &reports);
         // A step that does not end in time leaves its thread behind, which does no harm: what it publishes
         // then is as good, or is refused.
-        let latest = until + left_after(until, context) / LAST_SHARE;
+        let margin = bounds.end.saturating_duration_since(bounds.until);
+        let latest = bounds.until + margin / LAST_SHARE;
         if tokio::time::timeout_at(latest.into(), work).await.is_err() {
             tracing::warn!("a step did not end in time: leaving it");
         }
         let reports = std::mem::take(&mut *reports.lock().unwrap_or_else(PoisonError::into_inner));
         let unreached = names.get(reports.len()..).unwrap_or_default().to_vec();
-        let (continued, stopped) = self.go_on(&order, &reports, &unreached, context).await;
+        let (continued, stopped) = self.go_on(&order, &reports, &unreached, bounds.end).await;
         Ok(Report {
             indexes: reports,
             unreached,
@@ -171,7 +176,7 @@ impl Tend {
         order: &Order,
         reports: &[IndexReport],
         unreached: &[String],
-        context: &Context,
+        end: Instant,
     ) -> (Option<Continuation>, Option<String>) {
         let next = match continuation::next(order, reports, unreached) {
             Next::Done => return (None, None),
@@ -186,10 +191,8 @@ impl Tend {
             tracing::warn!(reason, "the rest is left to the next schedule");
             return (None, Some(reason.to_owned()));
         };
-        match handoff
-            .invoke(&next, time::left(context) / LAST_SHARE)
-            .await
-        {
+        let left = end.saturating_duration_since(Instant::now());
+        match handoff.invoke(&next, left / LAST_SHARE).await {
             Ok(()) => {
                 tracing::info!(count = next.continuation.count, "continued elsewhere");
                 (Some(next.continuation), None)
@@ -201,7 +204,12 @@ impl Tend {
         }
     }
 
-    fn emit(&self, report: &Report, context: &Context) {
+    fn counted(&self) -> Counted {
+        let opened = self.root.opened();
+        opened.map(|aquifer| aquifer.counters()).unwrap_or_default()
+    }
+
+    fn emit(&self, report: &Report, context: &Context, counted: Counted) {
         let index = match report.indexes.as_slice() {
             [only] if report.unreached.is_empty() => only.index.as_str(),
             _ => ALL,
@@ -233,15 +241,10 @@ impl Tend {
             u64::from(report.continued.is_some()),
         );
         metrics.add("Stopped", Unit::Count, u64::from(report.stopped.is_some()));
+        metrics.add_counted(counted);
         metrics.add("Time", Unit::Milliseconds, report.took_ms);
         metrics.emit();
     }
-}
-
-/// What is left of an invocation after `moment`.
-fn left_after(moment: Instant, context: &Context) -> Duration {
-    let end = Instant::now() + time::left(context);
-    end.saturating_duration_since(moment)
 }
 
 async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Result<T> {

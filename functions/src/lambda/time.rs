@@ -20,14 +20,27 @@ pub fn request_deadline(context: &Context) -> Instant {
     Instant::now() + left - (DEADLINE_OVERRUN + ANSWER_MARGIN).min(left / 2)
 }
 
-/// Until when maintenance may work.
-pub fn work_until(context: &Context) -> Instant {
-    let left = left(context);
-    Instant::now() + left - HANDOVER_MARGIN.min(left / 4)
+/// The time that maintenance has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Until when it may work.
+    pub until: Instant,
+    /// When the invocation is over.
+    pub end: Instant,
+}
+
+impl Bounds {
+    /// What an invocation leaves.
+    pub fn of(context: &Context) -> Self {
+        let left = left(context);
+        let end = Instant::now() + left;
+        let until = end - HANDOVER_MARGIN.min(left / 4);
+        Self { until, end }
+    }
 }
 
 /// What is left of an invocation. Its deadline is a time of day, the only one that a function is given.
-pub fn left(context: &Context) -> Duration {
+fn left(context: &Context) -> Duration {
     let left = context.deadline().duration_since(SystemTime::now());
     left.unwrap_or_default()
 }
@@ -60,7 +73,7 @@ mod tests {
     fn a_margin_is_kept_for_the_answer() {
         let long = context(Duration::from_secs(60));
         check(request_deadline(&long), Duration::from_millis(57_500));
-        check(work_until(&long), Duration::from_secs(45));
+        check(Bounds::of(&long).until, Duration::from_secs(45));
         let short = context(Duration::from_secs(3));
         check(request_deadline(&short), Duration::from_millis(1500));
         check(

@@ -11,6 +11,7 @@ pub use self::one::{BatchState, BatchStatus, Found, Index, Pending};
 pub use self::stats::Stats;
 pub use crate::check::{CheckReport, Problem};
 pub use crate::config::Config;
+pub use crate::counters::Counted;
 pub use crate::format::manifest::Counts;
 pub use crate::inbox::{Batch, Operation};
 pub use crate::layout::BatchId;
@@ -60,6 +61,13 @@ impl Aquifer {
     /// Whether this process may write.
     pub fn is_read_only(&self) -> bool {
         self.config.read_only
+    }
+
+    /// What this process has done with the indexes that it has open.
+    pub fn counters(&self) -> Counted {
+        let open = self.lock_open();
+        open.values()
+            .fold(Counted::default(), |sum, index| sum.and(index.counters()))
     }
 
     /// The names of the indexes, in order.

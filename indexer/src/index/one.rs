@@ -13,6 +13,7 @@ use super::{Stats, read_only};
 use crate::check::{CheckReport, check};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::counters::Counted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox::{Batch, Inbox, not_a_batch};
 use crate::layout::BatchId;
@@ -140,6 +141,11 @@ impl Index {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What this process has done with this index since it opened it.
+    pub fn counters(&self) -> Counted {
+        self.follower.counters().read()
     }
 
     /// The newest snapshot.

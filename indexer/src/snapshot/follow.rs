@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::applied::AppliedLog;
 use super::{Snapshot, Source};
 use crate::concurrent;
+use crate::counters::Counters;
 use crate::error::{Error, Result};
 use crate::format::head::HotImage;
 use crate::format::manifest::{Applied, Cause, Manifest};
@@ -33,6 +34,7 @@ pub struct Follower {
     pub(super) applied: AppliedLog,
     /// Whether the next cold start must not begin with HEAD.
     pub(super) listing: AtomicBool,
+    counters: Counters,
 }
 
 /// A snapshot, and the check that it is the newest, if that is still under way.
@@ -82,12 +84,18 @@ impl Follower {
             starting: Mutex::default(),
             applied: AppliedLog::default(),
             listing: AtomicBool::new(false),
+            counters: Counters::default(),
         }
     }
 
     /// What an applied batch did, if this process has seen the version that applied it.
     pub fn applied(&self, batch: BatchId) -> Option<Applied> {
         self.applied.get(batch)
+    }
+
+    /// What this process has done with the index.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Where it reads from.
@@ -220,7 +228,10 @@ impl Follower {
                 let image = HotImage::default();
                 let opened = Snapshot::open(manifest, &self.source, Some(&from), &image);
                 match opened {
-                    Ok(snapshot) => self.hold(snapshot, Some(file)),
+                    Ok(snapshot) => {
+                        self.counters.refreshed();
+                        self.hold(snapshot, Some(file))
+                    }
                     Err(error) => self.restart_after(&from, error),
                 }
             }

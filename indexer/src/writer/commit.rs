@@ -61,6 +61,7 @@ impl Writer {
         members: &[Member],
         unconfirmed: Vec<Applied>,
     ) -> Result<(Published, Vec<Counts>), Failure> {
+        let started = self.clock.now();
         self.config.observer.reached(Step::BeforeBundle);
         let schema = base.schema();
         let read: Vec<Cow<'_, Batch>> = members
@@ -106,7 +107,11 @@ impl Writer {
             .max()
             .unwrap_or(0);
         match self.publish(draft, held, latest) {
-            Ok(published) => Ok((published, resolution.counts)),
+            Ok(published) => {
+                let took = self.clock.now().saturating_duration_since(started);
+                self.follower.counters().committed(members.len(), took);
+                Ok((published, resolution.counts))
+            }
             Err(failure) => {
                 // A bundle that certainly belongs to no version takes up room for nothing.
                 if let (
@@ -135,7 +140,11 @@ impl Writer {
             lock_generation: held.generation,
         };
         let (manifest, pages) = draft.finish(stamp, latest)?;
-        self.publisher.publish(&base, manifest, &pages)
+        let published = self.publisher.publish(&base, manifest, &pages);
+        if matches!(published, Err(Failure::Fenced(_))) {
+            self.follower.counters().fenced();
+        }
+        published
     }
 
     /// What may come after the answer.

@@ -1,0 +1,153 @@
+//! The function that tends: orders, rounds and chains.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use aquifer_functions::lambda::handoff::Handoff;
+use aquifer_functions::lambda::order::Order;
+use aquifer_functions::lambda::tend::Tend;
+use aquifer_functions::lambda::time::Bounds;
+use aquifer_indexer::reindex::NoSources;
+use lambda_runtime::LambdaEvent;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::endpoint::Endpoint;
+use crate::senders::{Asked, rest};
+use crate::{LONG, Place, context, environment, invoke};
+
+fn tend(place: &Place, endpoint: Option<&Endpoint>) -> Tend {
+    let handoff = endpoint.map(|endpoint| endpoint.handoff() as Arc<dyn Handoff>);
+    Tend::new(environment(&place.root, &[]), Arc::new(NoSources), handoff)
+}
+
+async fn order(tend: &Tend, payload: &str) -> Value {
+    let payload = RawValue::from_string(payload.to_owned()).unwrap();
+    let report = tend.answer(LambdaEvent::new(payload, context(LONG))).await;
+    serde_json::from_str(report.unwrap().get()).unwrap()
+}
+
+/// The same when the time for work is over, and only that for the continuation is left.
+async fn order_too_late(tend: &Tend, payload: &str) -> Value {
+    let until = Instant::now();
+    let bounds = Bounds {
+        until,
+        end: until + LONG,
+    };
+    let report = tend.carry_out(Order::read(payload).unwrap(), bounds).await;
+    serde_json::to_value(report.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_schedule_applies_what_was_left_behind() {
+    let place = Place::filled().await;
+    let mut late = Asked::new("POST", "/documents?wait=durable");
+    late.body = json!({"unique_key": "late", "title": "latecomer"})
+        .to_string()
+        .into_bytes();
+    let answer = invoke(&place.writer, rest(&late).to_string(), LONG).await;
+    assert_eq!(answer["statusCode"], 202, "{answer}");
+    let search = "/search?q=latecomer";
+    assert_eq!(place.plain("GET", search, "").await.json()["count"], 0);
+
+    let schedule = include_str!("events/schedule.json");
+    let report = order(&tend(&place, None), schedule).await;
+    assert_eq!(report["indexes"][0]["index"], "default", "{report}");
+    assert_eq!(report["indexes"][0]["drained"], 1, "{report}");
+    assert_eq!(report["indexes"][0]["failed"], Value::Null, "{report}");
+    assert_eq!(report["indexes"][0]["verified"], Value::Null, "{report}");
+    assert!(report["indexes"][0]["collected"].is_object(), "{report}");
+    assert_eq!(place.plain("GET", search, "").await.json()["count"], 1);
+}
+
+#[tokio::test]
+async fn an_order_compacts_and_verifies() {
+    let place = Place::filled().await;
+    place.plain("DELETE", "/documents/100%25", "").await;
+    let text = r#"{"indexes":["default"],"tasks":["verify","compact"]}"#;
+    let report = order(&tend(&place, None), text).await;
+    let index = &report["indexes"][0];
+    assert_eq!(index["merged"]["merges"], 1, "{report}");
+    assert_eq!(index["verified"]["problems"], json!([]), "{report}");
+    assert_eq!(index["verified"]["documents"], 5, "{report}");
+    assert_eq!(index["drained"], Value::Null, "{report}");
+}
+
+#[tokio::test]
+async fn one_index_that_fails_keeps_no_other_from_its_turn() {
+    let place = Place::filled().await;
+    let text = r#"{"indexes":["none","default"]}"#;
+    let report = order(&tend(&place, None), text).await;
+    let failed = report["indexes"][0]["failed"][0]["error"].as_str().unwrap();
+    assert!(failed.contains("no index `none`"), "{report}");
+    assert_eq!(report["indexes"][1]["drained"], 0, "{report}");
+}
+
+#[tokio::test]
+async fn a_job_goes_on_in_the_invocation_that_the_first_one_asks_for() {
+    let (place, endpoint) = (Place::filled().await, Endpoint::new().await);
+    let tend = tend(&place, Some(&endpoint));
+    let text = r#"{"indexes":["default"],"tasks":["reindex"],"reindex":{}}"#;
+    let first = order_too_late(&tend, text).await;
+    assert_eq!(first["unreached"], json!(["default"]), "{first}");
+    assert_eq!(
+        first["continued"],
+        json!({"count": 1, "idle": 1}),
+        "{first}"
+    );
+    let asked = endpoint.asked();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert_eq!(asked[0].kind, "Event");
+
+    let second = order(&tend, &asked[0].payload).await;
+    let job = &second["indexes"][0]["job"];
+    assert_eq!(job["state"], "finished", "{second}");
+    assert_eq!(job["documents"], 6, "{second}");
+    assert_eq!(second["continued"], Value::Null, "{second}");
+    assert_eq!(endpoint.asked().len(), 1);
+    let found = place.plain("GET", "/search?q=coffee", "").await;
+    assert_eq!(found.json()["count"], 2, "{found:?}");
+}
+
+#[tokio::test]
+async fn a_chain_that_gets_nowhere_is_left_to_the_schedule() {
+    let (place, endpoint) = (Place::filled().await, Endpoint::new().await);
+    let tend = tend(&place, Some(&endpoint));
+    let mut payload = "{}".to_owned();
+    let mut reports = Vec::new();
+    for _ in 0..5 {
+        let report = order_too_late(&tend, &payload).await;
+        let continued = report["continued"].is_object();
+        reports.push(report);
+        if !continued {
+            break;
+        }
+        payload = endpoint.asked().last().unwrap().payload.clone();
+    }
+    assert_eq!(reports.len(), 2, "{reports:?}");
+    assert!(reports[1]["stopped"].is_string(), "{reports:?}");
+    assert_eq!(endpoint.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_continuation_that_nobody_takes_is_told() {
+    let place = Place::filled().await;
+    let missing = [(404, "ResourceNotFoundException")];
+    let endpoint = Endpoint::refusing(&missing).await;
+    let report = order_too_late(&tend(&place, Some(&endpoint)), "{}").await;
+    let stopped = report["stopped"].as_str().unwrap();
+    assert!(stopped.contains("reindexer"), "{report}");
+}
+
+#[tokio::test]
+async fn what_is_no_order_is_an_error_that_says_what_is_one() {
+    let place = Place::filled().await;
+    let payload = RawValue::from_string(r#"{"index":"default"}"#.to_owned()).unwrap();
+    let event = LambdaEvent::new(payload, context(LONG));
+    let error = tend(&place, None).answer(event).await.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("`index`") && text.contains("\"indexes\""),
+        "{text}"
+    );
+}
