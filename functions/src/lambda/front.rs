@@ -24,6 +24,7 @@ use super::metrics::{Metrics, Unit};
 use super::root::Root;
 use super::{request, time};
 use crate::http::{self, AppState, Deadline, Measured, Problem, Settings};
+use crate::sources::ExternalSources;
 
 /// Which of the two a function is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,7 +176,9 @@ impl Front {
     async fn route(&self, request: Request<Body>) -> Response {
         let make = || async {
             let aquifer = Arc::clone(self.root.get().await?);
+            let (root, listed) = (&self.environment.root, self.environment.sources.join(","));
             let settings = Settings {
+                sources: Arc::new(ExternalSources::listed(root, &listed)?),
                 default_index: self.environment.index.clone(),
                 read_only: self.role == Role::Search,
                 ..Settings::default()

@@ -81,7 +81,7 @@ fn bucket(url: &str, rest: &str) -> Result<Address> {
     }
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
     let odd = |part: &str| part.is_empty() || part == "." || part == "..";
-    if !prefix.is_empty() && prefix.split('/').any(odd) {
+    if rest.ends_with("//") || !prefix.is_empty() && prefix.split('/').any(odd) {
         return Err(wrong(
             url,
             "no part of its prefix may be empty, `.` or `..`",

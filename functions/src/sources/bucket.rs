@@ -268,19 +268,22 @@ fn runtime(shown: &str) -> Result<&'static Runtime> {
 
 /// What the next attempt will not get past is said to be a wrong request.
 fn failure(shown: &str, error: object_store::Error) -> Error {
+    const NO_BUCKET: &str = "there is no such bucket";
+    const DENIED: &str = "S3 refuses the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role that \
+                          this runs with), or they do not permit s3:ListBucket and s3:GetObject there";
+    let text = error.to_string();
+    // What a listing fails for has no kind of its own.
+    let status = |code: &str| text.contains(&format!("status code: {code}"));
     let refused = match &error {
-        object_store::Error::NotFound { .. } => "there is no such bucket",
+        object_store::Error::NotFound { .. } => NO_BUCKET,
+        object_store::Error::PermissionDenied { .. }
+        | object_store::Error::Unauthenticated { .. } => DENIED,
         object_store::Error::InvalidPath { .. } => {
             "an object there has a name with an empty part, or with `.` or `..` as one"
         }
-        object_store::Error::Unauthenticated { .. } => {
-            "S3 does not know the credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run with \
-             a role"
-        }
-        object_store::Error::PermissionDenied { .. } => {
-            "S3 refuses the credentials, or they do not permit s3:ListBucket and s3:GetObject there"
-        }
+        object_store::Error::Generic { .. } if status("404") => NO_BUCKET,
+        object_store::Error::Generic { .. } if status("403") || status("401") => DENIED,
         _ => return unavailable(shown, error),
     };
-    unreadable(shown, refused).because(error)
+    unreadable(shown, &format!("{refused} ({text})"))
 }

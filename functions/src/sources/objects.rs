@@ -90,13 +90,9 @@ impl fmt::Display for Failed {
 impl std::error::Error for Failed {}
 
 /// A source that does not answer as it should: asking again may help.
-pub(super) fn unavailable(
-    what: &str,
-    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> Error {
-    let error = error.into();
+pub(super) fn unavailable(what: &str, error: impl fmt::Display) -> Error {
     let text = format!("{what} cannot be read: {error}");
-    Error::new(ErrorKind::Unavailable, text).because(error)
+    Error::new(ErrorKind::Unavailable, text)
 }
 
 /// A source that is not there, or may not be read.

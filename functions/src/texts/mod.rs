@@ -112,24 +112,18 @@ impl Texts {
     /// The next text; none at the end.
     ///
     /// # Errors
-    /// [`TextsError`]; after one that is broken there are no more.
+    /// [`TextsError`]; after one there are no more.
     pub fn next_text(&mut self) -> Result<Option<Text>, TextsError> {
         let next = match &mut self.form {
-            Form::Lines(lines) => lines.next(&mut self.input)?,
-            Form::Elements(elements) => match elements.next(&mut self.input) {
-                Ok(next) => next,
-                Err(error) => {
-                    self.form = Form::Ended;
-                    return Err(error);
-                }
-            },
-            Form::Whole => Some(whole(&mut self.input)?),
-            Form::Ended => None,
+            Form::Lines(lines) => lines.next(&mut self.input).map_err(TextsError::from),
+            Form::Elements(elements) => elements.next(&mut self.input),
+            Form::Whole => whole(&mut self.input).map(Some).map_err(TextsError::from),
+            Form::Ended => Ok(None),
         };
-        if next.is_none() || matches!(self.form, Form::Whole) {
+        if !matches!(next, Ok(Some(_))) || matches!(self.form, Form::Whole) {
             self.form = Form::Ended;
         }
-        Ok(next)
+        next
     }
 }
 

@@ -53,7 +53,27 @@ async fn a_job_is_started_and_followed_to_its_end() {
     let service = Service::filled().await;
     let body = r#"{"definition": {"default_language": "ja"}}"#;
     let started = service.post("/reindex", body).await;
-    assert_snapshot!(without_id(&started), @"");
+    assert_snapshot!(without_id(&started), @r#"
+    202 Accepted
+    content-type: application/json
+    location: /jobs/[id]
+    {
+      "job": {
+        "id": "[id]",
+        "state": "building",
+        "documents": 0,
+        "total": 3,
+        "done": 0,
+        "replayed": 0,
+        "refused": 0,
+        "checkpoints": 0,
+        "started_version": 3,
+        "started_ms": [started_ms],
+        "updated_ms": [started_ms]
+      },
+      "status_url": "/jobs/[id]"
+    }
+    "#);
     let url = started.header("location").to_owned();
     assert_eq!(started.json()["status_url"], url.as_str());
     assert_eq!(service.get(&url).await.json(), started.json()["job"]);
@@ -119,18 +139,45 @@ async fn a_job_belongs_to_its_index() {
     );
     let missing = service.post("/indexes/none/reindex", "").await;
     assert_eq!(missing.status, StatusCode::NOT_FOUND, "{missing}");
-    assert_snapshot!(service.get("/jobs/nonsense").await, @"");
+    assert_snapshot!(service.get("/jobs/nonsense").await, @r#"
+    400 Bad Request
+    content-type: application/problem+json
+    {
+      "type": "/problems/invalid-request",
+      "title": "The request is wrong",
+      "status": 400,
+      "detail": "\"nonsense\" is no job: use the `id` that the answer to POST /reindex gave, or that GET /jobs lists"
+    }
+    "#);
     let unknown = service
         .get("/jobs/00000000-0000-4000-8000-000000000000")
         .await;
-    assert_snapshot!(unknown, @"");
+    assert_snapshot!(unknown, @r#"
+    404 Not Found
+    content-type: application/problem+json
+    {
+      "type": "/problems/not-found",
+      "title": "There is no such thing",
+      "status": 404,
+      "detail": "no job 00000000-0000-4000-8000-000000000000 is known: `/jobs` lists the one that runs and the last that ended"
+    }
+    "#);
 }
 
 #[tokio::test]
 async fn only_sources_that_are_listed_may_be_named() {
     let service = Service::filled().await;
     let body = r#"{"source": "s3://bucket/docs/"}"#;
-    assert_snapshot!(service.post("/reindex", body).await, @"");
+    assert_snapshot!(service.post("/reindex", body).await, @r#"
+    400 Bad Request
+    content-type: application/problem+json
+    {
+      "type": "/problems/invalid-request",
+      "title": "The request is wrong",
+      "status": 400,
+      "detail": "the source \"s3://bucket/docs/\" may not be read here: no external sources are configured"
+    }
+    "#);
     let sources = ExternalSources::listed(service.root.path(), "_sources").unwrap();
     let settings = Settings {
         sources: Arc::new(sources),
