@@ -136,6 +136,9 @@ impl Round<'_> {
 
     fn carry_on(&self, index: &Index, report: &mut IndexReport) -> Result<()> {
         if let Some(request) = self.reindex {
+            if let Some(url) = &request.source {
+                self.sources.check(url)?;
+            }
             report.job = Some(index.start_reindex(request, self.until)?);
             report.unstarted = false;
             report.progressed = true;
