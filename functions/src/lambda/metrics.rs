@@ -106,7 +106,11 @@ impl Metrics {
     /// Writes the line; where no function has a name, nobody collects it. That it could not be written harms no
     /// request.
     pub fn emit(&self) {
-        if self.properties.get("FunctionName").is_none_or(|name| name == "") {
+        if self
+            .properties
+            .get("FunctionName")
+            .is_none_or(|name| name == "")
+        {
             return;
         }
         let Some(line) = self.line() else { return };

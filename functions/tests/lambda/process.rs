@@ -131,7 +131,9 @@ impl Function {
         let written = async {
             loop {
                 let text = self.text("err");
-                let mut lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+                let mut lines = text
+                    .lines()
+                    .filter_map(|line| serde_json::from_str(line).ok());
                 if lines.any(|line| is_it(&line)) {
                     return;
                 }
