@@ -2,7 +2,10 @@
 //!
 //! [`http::router`] turns requests into calls of [`aquifer_indexer`] and their results into
 //! JSON. Whoever has a front door (a socket, a function's event) puts requests in and takes
-//! answers out; the `aquifer` program in this crate does so on a socket.
+//! answers out; the `aquifer` program in this crate does so on a socket, [`lambda`] with the events of
+//! AWS Lambda.
 
+pub mod duration;
 pub mod http;
+pub mod lambda;
 pub mod object;

@@ -15,6 +15,9 @@ pub struct Config {
     pub retention: Duration,
     /// How long a lock holder may show no sign of life before it is overtaken.
     pub overtake_after: Duration,
+    /// Bytes of documents in the first step of a job that builds an index anew; the next are larger while they are
+    /// short. Little, so that a process with little time gets on at all.
+    pub job_step_bytes: usize,
     /// Go on working after an answer was given, in threads of this process. Where the process is frozen between
     /// requests, as a function is, somebody else has to be asked: [`crate::Index::pending`] says what is left.
     pub after_answer: bool,
@@ -30,6 +33,7 @@ impl Default for Config {
             writer_memory_bytes: 128 * MIB,
             retention: Duration::from_secs(3600),
             overtake_after: Duration::from_secs(5),
+            job_step_bytes: 4 * MIB,
             after_answer: true,
             observer: Observer::default(),
         }

@@ -16,8 +16,10 @@ pub const INBOX: &str = "inbox";
 /// The folder in which manifests are written before they are linked. They keep the name they have there, since
 /// removing it would cost every commit as much as making it; it goes with the manifest.
 pub const DRAFTS: &str = "drafts";
+/// The folder of what jobs have built so far.
+pub const JOBS: &str = "jobs";
 /// The folders of an index.
-pub const FOLDERS: [&str; 4] = [MANIFESTS, DRAFTS, BUNDLES, INBOX];
+pub const FOLDERS: [&str; 5] = [MANIFESTS, DRAFTS, BUNDLES, INBOX, JOBS];
 
 const BATCH: &str = ".batch";
 const DAMAGED: &str = ".damaged";
@@ -67,6 +69,11 @@ pub fn parse_draft(name: &str) -> Option<(u64, Uuid)> {
 /// A file that is made only to learn the file server's time.
 pub fn clock_file(id: Uuid) -> String {
     format!("{DRAFTS}/clock-{}", id.simple())
+}
+
+/// What a job has built by a checkpoint. The name is used once.
+pub fn checkpoint(job: Uuid, number: u64, nonce: Uuid) -> String {
+    format!("{JOBS}/{}-{number:020}-{}", job.simple(), nonce.simple())
 }
 
 /// A bundle.

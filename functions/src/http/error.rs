@@ -20,6 +20,7 @@ pub(crate) enum Sort {
     RequestTimeout,
     Conflict,
     TooLarge,
+    AnswerTooLarge,
     UnsupportedEncoding,
     Refused,
     Busy,
@@ -68,6 +69,11 @@ impl Sort {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "/problems/too-large",
                 "The request exceeds a limit",
+            ),
+            Self::AnswerTooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "/problems/answer-too-large",
+                "The answer exceeds a limit",
             ),
             Self::UnsupportedEncoding => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -23,6 +23,7 @@ mod error;
 mod health;
 mod indexes;
 pub mod limits;
+mod measured;
 mod parameters;
 mod request;
 mod search;
@@ -43,7 +44,8 @@ pub use error::DocumentProblem;
 pub use request::Deadline;
 pub use state::{AppState, Settings};
 
-use error::{Problem, Sort};
+pub(crate) use error::{Problem, Sort};
+pub(crate) use measured::Measured;
 
 /// Everything that Aquifer answers over HTTP.
 pub fn router(state: AppState) -> Router {

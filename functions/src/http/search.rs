@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use super::answer::search_answer;
 use super::body::Packed;
 use super::error::Problem;
+use super::measured::Measured;
 use super::parameters::Parameters;
 use super::request::Context;
 use super::state::AppState;
@@ -68,14 +69,20 @@ async fn answer(
         let span = tracing::Span::current();
         span.record("hits", response.count);
         span.record("version", response.version);
-        search_answer(&request, &response, context.took_ms()).map_err(|error| {
+        let json = search_answer(&request, &response, context.took_ms()).map_err(|error| {
             let detail = format!("a document in the index is not JSON: {error}");
             Problem::new(super::error::Sort::Corrupt, detail)
-        })
+        })?;
+        Ok((json, response.count))
     };
-    let json = state.reads().run(context.deadline, call).await?;
+    let (json, hits) = state.reads().run(context.deadline, call).await?;
     let content_type = HeaderValue::from_static("application/json");
-    Ok(([(header::CONTENT_TYPE, content_type)], Body::from(json)).into_response())
+    let mut answer = ([(header::CONTENT_TYPE, content_type)], Body::from(json)).into_response();
+    answer.extensions_mut().insert(Measured {
+        hits: Some(hits),
+        ..Measured::default()
+    });
+    Ok(answer)
 }
 
 fn from_parameters(parameters: &Parameters) -> Result<SearchRequest, Problem> {

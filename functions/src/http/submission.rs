@@ -11,6 +11,7 @@ use serde::Serialize;
 use tracing::Span;
 
 use super::error::{DocumentProblem, Problem, Sort};
+use super::measured::Measured;
 use super::parameters::Parameters;
 use super::request::Context;
 use super::state::AppState;
@@ -91,6 +92,11 @@ impl Submitted {
             accepted,
             errors,
         } = self;
+        let measured = Measured {
+            documents: accepted,
+            refused: errors.len(),
+            hits: None,
+        };
         let refused = !errors.is_empty();
         let status = |whole| {
             if refused {
@@ -99,7 +105,7 @@ impl Submitted {
                 whole
             }
         };
-        match outcome {
+        let mut response = match outcome {
             Outcome::Applied { version, counts } => {
                 let body = applied(version, counts, accepted, errors);
                 (status(StatusCode::OK), Json(body)).into_response()
@@ -116,7 +122,9 @@ impl Submitted {
                 };
                 (status(StatusCode::ACCEPTED), location, Json(body)).into_response()
             }
-        }
+        };
+        response.extensions_mut().insert(measured);
+        response
     }
 }
 

@@ -48,6 +48,15 @@ impl DocumentError {
         }
     }
 
+    /// For a document that fits into the index, and not into what it is about to become.
+    pub(crate) fn of_next(mut self) -> Self {
+        self.detail = format!(
+            "the index is being built anew with another mapping, which does not take this document: {}",
+            self.detail
+        );
+        self
+    }
+
     pub(crate) fn of(mut self, unique_key: &str) -> Self {
         self.unique_key = Some(unique_key.to_owned());
         self

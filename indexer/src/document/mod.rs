@@ -32,6 +32,8 @@ pub struct Document {
     lang: Language,
     language: Language,
     source: Box<str>,
+    /// The mapping that it was read by, as [`IndexSchema::identity`] has it.
+    mapping: u64,
     declared: Vec<(usize, Stored)>,
     undeclared: Vec<(Box<str>, Stored)>,
 }
@@ -70,7 +72,41 @@ impl Document {
     ///
     /// The first thing found to be wrong, and the document's key where it has a valid one.
     pub fn parse(source: &str, schema: &IndexSchema) -> Result<Self, DocumentError> {
-        parse::parse(source, schema)
+        let document = parse::parse(source, schema)?;
+        if let Some(next) = schema.next() {
+            parse::parse(source, next).map_err(DocumentError::of_next)?;
+        }
+        Ok(document)
+    }
+
+    /// A document that was accepted before, perhaps by another mapping. If `schema` does not take it, it has no fields.
+    pub(crate) fn accepted(unique_key: &str, source: &str, schema: &IndexSchema) -> Self {
+        parse::parse(source, schema).unwrap_or_else(|error| {
+            tracing::warn!(
+                unique_key,
+                detail = error.detail,
+                "the mapping does not take a document that was accepted: \
+                            it is kept, and found only by its key"
+            );
+            Self::without_fields(unique_key, source, schema)
+        })
+    }
+
+    fn without_fields(unique_key: &str, source: &str, schema: &IndexSchema) -> Self {
+        Self {
+            unique_key: unique_key.into(),
+            lang: Language::UNDETERMINED,
+            language: Language::UNDETERMINED,
+            source: source.into(),
+            mapping: schema.identity(),
+            declared: Vec::new(),
+            undeclared: Vec::new(),
+        }
+    }
+
+    /// Whether its fields are those of `schema`.
+    pub(crate) fn was_read_by(&self, schema: &IndexSchema) -> bool {
+        self.mapping == schema.identity()
     }
 
     /// The key in a document's JSON text, without validating anything else; none if there is no

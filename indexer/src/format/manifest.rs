@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::job::{Job, JobStatus};
 use super::mark::{ManifestId, MarkPage};
 use super::pages::{Pages, paged_len};
 use super::{Fields, crc};
@@ -182,6 +183,10 @@ pub enum Cause {
     Merge,
     /// Garbage is about to be collected; earlier writers are fenced.
     Collect,
+    /// A job began, came to a checkpoint, or was given up.
+    Job,
+    /// What a job has built took the place of what was there.
+    Swap,
     /// The index was deleted.
     Delete,
 }
@@ -214,6 +219,39 @@ pub struct Body {
     pub applied: Vec<Applied>,
     /// Containers that readers of earlier versions may still use.
     pub retired: Vec<Retired>,
+    /// The job that runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Box<Job>>,
+    /// The last jobs that ended, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended_jobs: Vec<JobStatus>,
+    /// The keys of the documents that this version's batches created, replaced or deleted, while a job
+    /// runs: it must carry them over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub touched: Vec<String>,
+}
+
+impl Body {
+    /// A body without documents.
+    pub fn empty(cause: Cause, written_ms: u64, definition: Definition) -> Self {
+        Self {
+            cause,
+            written_ms,
+            writer: Uuid::nil(),
+            previous: Uuid::nil(),
+            lock_generation: 0,
+            batch_clock: 0,
+            collected: 0,
+            definition,
+            containers: Vec::new(),
+            segments: Vec::new(),
+            applied: Vec::new(),
+            retired: Vec::new(),
+            job: None,
+            ended_jobs: Vec::new(),
+            touched: Vec::new(),
+        }
+    }
 }
 
 /// A manifest.
@@ -238,6 +276,20 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// A manifest without segments.
+    pub fn empty(version: u64, lineage: Uuid, body: Body) -> Self {
+        Self {
+            version,
+            epoch: 0,
+            nonce: Uuid::new_v4(),
+            lineage,
+            body,
+            blob: Vec::new(),
+            pages_base: 0,
+            pages_len: 0,
+        }
+    }
+
     /// Length of the whole file in bytes.
     pub fn file_len(&self) -> u64 {
         (self.pages_base + self.pages_len).next_multiple_of(COHERENT_PAGE as u64)

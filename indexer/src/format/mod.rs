@@ -7,6 +7,7 @@ pub mod batch;
 pub mod bundle;
 pub mod head;
 pub mod hot;
+pub mod job;
 pub mod manifest;
 pub mod mark;
 pub mod pages;

@@ -4,6 +4,7 @@
 //! lock applies it and then removes it; a manifest that names it as applied makes sure that it is never applied
 //! twice.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch::{self, Stored};
 use crate::layout::{self, BatchId, INBOX};
+use crate::mapping::IndexSchema;
 use crate::mount::{Access, Mount, MountFile};
 
 /// Bits of a batch clock below its milliseconds.
@@ -25,6 +27,16 @@ pub enum Operation {
     Upsert(Document),
     /// Deletes the document with this key, if there is one.
     Delete(String),
+}
+
+impl Operation {
+    /// The key of the document that it is about.
+    pub fn unique_key(&self) -> &str {
+        match self {
+            Self::Upsert(document) => document.unique_key(),
+            Self::Delete(key) => key,
+        }
+    }
 }
 
 /// The operations of one request: applied together, in order, or not at all.
@@ -42,6 +54,29 @@ impl Batch {
             Operation::Delete(key) => key.len(),
         };
         self.operations.iter().map(text).sum()
+    }
+
+    /// The same batch with its documents read by `schema`. A mapping may have been changed since they were accepted,
+    /// which must not lose what was acknowledged: a document that `schema` does not take is kept with its
+    /// source and its key, so that it is returned and replaced like any other, and found by none of its fields.
+    pub(crate) fn read_with(&self, schema: &IndexSchema) -> Cow<'_, Self> {
+        let other = |operation: &Operation| match operation {
+            Operation::Upsert(document) => !document.was_read_by(schema),
+            Operation::Delete(_) => false,
+        };
+        if !self.operations.iter().any(other) {
+            return Cow::Borrowed(self);
+        }
+        let read = |operation: &Operation| match operation {
+            Operation::Upsert(document) => Operation::Upsert(Document::accepted(
+                document.unique_key(),
+                document.source(),
+                schema,
+            )),
+            Operation::Delete(key) => Operation::Delete(key.clone()),
+        };
+        let operations = self.operations.iter().map(read).collect();
+        Cow::Owned(Self { operations })
     }
 }
 

@@ -18,11 +18,12 @@ use crate::inbox::{Batch, Inbox, not_a_batch};
 use crate::layout::BatchId;
 use crate::mapping::IndexSchema;
 use crate::mount::Mount;
-use crate::reindex::{JobStatus, ReindexRequest, Sources};
+use crate::reindex::{JobState, JobStatus, ReindexRequest, Sources};
 use crate::search::{self, KnownTerms, SearchRequest, SearchResponse};
 use crate::snapshot::cache::RangeCache;
 use crate::snapshot::follow::{Follower, is_stale};
 use crate::snapshot::{Snapshot, Source};
+use crate::writer::rebuild::control::{jobs, no_job};
 use crate::writer::resolve::locate;
 use crate::writer::{GcReport, MergeReport, Outcome, Wait, Writer};
 
@@ -47,6 +48,7 @@ pub struct Index {
     cache: Arc<RangeCache>,
     clock: Arc<dyn Clock>,
     draining: Arc<AtomicBool>,
+    after_answer: bool,
     gone: AtomicBool,
     known: KnownTerms,
 }
@@ -129,6 +131,7 @@ impl Index {
             cache,
             clock,
             draining: Arc::default(),
+            after_answer: config.after_answer,
             gone: AtomicBool::new(false),
             known: KnownTerms::default(),
         }
@@ -169,14 +172,15 @@ impl Index {
         result
     }
 
-    /// The schema of the newest version this process knows; a schema never changes, so no file is
-    /// read once one is known.
+    /// The schema by which documents are accepted, as far as the newest version tells that this process knows: no file
+    /// is read once one is known. While the index is built anew with another mapping, a document has to fit into
+    /// both; who does not know of that yet has what it accepts read again when it is applied.
     pub fn schema(&self) -> Result<Arc<IndexSchema>> {
         let snapshot = match self.follower.held() {
             Some(held) => held,
             None => self.follower.newest()?,
         };
-        Ok(Arc::clone(snapshot.schema()))
+        snapshot.intake()
     }
 
     fn writer(&self) -> Result<&Arc<Writer>> {
@@ -194,7 +198,7 @@ impl Index {
         let writer = self.writer()?;
         check_size(&batch)?;
         let outcome = self.notice(writer.submit(batch, wait, deadline))?;
-        if matches!(outcome, Outcome::Durable { .. }) {
+        if self.after_answer && matches!(outcome, Outcome::Durable { .. }) {
             self.drain_later(Arc::clone(writer));
         }
         Ok(outcome)
@@ -376,8 +380,19 @@ impl Index {
 
     /// What of this index waits for somebody with time, as far as the version tells that is held: costs no
     /// read but the listing of the inbox.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`], [`ErrorKind::Corrupt`].
     pub fn pending(&self) -> Result<Pending> {
-        Err(Error::internal("not yet"))
+        let held = match self.follower.held() {
+            Some(held) => held,
+            None => self.follower.newest()?,
+        };
+        Ok(Pending {
+            inbox: self.inbox.list()?.len(),
+            job: held.manifest().body.job.as_ref().map(|job| job.status.id),
+            merge: Writer::is_merge_due(held)?,
+        })
     }
 
     /// Starts a job that builds this index anew; [`Self::carry_on`] does the work. Documents that are posted from now on
@@ -386,8 +401,8 @@ impl Index {
     /// # Errors
     /// [`ErrorKind::Conflict`] while another job runs; [`ErrorKind::Invalid`] for a bad definition;
     /// [`ErrorKind::Busy`] when the lock cannot be had before the deadline.
-    pub fn start_reindex(&self, _request: &ReindexRequest, _deadline: Instant) -> Result<JobStatus> {
-        Err(Error::internal("not yet"))
+    pub fn start_reindex(&self, request: &ReindexRequest, deadline: Instant) -> Result<JobStatus> {
+        self.notice(self.writer()?.start_job(request, deadline))
     }
 
     /// Works on the job that runs, if one does, until it has ended or `until`, at a checkpoint in either case; `watch`
@@ -400,32 +415,38 @@ impl Index {
     /// the job on meanwhile, [`ErrorKind::Unavailable`].
     pub fn carry_on(
         &self,
-        _sources: &dyn Sources,
-        _until: Instant,
-        _watch: &mut dyn FnMut(&JobStatus),
+        sources: &dyn Sources,
+        until: Instant,
+        watch: &mut dyn FnMut(&JobStatus),
     ) -> Result<Option<JobStatus>> {
-        Err(Error::internal("not yet"))
+        let writer = self.writer()?;
+        self.notice(guarded(|| writer.carry_on(sources, until, watch)))
     }
 
     /// What is known of a job: of the one that runs, and of the last [`crate::reindex::ENDED_JOBS_MAX`] that ended.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`].
-    pub fn job(&self, _id: Uuid) -> Result<JobStatus> {
-        Err(Error::internal("not yet"))
+    pub fn job(&self, id: Uuid) -> Result<JobStatus> {
+        let mut jobs = self.jobs()?.into_iter();
+        jobs.find(|job| job.id == id).ok_or_else(|| no_job(id))
     }
 
     /// The jobs that are known, the newest first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`], [`ErrorKind::Corrupt`].
     pub fn jobs(&self) -> Result<Vec<JobStatus>> {
-        Err(Error::internal("not yet"))
+        self.read(|snapshot| Ok(jobs(snapshot)))
     }
 
     /// Cancels a job. One that has ended is given as it is.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Busy`].
-    pub fn cancel_job(&self, _id: Uuid, _deadline: Instant) -> Result<JobStatus> {
-        Err(Error::internal("not yet"))
+    pub fn cancel_job(&self, id: Uuid, deadline: Instant) -> Result<JobStatus> {
+        let writer = self.writer()?;
+        self.notice(writer.end_job(id, JobState::Cancelled, None, deadline))
     }
 
     /// Publishes the last version of this index; the folder is left to whoever asked for the deletion.
@@ -453,20 +474,8 @@ fn find(snapshot: &Snapshot, unique_key: &str) -> Result<Option<Found>> {
     let Some(&(position, doc)) = located.get(unique_key) else {
         return Ok(None);
     };
-    let id = snapshot
-        .manifest()
-        .body
-        .segments
-        .get(position)
-        .map(|segment| segment.id.simple());
-    let searcher = snapshot.searcher()?;
-    let ordinal = searcher
-        .segment_readers()
-        .iter()
-        .position(|reader| Some(reader.segment_id().uuid_string()) == id.map(|id| id.to_string()))
-        .and_then(|ordinal| u32::try_from(ordinal).ok())
-        .ok_or_else(|| Error::internal("a segment is not open"))?;
-    let document: TantivyDocument = searcher.doc(tantivy::DocAddress::new(ordinal, doc))?;
+    let address = snapshot.address(position, doc)?;
+    let document: TantivyDocument = snapshot.searcher()?.doc(address)?;
     let source = document.get_first(snapshot.schema().source());
     let source = source
         .and_then(|value| value.as_bytes())

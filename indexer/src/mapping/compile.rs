@@ -1,6 +1,7 @@
 //! From a definition to tantivy's schema.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use tantivy::schema::{
     BytesOptions, DateOptions, DateTimePrecision, Field, IndexRecordOption, JsonObjectOptions,
@@ -55,12 +56,21 @@ pub(super) fn compile(definition: &Definition) -> IndexSchema {
     }
     IndexSchema {
         definition: definition.clone(),
+        identity: identity(definition),
+        next: None,
         tantivy: compiler.builder.build(),
         special,
         texts: compiler.texts,
         slots: compiler.slots,
         paths: compiler.paths,
     }
+}
+
+/// A number that tells two definitions apart, within this process.
+fn identity(definition: &Definition) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    format!("{definition:?}").hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The built-in field of this name, where it is one with values or an object.

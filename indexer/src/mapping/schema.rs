@@ -1,6 +1,7 @@
 //! A definition, ready to be used: the tantivy schema and what each dotted path means in it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tantivy::schema::{Field, Schema};
 use tantivy::tokenizer::{RawTokenizer, TokenizerManager};
@@ -16,6 +17,10 @@ pub(super) const RAW: &str = "raw";
 #[derive(Debug)]
 pub struct IndexSchema {
     pub(super) definition: Definition,
+    /// What tells two definitions apart, within a process.
+    pub(super) identity: u64,
+    /// What documents have to fit into as well, since the index is being built anew with it.
+    pub(super) next: Option<Arc<IndexSchema>>,
     pub(super) tantivy: Schema,
     pub(super) special: Special,
     pub(super) texts: Vec<TextField>,
@@ -124,6 +129,27 @@ impl IndexSchema {
     pub fn compile(definition: &Definition) -> Result<Self> {
         definition.validate()?;
         Ok(super::compile::compile(definition))
+    }
+
+    /// The schema by which documents are accepted while the index is being built anew: what they are read by, and
+    /// what they have to fit into as well.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, as [`Definition::validate`].
+    pub fn compile_with_next(definition: &Definition, next: &Definition) -> Result<Self> {
+        Ok(Self {
+            next: Some(Arc::new(Self::compile(next)?)),
+            ..Self::compile(definition)?
+        })
+    }
+
+    pub(crate) fn next(&self) -> Option<&Self> {
+        self.next.as_deref()
+    }
+
+    pub(crate) fn identity(&self) -> u64 {
+        self.identity
     }
 
     /// What this was compiled from.

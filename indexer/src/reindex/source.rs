@@ -1,6 +1,7 @@
 //! Where a reindex gets documents from that is not the index itself.
 
 use crate::error::{Error, Result};
+use crate::format::job::Refusal;
 
 /// Opens external sources by their URL. Implemented outside of this library, which knows no network.
 pub trait Sources: Send + Sync {
@@ -39,15 +40,6 @@ pub struct Chunk {
     pub read_bytes: u64,
     /// Bytes of the source in all.
     pub total_bytes: Option<u64>,
-}
-
-/// Something in a source that is no document, or one that the mapping does not take.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Refusal {
-    /// Where: an object and a line, or the key of a document.
-    pub place: String,
-    /// What is wrong.
-    pub detail: String,
 }
 
 /// No external sources: every URL is refused.

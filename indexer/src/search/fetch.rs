@@ -1,37 +1,11 @@
 //! The documents behind the hits, and the part of them that was asked for.
 
-use futures_lite::future;
-use futures_util::future::try_join_all;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use tantivy::schema::{Field, OwnedValue};
-use tantivy::{DocAddress, Searcher, TantivyDocument};
 
 use crate::error::{Error, Result};
-
-/// The sources of documents, all read at once: their JSON texts.
-pub(super) fn sources(
-    searcher: &Searcher,
-    source: Field,
-    addresses: &[DocAddress],
-) -> Result<Vec<String>> {
-    let reads = addresses
-        .iter()
-        .map(|address| searcher.doc_async::<TantivyDocument>(*address));
-    let documents = future::block_on(try_join_all(reads))?;
-    documents
-        .into_iter()
-        .map(|document| {
-            let bytes = match document.get_first(source).map(OwnedValue::from) {
-                Some(OwnedValue::Bytes(bytes)) => bytes,
-                _ => return Err(damaged("has no source")),
-            };
-            String::from_utf8(bytes)
-                .map_err(|error| damaged("has a source that is not UTF-8").because(error))
-        })
-        .collect()
-}
+use crate::snapshot::sources::damaged;
 
 /// The key of a document. A number is its decimal text; of a key that comes twice the last counts.
 pub(super) fn unique_key(source: &str) -> Result<String> {
@@ -167,13 +141,6 @@ fn leads_into(field: &str, path: &str) -> bool {
     field
         .strip_prefix(path)
         .is_some_and(|rest| rest.starts_with('.'))
-}
-
-fn damaged(what: &str) -> Error {
-    Error::new(
-        crate::ErrorKind::Corrupt,
-        format!("a stored document {what}: check the index and restore or reindex it"),
-    )
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ use self::warm::Positions;
 use crate::analysis::Language;
 use crate::error::{Error, Result};
 use crate::mapping::{IndexSchema, Resolved};
+use crate::snapshot::sources::sources;
 
 pub use known::KnownTerms;
 pub use request::{Hit, Operator, SearchRequest, SearchResponse, Sort};
@@ -206,7 +207,7 @@ fn hits(
     found: Vec<Found>,
 ) -> Result<Vec<Hit>> {
     let addresses: Vec<DocAddress> = found.iter().map(|found| found.address).collect();
-    let sources = fetch::sources(searcher, schema.source(), &addresses)?;
+    let sources = sources(searcher, schema.source(), &addresses)?;
     let mut highlighter = request
         .highlight
         .then(|| Highlighter::new(&plan.marks, &plan.targets));

@@ -8,6 +8,7 @@ pub(crate) mod directory;
 pub mod follow;
 mod load;
 mod mark;
+pub(crate) mod sources;
 mod together;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,7 +18,7 @@ use std::sync::{Arc, OnceLock};
 
 use roaring::RoaringBitmap;
 use tantivy::directory::{FileHandle, OwnedBytes};
-use tantivy::{IndexReader, ReloadPolicy, Searcher};
+use tantivy::{DocAddress, DocId, IndexReader, ReloadPolicy, Searcher};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -28,8 +29,8 @@ use crate::concurrent;
 use crate::error::{Error, Result};
 use crate::format::head::HotImage;
 use crate::format::hot::{self, HotRange};
-use crate::format::manifest::{ContainerId, HotPlace, Manifest, Segment};
-use crate::mapping::IndexSchema;
+use crate::format::manifest::{Body, ContainerId, HotPlace, Manifest, Segment};
+use crate::mapping::{Definition, IndexSchema};
 use crate::mount::{Mount, MountFile};
 
 /// Decompressed blocks of stored documents that a searcher keeps for each segment. A block is 16 KiB, a
@@ -50,6 +51,8 @@ pub struct Source {
 pub struct Snapshot {
     manifest: Manifest,
     schema: Arc<IndexSchema>,
+    /// The schema by which documents are accepted, where that is another.
+    intake: OnceLock<Arc<IndexSchema>>,
     segments: Vec<Arc<OpenSegment>>,
     index: tantivy::Index,
     searcher: OnceLock<Opened>,
@@ -134,9 +137,14 @@ impl Snapshot {
         let mut index = tantivy::Index::open(tantivy_directory(&manifest, &segments, &schema)?)?;
         index.set_tokenizers(schema.tokenizers());
         let (searcher, mark) = (OnceLock::new(), OnceLock::new());
+        let intake = match previous {
+            Some(previous) if previous.accepts_like(&manifest) => previous.intake.clone(),
+            _ => OnceLock::new(),
+        };
         Ok(Self {
             manifest,
             schema,
+            intake,
             segments,
             index,
             searcher,
@@ -164,6 +172,29 @@ impl Snapshot {
         &self.schema
     }
 
+    /// The schema by which documents are accepted: they have to fit into what a job is building as well.
+    pub(crate) fn intake(&self) -> Result<Arc<IndexSchema>> {
+        let own = self.schema.definition();
+        let job = self.manifest.body.job.as_deref();
+        let Some(next) = job.map(|job| &job.definition).filter(|next| *next != own) else {
+            return Ok(Arc::clone(&self.schema));
+        };
+        if let Some(intake) = self.intake.get() {
+            return Ok(Arc::clone(intake));
+        }
+        let both = Arc::new(IndexSchema::compile_with_next(own, next)?);
+        Ok(Arc::clone(self.intake.get_or_init(|| both)))
+    }
+
+    /// Whether `manifest` accepts documents by the same schema as this version.
+    fn accepts_like(&self, manifest: &Manifest) -> bool {
+        fn next(body: &Body) -> Option<&Definition> {
+            body.job.as_ref().map(|job| &job.definition)
+        }
+        let (own, other) = (&self.manifest.body, &manifest.body);
+        own.definition == other.definition && next(own) == next(other)
+    }
+
     /// tantivy's index.
     pub fn index(&self) -> &tantivy::Index {
         &self.index
@@ -185,6 +216,17 @@ impl Snapshot {
             _reader: reader,
         };
         Ok(&self.searcher.get_or_init(|| opened).searcher)
+    }
+
+    /// Where a document is for a searcher, by the position of its segment in the manifest.
+    pub(crate) fn address(&self, position: usize, doc: DocId) -> Result<DocAddress> {
+        let segment = self.manifest.body.segments.get(position);
+        let id = segment.map(|segment| segment.id.simple().to_string());
+        let mut readers = self.searcher()?.segment_readers().iter();
+        let ordinal = readers.position(|reader| Some(reader.segment_id().uuid_string()) == id);
+        let ordinal = ordinal.and_then(|ordinal| u32::try_from(ordinal).ok());
+        let ordinal = ordinal.ok_or_else(|| Error::internal("a segment is not open"))?;
+        Ok(DocAddress::new(ordinal, doc))
     }
 
     /// The deleted documents of a segment of this version.

@@ -14,16 +14,21 @@ use uuid::Uuid;
 
 use super::Writer;
 use super::draft::Draft;
+use super::rebuild::shadow::read_checkpoint;
 use crate::error::{Error, Result};
 use crate::format::batch::Stored;
+use crate::format::job::JobState;
 use crate::format::manifest::{Cause, ContainerId};
 use crate::inbox::TORN_AFTER;
-use crate::layout::{self, BUNDLES, DRAFTS, MANIFESTS};
+use crate::layout::{self, BUNDLES, DRAFTS, JOBS, MANIFESTS};
 use crate::mount::{Access, Mount};
 use crate::snapshot::Snapshot;
 
 /// How long collecting waits for the lock.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
+
+/// A job that nobody has carried on for so long is given up: a weekend and some days longer than a schedule rests.
+const JOB_ABANDONED_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What collecting did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -55,6 +60,7 @@ impl Writer {
     /// [`crate::ErrorKind::Busy`] when the lock could not be had; [`crate::ErrorKind::Unavailable`].
     pub fn collect(&self) -> Result<GcReport> {
         let deadline: Instant = self.clock.now() + LOCK_WAIT;
+        self.give_up_abandoned(deadline)?;
         let mut garbage = Garbage::default();
         let mut report = GcReport::default();
         let fenced = self.publish_maintenance(deadline, |tip| {
@@ -87,6 +93,34 @@ impl Writer {
             self.remove_file(&path, &mut report);
         }
         Ok(report)
+    }
+
+    /// Ends a job that nobody carries on: it would keep its files, and every manifest since its last checkpoint, for ever.
+    fn give_up_abandoned(&self, deadline: Instant) -> Result<()> {
+        let tip = self.follower.newest()?;
+        let Some(job) = tip.manifest().body.job.as_deref() else {
+            return Ok(());
+        };
+        let id = job.status.id;
+        let path = match &job.checkpoint {
+            Some(checkpoint) => checkpoint.path(id),
+            // Its mark was set by the version after it; until there is one, the job has just begun.
+            None => layout::manifest(job.status.started_version),
+        };
+        let mount = &self.follower.source().mount;
+        let ages = Ages {
+            mount: Arc::clone(mount),
+            now: server_time(&**mount)?,
+            retention: JOB_ABANDONED_AFTER,
+        };
+        if ages.over(&path) {
+            let reason = format!(
+                "nobody carried it on for {} days",
+                JOB_ABANDONED_AFTER.as_secs() / (24 * 3600)
+            );
+            self.end_job(id, JobState::Failed, Some(reason), deadline)?;
+        }
+        Ok(())
     }
 
     fn remove_file(&self, path: &str, report: &mut GcReport) {
@@ -142,18 +176,40 @@ impl Writer {
             }
         }
         needed.extend(times);
+        let of_job = self.needed_by_job(tip)?;
+        known.extend(of_job.iter().map(String::as_str));
         garbage.orphans = list(&**mount, BUNDLES)?
             .into_iter()
             .filter(|name| layout::parse_bundle(name).is_none_or(|name| !known.contains(name)))
             .map(|name| format!("{BUNDLES}/{name}"))
             .filter(|path| ages.over(path))
             .collect();
+        garbage.orphans.extend(old_checkpoints(&ages, tip)?);
         garbage.others = old_manifests(&ages, tip, &needed)?;
         garbage.others.extend(self.torn_batches(&ages)?);
         garbage
             .others
             .extend(old_locks(&ages, body.lock_generation)?);
         Ok(garbage)
+    }
+
+    /// The bundles that a job has built.
+    fn needed_by_job(&self, tip: &Snapshot) -> Result<Vec<String>> {
+        let Some(job) = tip.manifest().body.job.as_deref() else {
+            return Ok(Vec::new());
+        };
+        let Some(id) = &job.checkpoint else {
+            return Ok(Vec::new());
+        };
+        let mount = &self.follower.source().mount;
+        let built = read_checkpoint(&**mount, job.status.id, id)?;
+        let containers = built.body.containers.into_iter();
+        Ok(containers
+            .filter_map(|container| match container.id {
+                ContainerId::Bundle(name) => Some(name),
+                ContainerId::Manifest(_) => None,
+            })
+            .collect())
     }
 
     /// Batches whose writer died before they were whole: nobody was told that they are durable.
@@ -174,6 +230,21 @@ impl Writer {
     }
 }
 
+/// What jobs had built by earlier checkpoints, and what came to nothing.
+fn old_checkpoints(ages: &Ages, tip: &Snapshot) -> Result<Vec<String>> {
+    let job = tip.manifest().body.job.as_deref();
+    let current = job.and_then(|job| Some(job.checkpoint?.path(job.status.id)));
+    let names = match ages.mount.list(JOBS) {
+        // No job was ever started.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        names => names.map_err(|error| Error::io(JOBS, error))?,
+    };
+    let paths = names.iter().map(|name| format!("{JOBS}/{name}"));
+    Ok(paths
+        .filter(|path| current.as_ref() != Some(path) && ages.over(path))
+        .collect())
+}
+
 fn list(mount: &dyn Mount, folder: &str) -> Result<Vec<String>> {
     mount.list(folder).map_err(|error| Error::io(folder, error))
 }
@@ -191,7 +262,10 @@ fn old_manifests(ages: &Ages, tip: &Snapshot, needed: &BTreeSet<u64>) -> Result<
     let old = versions.partition_point(|&version| ages.over(&layout::manifest(version)));
     let first_young = versions.get(old).copied().unwrap_or(tip.version());
     versions.truncate(old);
-    versions.retain(|version| !needed.contains(version));
+    // A job has yet to carry over what later versions touched, and that one tells how old a job is without a checkpoint.
+    let job = tip.manifest().body.job.as_deref();
+    let replayed_to = job.map_or(u64::MAX, |job| job.replayed_to);
+    versions.retain(|version| !needed.contains(version) && *version < replayed_to);
     let mut paths: Vec<(u64, String)> = versions
         .into_iter()
         .map(|version| (version, layout::manifest(version)))

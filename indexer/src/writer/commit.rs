@@ -1,5 +1,7 @@
 //! A commit: a group of batches becomes one version.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::draft::{Draft, Stamp};
@@ -12,7 +14,7 @@ use super::{Writer, build, pack};
 use crate::config::Step;
 use crate::error::{Error, Result};
 use crate::format::manifest::{Applied, Cause, ContainerId, Counts};
-use crate::inbox::Batch;
+use crate::inbox::{Batch, Operation};
 use crate::layout::BatchId;
 use crate::snapshot::Snapshot;
 
@@ -61,7 +63,11 @@ impl Writer {
     ) -> Result<(Published, Vec<Counts>), Failure> {
         self.config.observer.reached(Step::BeforeBundle);
         let schema = base.schema();
-        let batches: Vec<&Batch> = members.iter().map(|member| &*member.batch).collect();
+        let read: Vec<Cow<'_, Batch>> = members
+            .iter()
+            .map(|member| member.batch.read_with(schema))
+            .collect();
+        let batches: Vec<&Batch> = read.iter().map(|batch| &**batch).collect();
         let resolution = resolve(base, &batches)?;
         let mut draft = Draft::new(Arc::clone(base), Cause::Commit);
         for (&position, docs) in &resolution.deletes {
@@ -69,7 +75,7 @@ impl Writer {
         }
         let memory = self.config.writer_memory_bytes;
         let mut segments = build::build(&resolution.documents, schema, memory)?;
-        merge_inline(&mut draft, &mut segments)?;
+        merge_inline(&mut draft, &mut segments, merge::INLINE_MAX)?;
         let mut bundle = None;
         if !segments.is_empty() {
             let mount = &self.follower.source().mount;
@@ -77,6 +83,9 @@ impl Writer {
             drop(segments);
             bundle = Some(packed.container.id.clone());
             draft.add(packed, Vec::new());
+        }
+        if base.manifest().body.job.is_some() {
+            draft.touched = touched(&batches);
         }
         let version = draft.version();
         draft.applied = unconfirmed;
@@ -138,8 +147,19 @@ impl Writer {
     }
 }
 
+/// The keys that batches name, each once.
+fn touched(batches: &[&Batch]) -> Vec<String> {
+    let operations = batches.iter().flat_map(|batch| &batch.operations);
+    let keys: BTreeSet<&str> = operations.map(Operation::unique_key).collect();
+    keys.into_iter().map(str::to_owned).collect()
+}
+
 /// Merges small segments of the base and new ones, while they are small enough for a commit.
-fn merge_inline(draft: &mut Draft, segments: &mut Vec<RawSegment>) -> Result<()> {
+pub(super) fn merge_inline(
+    draft: &mut Draft,
+    segments: &mut Vec<RawSegment>,
+    limit: u64,
+) -> Result<()> {
     let kept: Vec<usize> = draft.kept().collect();
     let mut candidates = candidates(draft, &kept)?;
     candidates.extend(segments.iter().map(|segment| Candidate {
@@ -147,7 +167,7 @@ fn merge_inline(draft: &mut Draft, segments: &mut Vec<RawSegment>) -> Result<()>
         docs: u64::from(segment.max_doc),
         deleted: 0,
     }));
-    let chosen = merge::choose(&candidates, merge::INLINE_MAX);
+    let chosen = merge::choose(&candidates, limit);
     if chosen.is_empty() {
         return Ok(());
     }
@@ -173,7 +193,7 @@ fn merge_inline(draft: &mut Draft, segments: &mut Vec<RawSegment>) -> Result<()>
         }
         taken.push(segment);
     }
-    let merged = merge::merge(&inputs, draft.base().schema())?;
+    let merged = merge::merge(&inputs, draft.content().schema())?;
     drop(taken);
     rest.extend(merged);
     *segments = rest;
@@ -183,7 +203,7 @@ fn merge_inline(draft: &mut Draft, segments: &mut Vec<RawSegment>) -> Result<()>
 
 /// The kept segments of a draft as candidates for a merge.
 pub(super) fn candidates(draft: &Draft, positions: &[usize]) -> Result<Vec<Candidate>> {
-    let segments = &draft.base().manifest().body.segments;
+    let segments = &draft.content().manifest().body.segments;
     let candidate = |&position: &usize| {
         let segment = segments.get(position).ok_or_else(no_segment)?;
         let deleted = draft.deletes(position)?.len();
@@ -198,8 +218,8 @@ pub(super) fn candidates(draft: &Draft, positions: &[usize]) -> Result<Vec<Candi
 
 /// The kept segments of a draft as inputs of a merge.
 pub(super) fn inputs(draft: &Draft, positions: &[usize]) -> Result<Vec<Input>> {
-    let segments = &draft.base().manifest().body.segments;
-    let open = draft.base().index().searchable_segments()?;
+    let segments = &draft.content().manifest().body.segments;
+    let open = draft.content().index().searchable_segments()?;
     let input = |&position: &usize| {
         let entry = segments.get(position).ok_or_else(no_segment)?;
         let id = entry.id.simple().to_string();

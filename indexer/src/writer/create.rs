@@ -37,30 +37,8 @@ pub fn create(mount: &dyn Mount, definition: &Definition, clock: &dyn Clock) -> 
     {
         return Ok(false);
     }
-    let body = Body {
-        cause: Cause::Create,
-        written_ms: clock.wall_ms(),
-        writer: Uuid::nil(),
-        previous: Uuid::nil(),
-        lock_generation: 0,
-        batch_clock: 0,
-        collected: 0,
-        definition: definition.clone(),
-        containers: Vec::new(),
-        segments: Vec::new(),
-        applied: Vec::new(),
-        retired: Vec::new(),
-    };
-    let mut manifest = Manifest {
-        version: FIRST,
-        epoch: 0,
-        nonce: Uuid::new_v4(),
-        lineage: Uuid::new_v4(),
-        body,
-        blob: Vec::new(),
-        pages_base: 0,
-        pages_len: 0,
-    };
+    let body = Body::empty(Cause::Create, clock.wall_ms(), definition.clone());
+    let mut manifest = Manifest::empty(FIRST, Uuid::new_v4(), body);
     let bytes = manifest.encode_file(&[])?;
     let draft = layout::draft(FIRST, manifest.nonce);
     let io = |error| Error::io(&draft, error);

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::pack::{Packed, PackedHot};
 use crate::error::{Error, Result};
+use crate::format::job::{ENDED_JOBS_MAX, Job, JobStatus};
 use crate::format::manifest::{
     Applied, Body, Cause, Container, ContainerId, Deletes, HotPlace, Manifest, Retired, Segment,
     Span,
@@ -18,14 +19,22 @@ use crate::snapshot::Snapshot;
 #[derive(Debug)]
 pub(super) struct Draft {
     base: Arc<Snapshot>,
+    /// What holds the documents: the base, or what a job has built.
+    content: Arc<Snapshot>,
     cause: Cause,
-    /// The base's segments that stay, with their deletes where these change.
+    /// The content's segments that stay, with their deletes where these change.
     kept: BTreeMap<usize, Option<RoaringBitmap>>,
     packed: Vec<(Packed, Vec<RoaringBitmap>)>,
     /// Batches this version applies, and earlier ones whose files may still lie in the inbox.
     pub(super) applied: Vec<Applied>,
     /// Retired containers whose files are collected with this version.
     collected: Vec<ContainerId>,
+    /// The job as it is in this version.
+    pub(super) job: Option<Box<Job>>,
+    /// A job that ends with this version.
+    pub(super) ended_job: Option<JobStatus>,
+    /// Keys that a job has to carry over.
+    pub(super) touched: Vec<String>,
 }
 
 /// What a version is stamped with.
@@ -37,22 +46,38 @@ pub(super) struct Stamp {
 }
 
 impl Draft {
+    /// The version after `base` with everything that is in it.
     pub(super) fn new(base: Arc<Snapshot>, cause: Cause) -> Self {
-        let kept = (0..base.manifest().body.segments.len())
+        Self::with_content(Arc::clone(&base), base, cause)
+    }
+
+    /// The version after `base` with the documents of `content` instead.
+    pub(super) fn with_content(base: Arc<Snapshot>, content: Arc<Snapshot>, cause: Cause) -> Self {
+        let kept = (0..content.manifest().body.segments.len())
             .map(|index| (index, None))
             .collect();
+        let job = base.manifest().body.job.clone();
         Self {
             base,
+            content,
             cause,
             kept,
             packed: Vec::new(),
             applied: Vec::new(),
             collected: Vec::new(),
+            job,
+            ended_job: None,
+            touched: Vec::new(),
         }
     }
 
     pub(super) fn base(&self) -> &Arc<Snapshot> {
         &self.base
+    }
+
+    /// The snapshot whose segments it keeps.
+    pub(super) fn content(&self) -> &Arc<Snapshot> {
+        &self.content
     }
 
     pub(super) fn cause(&self) -> Cause {
@@ -74,7 +99,7 @@ impl Draft {
     }
 
     fn segment(&self, index: usize) -> Result<&Segment> {
-        let segments = &self.base.manifest().body.segments;
+        let segments = &self.content.manifest().body.segments;
         segments
             .get(index)
             .ok_or_else(|| Error::internal("a draft names no segment"))
@@ -84,7 +109,7 @@ impl Draft {
     pub(super) fn deletes(&self, index: usize) -> Result<RoaringBitmap> {
         match self.kept.get(&index) {
             Some(Some(deletes)) => Ok(deletes.clone()),
-            _ => self.base.deletes(self.segment(index)?),
+            _ => self.content.deletes(self.segment(index)?),
         }
     }
 
@@ -123,10 +148,10 @@ impl Draft {
     pub(super) fn finish(self, stamp: Stamp, batch_clock: u64) -> Result<(Manifest, Vec<u8>)> {
         let version = self.version();
         let epoch = self.epoch(stamp.writer);
-        let base = self.base.manifest();
+        let (base, content) = (self.base.manifest(), self.content.manifest());
         let mut assembly = Assembly::default();
         for (&index, deletes) in &self.kept {
-            assembly.keep(base, self.segment(index)?, deletes.as_ref(), version)?;
+            assembly.keep(content, self.segment(index)?, deletes.as_ref(), version)?;
         }
         let mut pages = Vec::new();
         for (packed, deletes) in self.packed {
@@ -144,6 +169,9 @@ impl Draft {
                 });
             }
         }
+        let mut ended_jobs: Vec<_> = self.ended_job.into_iter().collect();
+        ended_jobs.extend(base.body.ended_jobs.iter().cloned());
+        ended_jobs.truncate(ENDED_JOBS_MAX);
         let body = Body {
             cause: self.cause,
             written_ms: stamp.written_ms,
@@ -156,17 +184,20 @@ impl Draft {
             } else {
                 base.body.collected
             },
-            definition: base.body.definition.clone(),
+            definition: content.body.definition.clone(),
             containers: assembly.containers,
             segments: assembly.segments,
             applied: self.applied,
             retired,
+            job: self.job,
+            ended_jobs,
+            touched: self.touched,
         };
         let manifest = Manifest {
             version,
             epoch,
             nonce: Uuid::new_v4(),
-            lineage: base.lineage,
+            lineage: content.lineage,
             body,
             blob: assembly.blob,
             pages_base: 0,

@@ -63,6 +63,16 @@ impl Writer {
         self.merge_while(deadline, merge::choose_all)
     }
 
+    /// Whether a merge is due in `snapshot` that is too large for a commit.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`].
+    pub fn is_merge_due(snapshot: Arc<Snapshot>) -> Result<bool> {
+        let draft = Draft::new(snapshot, Cause::Merge);
+        let kept: Vec<usize> = draft.kept().collect();
+        Ok(!merge::choose(&candidates(&draft, &kept)?, u64::MAX).is_empty())
+    }
+
     fn merge_while(
         &self,
         deadline: Option<Instant>,
@@ -129,7 +139,9 @@ impl Writer {
         }
         let mount = &self.follower.source().mount;
         let published = self.publish_maintenance(deadline, |tip| {
-            if prepared.may_be_collected(&tip, &**mount, self.config.retention)? {
+            if let Some(path) = &prepared.path
+                && may_be_collected(&prepared.base, &tip, path, &**mount, self.config.retention)?
+            {
                 return Ok(None);
             }
             let Some(positions) = prepared.positions(&tip) else {
@@ -224,6 +236,28 @@ impl Writer {
     }
 }
 
+/// Whether a collection that was published since `base` was the newest version may have taken a file for an
+/// orphan that was written after that. One that is younger than retention, by the server's clock, it leaves alone.
+pub(super) fn may_be_collected(
+    base: &Snapshot,
+    tip: &Snapshot,
+    path: &str,
+    mount: &dyn Mount,
+    retention: Duration,
+) -> Result<bool> {
+    if tip.manifest().body.collected == base.manifest().body.collected {
+        return Ok(false);
+    }
+    let written = match mount.metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        metadata => metadata.map_err(|error| Error::io(path, error))?.modified,
+    };
+    let age = server_time(mount)?
+        .duration_since(written)
+        .unwrap_or_default();
+    Ok(age >= retention / 2)
+}
+
 fn busy() -> Error {
     Error::new(
         ErrorKind::Busy,
@@ -263,31 +297,6 @@ impl Prepared {
             small,
             path,
         })
-    }
-
-    /// Whether a collection that was published since the merge began may have taken the bundle for
-    /// an orphan. One that is younger than retention, by the server's clock, it leaves alone.
-    fn may_be_collected(
-        &self,
-        tip: &Snapshot,
-        mount: &dyn Mount,
-        retention: Duration,
-    ) -> Result<bool> {
-        let collected = |snapshot: &Snapshot| snapshot.manifest().body.collected;
-        let Some(path) = &self.path else {
-            return Ok(false);
-        };
-        if collected(tip) == collected(&self.base) {
-            return Ok(false);
-        }
-        let written = match mount.metadata(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
-            metadata => metadata.map_err(|error| Error::io(path, error))?.modified,
-        };
-        let age = server_time(mount)?
-            .duration_since(written)
-            .unwrap_or_default();
-        Ok(age >= retention / 2)
     }
 
     /// Where the inputs are in `tip`; `None` if one is gone.

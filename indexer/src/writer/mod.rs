@@ -18,6 +18,7 @@ mod merge;
 mod pack;
 mod publish;
 mod queue;
+pub(crate) mod rebuild;
 pub(crate) mod resolve;
 mod scratch;
 mod stored;

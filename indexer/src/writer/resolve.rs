@@ -68,10 +68,10 @@ pub(super) fn resolve<'a>(snapshot: &Snapshot, batches: &[&'a Batch]) -> Result<
 fn count<'a>(batch: &'a Batch, exists: &mut HashMap<&'a str, bool>) -> Counts {
     let mut counts = Counts::default();
     for operation in &batch.operations {
-        let (key, upsert) = match operation {
-            Operation::Upsert(document) => (document.unique_key(), true),
-            Operation::Delete(key) => (key.as_str(), false),
-        };
+        let (key, upsert) = (
+            operation.unique_key(),
+            matches!(operation, Operation::Upsert(_)),
+        );
         let before = exists.insert(key, upsert).unwrap_or(false);
         let counter = match (upsert, before) {
             (true, false) => &mut counts.created,
@@ -168,7 +168,7 @@ fn walk<'a>(
 }
 
 /// The first document of a term that is not deleted.
-fn first(
+pub(super) fn first(
     index: &InvertedIndexReader,
     info: &TermInfo,
     alive: impl Fn(DocId) -> bool,

@@ -52,12 +52,19 @@ impl Writer {
         };
         let operation = |stored| match stored {
             StoredOperation::Delete(key) => Ok(Operation::Delete(key)),
-            StoredOperation::Upsert(source) => Document::parse(&source, base.schema())
-                .map(Operation::Upsert)
-                .map_err(|error| {
+            StoredOperation::Upsert(source) => match Document::key_of(&source) {
+                Some(key) => {
+                    let document = Document::accepted(&key, &source, base.schema());
+                    Ok(Operation::Upsert(document))
+                }
+                None => {
                     let path = crate::layout::batch(id);
-                    Error::corrupt(path, "a document that was accepted is not valid").because(error)
-                }),
+                    Err(Error::corrupt(
+                        path,
+                        "a document that was accepted has no key",
+                    ))
+                }
+            },
         };
         let operations = stored.into_iter().map(operation).collect::<Result<_>>()?;
         Ok(Some(Batch { operations }))

@@ -8,6 +8,7 @@ use aquifer_indexer::config::Config;
 use aquifer_indexer::index::{Batch, Index, Operation, Outcome, Wait};
 use aquifer_indexer::layout;
 use aquifer_indexer::mount::{CountingMount, Fault, FaultyMount};
+use aquifer_indexer::reindex::{NoSources, ReindexRequest};
 
 use crate::rig::{
     Folder, applied, assert_clean, config, contents, delete, document, open, post, see, soon, wide,
@@ -110,6 +111,8 @@ impl Scenario {
         );
         post(&other, vec![delete("later")]).unwrap_or_else(|error| panic!("{at}: {error}"));
         let settled = applied(&seen, &[delete("later")]);
+        // A job that a crash has left behind goes on where it was.
+        carry_on(&other).unwrap_or_else(|error| panic!("{at}: carried on: {error}"));
         assert_clean(next);
         folder.assert_swept(&other);
         assert_eq!(see(&at, &folder, &warm), settled, "{at}: after collecting");
@@ -360,4 +363,28 @@ fn collecting_garbage() {
     let bytes = std::fs::read(&batch).unwrap();
     std::fs::write(&batch, &bytes[..bytes.len() - 1]).unwrap();
     Scenario::maintain(folder, |index| index.gc().map(drop)).enumerate();
+}
+
+/// A job that was started before, carried on to its end.
+#[test]
+fn building_anew_and_swapping() {
+    let folder = some_documents();
+    let index = folder.open(&config());
+    let start = index.start_reindex(&ReindexRequest::default(), soon());
+    start.unwrap();
+    post(&index, vec![document("a0", "version 2"), delete("a1")]).unwrap();
+    Scenario::maintain(folder, carry_on).enumerate();
+}
+
+#[test]
+fn starting_a_job_and_cancelling_it() {
+    let act = |index: &Index| {
+        let job = index.start_reindex(&ReindexRequest::default(), soon())?;
+        index.cancel_job(job.id, soon()).map(drop)
+    };
+    Scenario::maintain(some_documents(), act).enumerate();
+}
+
+fn carry_on(index: &Index) -> Result<()> {
+    index.carry_on(&NoSources, soon(), &mut |_| {}).map(drop)
 }

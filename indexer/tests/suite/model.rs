@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aquifer_indexer::config::Config;
-use aquifer_indexer::index::{Index, Operation};
+use aquifer_indexer::index::{Index, Operation, Pending};
 use aquifer_indexer::layout::HEAD;
 use aquifer_indexer::mount::{Fault, FaultyMount};
+use aquifer_indexer::reindex::{JobState, NoSources, ReindexRequest};
+use aquifer_indexer::{ErrorKind, Result};
 use proptest::prelude::*;
 
 use crate::rig::{
@@ -34,6 +36,13 @@ enum Work {
     Drain,
     Merge,
     Compact,
+    /// Starts a job that builds the index anew.
+    Reindex,
+    /// Carries it on, to the end or for a step.
+    CarryOn {
+        to_the_end: bool,
+    },
+    Cancel,
     /// Without retention, or with hours of it.
     Collect {
         all: bool,
@@ -66,6 +75,9 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Work::Drain),
         1 => Just(Work::Merge),
         1 => Just(Work::Compact),
+        2 => Just(Work::Reindex),
+        3 => any::<bool>().prop_map(|to_the_end| Work::CarryOn { to_the_end }),
+        1 => Just(Work::Cancel),
         2 => any::<bool>().prop_map(|all| Work::Collect { all }),
     ];
     let fault = prop::option::weighted(0.4, (0..FAULTS.len(), 0_u64..12));
@@ -247,6 +259,19 @@ impl World {
             }
             Work::Merge => index.merge(None).map(drop),
             Work::Compact => index.compact(None).map(drop),
+            Work::Reindex => match index.start_reindex(&ReindexRequest::default(), soon()) {
+                Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
+                started => started.map(drop),
+            },
+            Work::CarryOn { to_the_end } => carry_on(index, *to_the_end),
+            Work::Cancel => match index.pending() {
+                Ok(Pending { job: Some(id), .. }) => match index.cancel_job(id, soon()) {
+                    // What was held is older than the end of that job, and five other jobs.
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                    cancelled => cancelled.map(drop),
+                },
+                pending => pending.map(drop),
+            },
             Work::Collect { .. } => index.gc().map(drop),
         };
         assert!(result.is_ok() || mount.hit(), "{work:?}: {result:?}");
@@ -278,6 +303,7 @@ impl World {
     fn finish(&mut self) {
         let last = vec![document("last", "last")];
         let index = self.folder.open(&config());
+        carry_on(&index, true).unwrap();
         post(&index, last.clone()).unwrap();
         self.model.committed(&last);
         self.model.seen("a cold reader", &self.folder.reader());
@@ -290,6 +316,21 @@ impl World {
         self.model.seen("a cold reader", &self.folder.reader());
         assert_clean(&self.folder.reader());
     }
+}
+
+/// A job either gets on or ends well: nothing here makes it fail for good.
+fn carry_on(index: &Index, to_the_end: bool) -> Result<()> {
+    let until = if to_the_end {
+        soon()
+    } else {
+        Instant::now() + Duration::from_micros(50)
+    };
+    let status = index.carry_on(&NoSources, until, &mut |_| {})?;
+    if let Some(status) = status {
+        assert_ne!(status.state, JobState::Failed, "{status:?}");
+        assert!(!to_the_end || !status.state.is_running(), "{status:?}");
+    }
+    Ok(())
 }
 
 fn run(actions: &[Action]) {

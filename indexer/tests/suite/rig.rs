@@ -140,6 +140,7 @@ impl Folder {
             assert!(before || draft == (version, nonce), "{name} at {version}");
         }
         assert_eq!(self.names(layout::INBOX), Vec::<String>::new());
+        assert_eq!(self.names(layout::JOBS), Vec::<String>::new());
     }
 }
 

@@ -1,5 +1,6 @@
-//! A writer that is frozen, cut off or killed at each step of a commit or of a merge: the others go on, and when it
-//! comes back it can neither take back what they have acknowledged nor lie about its own.
+//! A writer that is frozen, cut off or killed at each step of a commit, of a merge or of a job that builds the index
+//! anew: the others go on, and when it comes back it can neither take back what they have acknowledged nor lie about
+//! its own.
 
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -46,6 +47,8 @@ enum Trouble {
 enum Work {
     Post,
     Merge,
+    /// Another carries the job on while it sleeps, to its end.
+    Reindex,
 }
 
 pub(crate) fn frozen_while_it_posts(kind: Kind) {
@@ -70,6 +73,18 @@ pub(crate) fn cut_off_while_it_merges(kind: Kind) {
 
 pub(crate) fn killed_while_it_merges(kind: Kind) {
     tell(kind, Trouble::Killed, Work::Merge);
+}
+
+pub(crate) fn frozen_while_it_reindexes(kind: Kind) {
+    tell(kind, Trouble::Frozen, Work::Reindex);
+}
+
+pub(crate) fn cut_off_while_it_reindexes(kind: Kind) {
+    tell(kind, Trouble::Cut, Work::Reindex);
+}
+
+pub(crate) fn killed_while_it_reindexes(kind: Kind) {
+    tell(kind, Trouble::Killed, Work::Reindex);
 }
 
 /// A writer that has stopped at its step.
@@ -100,12 +115,19 @@ fn tell(kind: Kind, trouble: Trouble, work: Work) {
         other.create_index(step);
         let [other, reader] = [&other, &reader].map(|serving| View::new(serving, step));
         other.post(&batch("base", 0..BASE));
-        if work == Work::Merge {
+        if work != Work::Post {
             for number in 0..SMALL {
                 other.post(&batch("small", number..number + 1));
             }
         }
         assert_eq!(reader.count("base"), BASE, "{step}: before");
+        if work == Work::Reindex {
+            // Begun by one that does no more, so that the sleeper stops at a checkpoint.
+            let (code, out, err) =
+                lab.client(OTHER)
+                    .aquifer(&["reindex", "--index", step, "--within", "0"]);
+            assert_eq!(code, Some(0), "{step}: {out}{err}");
+        }
         sleepers.push(fall_asleep(&lab, name, step, work));
     }
 
@@ -141,6 +163,12 @@ fn tell(kind: Kind, trouble: Trouble, work: Work) {
             lab.client(OTHER)
                 .aquifer(&["gc", "--index", step, "--retention", "1s"]);
         assert_eq!(code, Some(0), "{step}: {out}{err}");
+        if work == Work::Reindex {
+            let (code, out, err) = lab.client(OTHER).aquifer(&["reindex", "--index", step]);
+            assert_eq!(code, Some(0), "{step}: {out}{err}");
+            let job = newest_job(&View::new(&reader, step));
+            assert_eq!(job["state"], "finished", "{step}: {job}");
+        }
         go_on(&View::new(&other, step), &View::new(&reader, step), 2, work);
     }
     for sleeper in &sleepers {
@@ -181,12 +209,11 @@ fn fall_asleep<'a>(lab: &'a Lab, name: char, step: &'static str, work: Work) -> 
             };
             (process, Some((client, thread::spawn(post))))
         }
-        Work::Merge => {
+        Work::Merge | Work::Reindex => {
+            let command = if work == Work::Merge { "merge" } else { "reindex" };
             let stop = [("AQUIFER_STOP_AT", step)];
-            (
-                machine.start_aquifer("merge", &["merge", "--index", step], &stop),
-                None,
-            )
+            let process = machine.start_aquifer(command, &[command, "--index", step], &stop);
+            (process, None)
         }
     };
     process.wait_until_stopped();
@@ -204,7 +231,7 @@ fn go_on(other: &View, reader: &View, number: u64, work: Work) {
     for view in [other, reader] {
         assert_eq!(view.count("other"), number + 1, "{view:?}");
         assert_eq!(view.count("base"), BASE, "{view:?}");
-        if work == Work::Merge {
+        if work != Work::Post {
             assert_eq!(view.count("small"), SMALL, "{view:?}");
         }
         let half = view.count("sleeper");
@@ -213,6 +240,14 @@ fn go_on(other: &View, reader: &View, number: u64, work: Work) {
             "half a batch, {half}: {view:?}"
         );
     }
+}
+
+/// The job that began last.
+#[track_caller]
+fn newest_job(view: &View) -> serde_json::Value {
+    let jobs = view.client().get(&view.path("/jobs"));
+    assert_eq!(jobs.status, 200, "{jobs:?}");
+    jobs.body["jobs"][0].clone()
 }
 
 /// The sleeper has gone on: its answer is honest, and the others' history stands.
@@ -247,7 +282,7 @@ fn awake(lab: &Lab, sleeper: Sleeper<'_>, trouble: Trouble, other: &Client, read
         }
         (_, None) => {
             let ended = eventually(
-                &format!("{step}: the merge ends"),
+                &format!("{step}: the work ends"),
                 PATIENCE,
                 || match process.state() {
                     State::Ended(code) => Some(code),

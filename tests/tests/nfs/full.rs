@@ -68,6 +68,12 @@ pub(crate) fn posts_are_refused_and_searches_go_on(kind: Kind) {
             (tally.right() >= right + 20).then_some(())
         });
         cold(b, &account);
+        // Neither a merge nor a job has room, and both say so.
+        for command in [&["merge"][..], &["reindex"]] {
+            let (code, out, err) = a.aquifer(command);
+            assert_eq!(code, Some(1), "{command:?}: {out}{err}");
+            assert!(err.contains("file system is full"), "{command:?}: {err}");
+        }
         a.run(&["rm", FILLER]);
         eventually("there is room again", PATIENCE, || {
             let answer = account.try_post(&writer, Wait::Visible, next..next + 300);
@@ -81,6 +87,8 @@ pub(crate) fn posts_are_refused_and_searches_go_on(kind: Kind) {
     eventually("the inbox is empty", PATIENCE, || {
         (reader.stats()["inbox"] == 0).then_some(())
     });
+    let (code, out, err) = a.aquifer(&["reindex"]);
+    assert_eq!(code, Some(0), "with room again: {out}{err}");
     account.settle();
     println!("{} documents, the last one {next}", account.durable());
     for server in servers {

@@ -1,4 +1,4 @@
-//! Merges and garbage collection while everything else goes on and goes wrong.
+//! Merges, jobs and garbage collection while everything else goes on and goes wrong.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -59,24 +59,37 @@ pub(crate) fn under_load_and_faults(kind: Kind) {
             });
         };
         progress("before any trouble");
+        reindex(&b);
         lab.client('A').freeze();
         thread::sleep(TROUBLE);
         lab.client('A').thaw();
         progress("after a short freeze");
+        reindex(&a);
         lab.client('B').cut();
         thread::sleep(LONG_TROUBLE);
         lab.client('B').mend();
         progress("after a long cut");
+        reindex(&b);
         lab.server().kill();
         thread::sleep(TROUBLE);
         lab.server().restart();
         progress("after the server's restart");
+        reindex(&a);
         lab.client('A').freeze();
         thread::sleep(LONG_TROUBLE);
         lab.client('A').thaw();
         progress("after a long freeze");
         over.store(true, Ordering::SeqCst);
     });
+    let jobs = aquifer_tests::eventually("the last job ends", Duration::from_secs(120), || {
+        let jobs = reader.client().get("/jobs").body["jobs"].clone();
+        let running = |job: &serde_json::Value| !job["ended_version"].is_u64();
+        (!jobs.as_array().unwrap().iter().any(running)).then_some(jobs)
+    });
+    println!("{jobs}");
+    let jobs = jobs.as_array().unwrap();
+    assert!(jobs.iter().all(|job| job["state"] == "finished"), "{jobs:?}");
+    assert!(!jobs.is_empty(), "none was ever begun");
     let posted = posted
         .each_ref()
         .map(|posted| posted.load(Ordering::SeqCst) * DOCUMENTS);
@@ -95,6 +108,14 @@ pub(crate) fn under_load_and_faults(kind: Kind) {
     );
     assert!(segments < 30, "the segments were not merged: {stats}");
     check(lab.client('A'), "default");
+}
+
+/// Begins a job, unless one runs; maintenance carries it on, wherever.
+fn reindex(view: &View) {
+    let answer = view.client().try_post(&view.path("/reindex"), "");
+    let answer = answer.unwrap_or_else(|error| panic!("a job was not begun: {error:?}"));
+    assert!([202, 409, 503].contains(&answer.status), "{answer:?}");
+    println!("reindex: {}", answer.text);
 }
 
 /// Posts until it is over. What fails or is not answered is posted again, until it is acknowledged.

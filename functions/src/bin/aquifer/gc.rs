@@ -4,10 +4,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
+use aquifer_functions::duration::duration;
 use aquifer_indexer::config::Config;
 use clap::Args;
 
-use crate::duration::duration;
 use crate::place::Place;
 use crate::report;
 use crate::stop_at::StopAt;

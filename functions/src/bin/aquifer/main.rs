@@ -2,7 +2,6 @@
 
 mod check;
 mod create_index;
-mod duration;
 mod gc;
 mod import;
 mod load;

@@ -92,6 +92,7 @@ fn read_fields(
         lang: Language::UNDETERMINED,
         language: Language::UNDETERMINED,
         source: source.into(),
+        mapping: schema.identity(),
         declared,
         undeclared,
     };

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use aquifer_functions::duration::duration;
 use aquifer_functions::http::{self, AppState, Settings, limits};
 use aquifer_indexer::config::{Config, MIB};
 use aquifer_indexer::index::Aquifer;
@@ -20,7 +21,6 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::duration::duration;
 use crate::place::Place;
 use crate::stop_at::StopAt;
 

@@ -1,11 +1,12 @@
-//! Lengths of time on the command line.
+//! Lengths of time as people write them, on a command line or in an environment.
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-
-/// `250ms`, `30s`, `5m`, `1h`, or plain seconds.
-pub(crate) fn duration(text: &str) -> Result<Duration> {
+/// Reads `250ms`, `30s`, `5m`, `1h`, or plain seconds.
+///
+/// # Errors
+/// What is wrong with the text, and what to write instead.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let unit_ms = match text.get(digits.len()..).unwrap_or_default() {
@@ -13,11 +14,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration> {
         "" | "s" => 1000,
         "m" => 60_000,
         "h" => 3_600_000,
-        other => bail!("{other:?} is no unit of time: use ms, s, m or h"),
+        other => return Err(format!("{other:?} is no unit of time: use ms, s, m or h")),
     };
     let number: u32 = digits
         .parse()
-        .context("write a number and a unit, such as 30s")?;
+        .map_err(|error| format!("write a number and a unit, such as 30s: {error}"))?;
     Ok(Duration::from_millis(u64::from(number) * unit_ms))
 }
 

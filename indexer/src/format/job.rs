@@ -1,22 +1,65 @@
-//! What is asked of a reindex, and what is told about one.
+//! A job that builds an index anew, as the manifests of the index carry it.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Refusal;
 use crate::mapping::Definition;
 
-/// What to build.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ReindexRequest {
-    /// The mapping and settings of the new index; without one, those of the old.
-    pub definition: Option<Definition>,
-    /// The URL of an external source. Documents that it does not hold disappear, but for those that are
-    /// posted while the job runs. Without one, the stored documents are read.
-    pub source: Option<String>,
-    /// What becomes of the job when a document is refused.
+/// Ended jobs that a manifest remembers.
+pub const ENDED_JOBS_MAX: usize = 5;
+
+/// A job that runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// What is told about it.
+    pub status: JobStatus,
+    /// What becomes of it when a document is refused.
     pub on_refused: OnRefused,
+    /// Mapping and settings of what is built.
+    pub definition: Definition,
+    /// The lineage of what is built.
+    pub lineage: Uuid,
+    /// How far the documents have been read.
+    pub position: Position,
+    /// What was touched in versions up to this one is in what is built.
+    pub replayed_to: u64,
+    /// What is built so far; none before the first checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<CheckpointId>,
+}
+
+/// How far the documents of a job have been read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Position {
+    /// Nothing was read.
+    Start,
+    /// The stored documents with keys up to this one.
+    Key(String),
+    /// An external source up to here, in its own words.
+    Source(String),
+    /// Everything.
+    End,
+}
+
+/// The identity of a file that says what a job has built: a manifest of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointId {
+    /// Which checkpoint of the job, from 1.
+    pub number: u64,
+    /// What tells two attempts at it apart.
+    pub nonce: Uuid,
+    /// Length of the file in bytes.
+    pub len: u64,
+}
+
+/// Something in a source that is no document, or one that the mapping does not take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Where: an object and a line, or the key of a document.
+    pub place: String,
+    /// What is wrong.
+    pub detail: String,
 }
 
 /// What becomes of a job that meets a document that cannot be taken.

@@ -1,0 +1,168 @@
+//! What a function is told by its environment, read once.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aquifer_indexer::config::{Config, MIB};
+use aquifer_indexer::{Error, Result};
+
+use crate::duration::duration;
+
+/// The settings of a function; the table in [`super`] says what each means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// `AQUIFER_ROOT`.
+    pub root: PathBuf,
+    /// `AQUIFER_INDEX`.
+    pub index: String,
+    /// `AQUIFER_REINDEX_FUNCTION`.
+    pub reindex_function: Option<String>,
+    /// `AQUIFER_SOURCES`.
+    pub sources: Vec<String>,
+    /// `AQUIFER_BASE_PATH`, with a slash before it and none behind; empty without one.
+    pub base_path: String,
+    /// `AQUIFER_CACHE_MIB`, in bytes.
+    pub cache_bytes: usize,
+    /// Memory for building segments, in bytes.
+    pub writer_memory_bytes: usize,
+    /// `AQUIFER_RETENTION`.
+    pub retention: Duration,
+    /// The function's own name, as Lambda gives it.
+    pub function: String,
+}
+
+impl Environment {
+    /// Reads the environment of this process.
+    ///
+    /// # Errors
+    /// [`aquifer_indexer::ErrorKind::Invalid`], naming the variable and what it should hold.
+    pub fn read() -> Result<Self> {
+        Self::of(|name| std::env::var(name).ok())
+    }
+
+    /// Reads an environment in which `lookup` finds the variables. An empty one counts as absent: that is
+    /// how templates leave one out.
+    ///
+    /// # Errors
+    /// Like [`Self::read`].
+    pub fn of(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let get = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
+        let default = Config::default();
+        let memory_mib = get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|mib| mib.parse().ok());
+        // Half of the memory is left to what runs beside: the request, the answer, the segments that are read.
+        let quarter = memory_mib.map_or(usize::MAX, |mib: usize| mib.saturating_mul(MIB) / 4);
+        let root = get("AQUIFER_ROOT").ok_or_else(|| {
+            Error::invalid(
+                "AQUIFER_ROOT is not set: set it to the folder of the indexes, which is where \
+                 the file system is mounted, /mnt/aquifer for instance",
+            )
+        })?;
+        let cache_bytes = match get("AQUIFER_CACHE_MIB") {
+            Some(text) => parse_mib("AQUIFER_CACHE_MIB", &text)?,
+            None => quarter.min(default.cache_bytes),
+        };
+        let retention = match get("AQUIFER_RETENTION") {
+            Some(text) => duration(&text)
+                .map_err(|error| wrong("AQUIFER_RETENTION", &text, &error.to_string()))?,
+            None => default.retention,
+        };
+        let sources = get("AQUIFER_SOURCES").unwrap_or_default();
+        let sources = sources.split(',').map(str::trim);
+        Ok(Self {
+            root: root.into(),
+            index: get("AQUIFER_INDEX").unwrap_or_else(|| "default".to_owned()),
+            reindex_function: get("AQUIFER_REINDEX_FUNCTION"),
+            sources: sources
+                .filter(|prefix| !prefix.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            base_path: base_path(&get("AQUIFER_BASE_PATH").unwrap_or_default()),
+            cache_bytes,
+            writer_memory_bytes: quarter.min(default.writer_memory_bytes),
+            retention,
+            function: get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
+        })
+    }
+
+    /// How an index is opened here: nothing works on after an answer, since the process is frozen then.
+    pub fn config(&self, read_only: bool) -> Config {
+        Config {
+            read_only,
+            cache_bytes: self.cache_bytes,
+            writer_memory_bytes: self.writer_memory_bytes,
+            retention: self.retention,
+            after_answer: false,
+            ..Config::default()
+        }
+    }
+}
+
+fn parse_mib(name: &str, text: &str) -> Result<usize> {
+    let mib: usize = text
+        .trim()
+        .parse()
+        .map_err(|error| wrong(name, text, &format!("write a number of MiB: {error}")))?;
+    Ok(mib.saturating_mul(MIB))
+}
+
+fn base_path(text: &str) -> String {
+    match text.trim().trim_matches('/') {
+        "" => String::new(),
+        inner => format!("/{inner}"),
+    }
+}
+
+fn wrong(name: &str, text: &str, how: &str) -> Error {
+    Error::invalid(format!("{name} is {text:?}: {how}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(variables: &[(&str, &str)]) -> Result<Environment> {
+        let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
+        Environment::of(|name| find(name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn what_is_not_set_has_a_default() {
+        let read = of(&[("AQUIFER_ROOT", "/mnt/a"), ("AQUIFER_INDEX", " ")]).unwrap();
+        assert_eq!(read.root, PathBuf::from("/mnt/a"));
+        assert_eq!(read.index, "default");
+        assert_eq!(read.retention, Duration::from_secs(3600));
+        assert_eq!((read.base_path.as_str(), read.sources.len()), ("", 0));
+        assert_eq!(read.cache_bytes, 256 * MIB);
+        assert!(!read.config(true).after_answer);
+    }
+
+    #[test]
+    fn memory_and_lists_are_read() {
+        let read = of(&[
+            ("AQUIFER_ROOT", "/mnt/a"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "400"),
+            ("AQUIFER_SOURCES", "s3://a/b, ,file:///mnt/in/"),
+            ("AQUIFER_BASE_PATH", "v1/docs/"),
+            ("AQUIFER_RETENTION", "90s"),
+        ]);
+        let read = read.unwrap();
+        assert_eq!(
+            (read.cache_bytes, read.writer_memory_bytes),
+            (100 * MIB, 100 * MIB)
+        );
+        assert_eq!(read.sources, ["s3://a/b", "file:///mnt/in/"]);
+        assert_eq!(read.base_path, "/v1/docs");
+        assert_eq!(read.retention, Duration::from_secs(90));
+    }
+
+    #[test]
+    fn a_bad_value_names_its_variable() {
+        let root = ("AQUIFER_ROOT", "/mnt/a");
+        for (name, value) in [("AQUIFER_CACHE_MIB", "much"), ("AQUIFER_RETENTION", "1d")] {
+            let error = of(&[root, (name, value)]).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains(value), "{error}");
+        }
+        let error = of(&[]).unwrap_err().to_string();
+        assert!(error.contains("AQUIFER_ROOT"), "{error}");
+    }
+}

@@ -1,0 +1,234 @@
+//! The functions that answer HTTP: the writer and the search.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use aquifer_indexer::Error;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+use lambda_runtime::{Context, LambdaEvent};
+use serde_json::value::RawValue;
+use tokio::sync::OnceCell;
+use tower::ServiceExt as _;
+use tracing::Instrument as _;
+
+use super::answer;
+use super::environment::Environment;
+use super::event::{Event, Shape, bare_body};
+use super::handoff::{HandOver, Handed, Handoff};
+use super::metrics::{Metrics, Unit};
+use super::root::Root;
+use super::{request, time};
+use crate::http::{self, AppState, Deadline, Measured, Problem, Settings};
+
+/// Which of the two a function is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Answers everything; a bare payload is documents to post.
+    Writer,
+    /// Answers what only reads; a bare payload is a search.
+    Search,
+}
+
+impl Role {
+    fn bare_path(self) -> &'static str {
+        match self {
+            Self::Writer => "/documents",
+            Self::Search => "/search",
+        }
+    }
+}
+
+/// A function that answers HTTP.
+pub struct Front {
+    role: Role,
+    environment: Environment,
+    root: Root,
+    router: OnceCell<Router>,
+    hand_over: Option<HandOver>,
+    warm: AtomicBool,
+}
+
+/// A request on its way to the router.
+struct Asked {
+    shape: Shape,
+    request: Result<Request<Body>, Problem>,
+}
+
+/// What is remembered of a request for the metrics.
+struct About {
+    index: String,
+    method: Method,
+    path: String,
+    deadline: Instant,
+}
+
+impl Front {
+    /// A function as `environment` says; nothing is opened yet. What takes long goes to `handoff`.
+    pub fn new(environment: Environment, role: Role, handoff: Option<Arc<dyn Handoff>>) -> Self {
+        Self {
+            role,
+            root: Root::new(&environment, role == Role::Search),
+            environment,
+            router: OnceCell::new(),
+            hand_over: handoff.map(HandOver::new),
+            warm: AtomicBool::new(false),
+        }
+    }
+
+    /// Answers one invocation. What goes wrong is an answer too, with the status that says so.
+    ///
+    /// # Errors
+    /// [`aquifer_indexer::ErrorKind::Internal`] where not even that can be written.
+    pub async fn answer(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>, Error> {
+        let (payload, context) = event.into_parts();
+        let span = tracing::info_span!(
+            "invocation",
+            requestId = context.request_id,
+            xrayTraceId = context.xray_trace_id.as_deref().unwrap_or_default(),
+        );
+        self.answer_within(&payload, &context)
+            .instrument(span)
+            .await
+    }
+
+    async fn answer_within(
+        &self,
+        payload: &RawValue,
+        context: &Context,
+    ) -> Result<Box<RawValue>, Error> {
+        let started = Instant::now();
+        let cold = !self.warm.swap(true, Ordering::Relaxed);
+        let Asked { shape, request } = self.read(payload.get());
+        let mut metrics;
+        let response = match request {
+            Err(problem) => {
+                metrics = self.metrics(&self.environment.index, context);
+                problem.into_response()
+            }
+            Ok(mut request) => {
+                let about = self.prepare(&mut request, context);
+                let response = self.route(request).await;
+                let routed_ms = time::millis_since(started);
+                let handed = self.hand_over(&about, &response).await;
+                metrics = self.metrics(&about.index, context);
+                measure(&mut metrics, &about, &response, routed_ms);
+                measure_handed(&mut metrics, handed);
+                response
+            }
+        };
+        let status = response.status();
+        let answer = answer::write(shape, response).await?;
+        metrics.add("ColdStart", Unit::Count, cold.then_some(1));
+        metrics.add("Requests", Unit::Count, 1);
+        metrics.add("Failures", Unit::Count, u64::from(status.is_server_error()));
+        metrics.add("AnswerBytes", Unit::Bytes, answer.get().len() as u64);
+        metrics.add("Time", Unit::Milliseconds, time::millis_since(started));
+        metrics.emit();
+        Ok(answer)
+    }
+
+    fn read(&self, payload: &str) -> Asked {
+        match Event::http(payload) {
+            Some(event) => Asked {
+                shape: event.shape(),
+                request: request::http(event, &self.environment.base_path),
+            },
+            None => {
+                let body = bare_body(payload).into_owned();
+                Asked {
+                    shape: Shape::Bare,
+                    request: Ok(request::bare(self.role.bare_path(), body)),
+                }
+            }
+        }
+    }
+
+    /// Gives the request its deadline, and the invocation's identity where the client gave it none.
+    fn prepare(&self, request: &mut Request<Body>, context: &Context) -> About {
+        let deadline = time::request_deadline(context);
+        request.extensions_mut().insert(Deadline(deadline));
+        if let Ok(id) = HeaderValue::from_str(&context.request_id)
+            && !id.is_empty()
+        {
+            request.headers_mut().entry("x-request-id").or_insert(id);
+        }
+        let path = request.uri().path().to_owned();
+        let index = path
+            .strip_prefix("/indexes/")
+            .and_then(|rest| rest.split('/').next());
+        About {
+            index: index.unwrap_or(&self.environment.index).to_owned(),
+            method: request.method().clone(),
+            path,
+            deadline,
+        }
+    }
+
+    async fn route(&self, request: Request<Body>) -> Response {
+        let make = || async {
+            let aquifer = Arc::clone(self.root.get().await?);
+            let settings = Settings {
+                default_index: self.environment.index.clone(),
+                read_only: self.role == Role::Search,
+                ..Settings::default()
+            };
+            Ok(http::router(AppState::new(aquifer, settings)))
+        };
+        match self.router.get_or_try_init(make).await {
+            Ok(router) => match router.clone().oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            },
+            Err(error) => {
+                let error: Error = error;
+                tracing::error!(%error, "the indexes cannot be opened");
+                Problem::from(error).into_response()
+            }
+        }
+    }
+
+    /// Hands over what a request left undone that changed something.
+    async fn hand_over(&self, about: &About, response: &Response) -> Handed {
+        let read = matches!(about.method, Method::GET | Method::HEAD | Method::OPTIONS)
+            || about.path.ends_with("/search");
+        match (&self.hand_over, self.root.opened()) {
+            (Some(hand_over), Some(aquifer)) if !read && response.status().is_success() => {
+                let certain = response.status() == StatusCode::ACCEPTED;
+                hand_over
+                    .after(aquifer, &about.index, certain, about.deadline)
+                    .await
+            }
+            _ => Handed::default(),
+        }
+    }
+
+    fn metrics(&self, index: &str, context: &Context) -> Metrics {
+        Metrics::new(&self.environment.function, index, &context.request_id)
+    }
+}
+
+fn measure(metrics: &mut Metrics, about: &About, response: &Response, routed_ms: u64) {
+    let searched = about.path.ends_with("/search") && response.status().is_success();
+    metrics.add(
+        "SearchTime",
+        Unit::Milliseconds,
+        searched.then_some(routed_ms),
+    );
+    if let Some(measured) = response.extensions().get::<Measured>() {
+        metrics.add("Hits", Unit::Count, measured.hits);
+        if measured.hits.is_none() {
+            metrics.add("Documents", Unit::Count, measured.documents as u64);
+            metrics.add("Refused", Unit::Count, measured.refused as u64);
+        }
+    }
+}
+
+fn measure_handed(metrics: &mut Metrics, handed: Handed) {
+    let some = |count: u64| (count > 0).then_some(count);
+    metrics.add("HandedOver", Unit::Count, some(handed.accepted));
+    metrics.add("NotHandedOver", Unit::Count, some(handed.failed));
+}

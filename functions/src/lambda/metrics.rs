@@ -1,0 +1,129 @@
+//! What CloudWatch is to count: one line an invocation, in its embedded metric format.
+//!
+//! The line goes to standard output, where CloudWatch Logs makes metrics of it without a call.
+
+use std::io::{self, Write};
+use std::time::SystemTime;
+
+use serde_json::{Map, Value, json};
+
+/// Under which name CloudWatch shows the metrics.
+pub const NAMESPACE: &str = "Aquifer";
+
+/// In what a metric is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Things.
+    Count,
+    /// Thousandths of a second.
+    Milliseconds,
+    /// Bytes.
+    Bytes,
+}
+
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Count => "Count",
+            Self::Milliseconds => "Milliseconds",
+            Self::Bytes => "Bytes",
+        }
+    }
+}
+
+/// The metrics of one invocation.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    properties: Map<String, Value>,
+    metrics: Vec<(&'static str, Unit, f64)>,
+}
+
+impl Metrics {
+    /// Of the function `function`, about `index`, in the invocation `request_id`.
+    pub fn new(function: &str, index: &str, request_id: &str) -> Self {
+        let mut properties = Map::new();
+        properties.insert("FunctionName".to_owned(), function.into());
+        properties.insert("Index".to_owned(), index.into());
+        properties.insert("requestId".to_owned(), request_id.into());
+        Self {
+            properties,
+            metrics: Vec::new(),
+        }
+    }
+
+    /// Adds a metric, unless there is nothing to tell.
+    pub fn add(&mut self, name: &'static str, unit: Unit, value: impl Into<Option<u64>>) {
+        if let Some(value) = value.into() {
+            // CloudWatch keeps floating point numbers.
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "counts and times are far below 2^53"
+            )]
+            self.metrics.push((name, unit, value as f64));
+        }
+    }
+
+    /// The line; `None` when there is no metric.
+    pub fn line(&self) -> Option<String> {
+        if self.metrics.is_empty() {
+            return None;
+        }
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0));
+        let names: Vec<Value> = self
+            .metrics
+            .iter()
+            .map(|(name, unit, _)| json!({"Name": name, "Unit": unit.name()}))
+            .collect();
+        let mut line = Map::new();
+        let directive = json!({
+            "Namespace": NAMESPACE,
+            "Dimensions": [["FunctionName"], ["FunctionName", "Index"]],
+            "Metrics": names,
+        });
+        line.insert(
+            "_aws".to_owned(),
+            json!({"Timestamp": now, "CloudWatchMetrics": [directive]}),
+        );
+        line.extend(self.properties.clone());
+        for (name, _, value) in &self.metrics {
+            line.insert((*name).to_owned(), (*value).into());
+        }
+        Some(Value::Object(line).to_string())
+    }
+
+    /// Writes the line. That it could not be written harms no request.
+    pub fn emit(&self) {
+        let Some(line) = self.line() else { return };
+        let mut out = io::stdout().lock();
+        if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
+            tracing::warn!(%error, "the metrics could not be written");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_that_is_declared_has_its_value() {
+        let mut metrics = Metrics::new("writer", "default", "r-1");
+        assert_eq!(metrics.line(), None);
+        metrics.add("Documents", Unit::Count, 3);
+        metrics.add("SearchTime", Unit::Milliseconds, None);
+        metrics.add("CommitTime", Unit::Milliseconds, Some(12));
+        let line: Value = serde_json::from_str(&metrics.line().unwrap()).unwrap();
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        let declared = directive["Metrics"].as_array().unwrap();
+        assert_eq!(declared.len(), 2, "{line}");
+        for metric in declared {
+            assert!(line[metric["Name"].as_str().unwrap()].is_f64(), "{line}");
+        }
+        for dimension in directive["Dimensions"][1].as_array().unwrap() {
+            assert!(line[dimension.as_str().unwrap()].is_string(), "{line}");
+        }
+        assert!(line["_aws"]["Timestamp"].as_u64().unwrap() > 1_700_000_000_000);
+        assert_eq!(line["CommitTime"], 12.0);
+    }
+}

@@ -1,0 +1,46 @@
+//! The functions of AWS Lambda: events in, answers out, nothing left to do when one has been given.
+//!
+//! | function | what it is asked | what it may do |
+//! |---|---|---|
+//! | writer | HTTP events; a bare body of documents | everything the router knows |
+//! | search | HTTP events; a bare body that asks | reads; takes no lock, needs no write permission |
+//! | reindex | a schedule, or an [`order`] of what to do | drains, rebuilds, merges, collects, verifies |
+//!
+//! An event flows one way: [`event`] tells what it is, [`request`] makes an HTTP request of it,
+//! [`front`] lets the router answer, [`answer`] writes what the event's sender understands,
+//! [`metrics`] counts. What the writer leaves undone it hands over ([`handoff`]) to the reindex
+//! function ([`round`], [`tend`]), which hands what is left to itself ([`continuation`]).
+//!
+//! What a function is told by its environment:
+//!
+//! | variable | meaning | without it |
+//! |---|---|---|
+//! | `AQUIFER_ROOT` | the folder of the indexes: where the file system is mounted | refused |
+//! | `AQUIFER_INDEX` | the index behind the paths that name none | `default` |
+//! | `AQUIFER_REINDEX_FUNCTION` | name or ARN of the function that long work is handed to | the writer hands nothing over; the reindex function goes on with itself |
+//! | `AQUIFER_SOURCES` | what external sources a reindex may read: the beginnings of their URLs, between commas | none |
+//! | `AQUIFER_BASE_PATH` | what the paths of a custom domain begin with | nothing |
+//! | `AQUIFER_CACHE_MIB` | memory for parts of the indexes, in MiB | a quarter of the function's, 256 at most |
+//! | `AQUIFER_RETENTION` | how long a file that no version names is kept for readers: longer than any request takes | `1h` |
+//! | `RUST_LOG`, else `AWS_LAMBDA_LOG_LEVEL` | what is written to the log | `info` |
+//! | `AWS_ENDPOINT_URL_LAMBDA`, else `AWS_ENDPOINT_URL` | where functions are invoked | Amazon's address |
+//!
+//! **SIGTERM.** Lambda sends one only to functions that register an extension, which costs a call at
+//! every start, and here nothing would be done with it: what was answered is durable. Where one
+//! comes all the same (a container, an emulator), the invocation that runs is finished.
+
+pub mod answer;
+pub mod continuation;
+pub mod environment;
+pub mod event;
+pub mod front;
+pub mod handoff;
+pub mod log;
+pub mod metrics;
+pub mod order;
+pub mod request;
+pub mod root;
+pub mod round;
+pub mod run;
+pub mod tend;
+pub mod time;

@@ -1,0 +1,182 @@
+//! What the reindex function is told to do.
+//!
+//! ```json
+//! {"indexes": ["default"], "tasks": ["drain", "reindex", "merge", "collect", "verify"],
+//!  "reindex": {"source": "s3://bucket/documents/", "on_refused": "skip"}}
+//! ```
+//!
+//! Everything may be left out. A schedule's event, or nothing at all, means every index and every task but `compact`
+//! and `verify`. `reindex` starts a job, and needs one index.
+
+use aquifer_indexer::reindex::ReindexRequest;
+use aquifer_indexer::{Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// One kind of maintenance. Tasks are done in the order in which they stand here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// Apply what lies in the inbox.
+    Drain,
+    /// Carry on the job that runs.
+    Reindex,
+    /// Merge what is due.
+    Merge,
+    /// Merge everything into as few segments as possible.
+    Compact,
+    /// Remove files that no reader can need any more.
+    Collect,
+    /// Verify every checksum.
+    Verify,
+}
+
+/// What is done where nothing else is said: what every index needs from time to time.
+pub const ROUTINE: [Task; 4] = [Task::Drain, Task::Reindex, Task::Merge, Task::Collect];
+
+/// What to do.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Order {
+    /// In which indexes; in all without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub indexes: Option<Vec<String>>,
+    /// Which tasks; [`ROUTINE`] without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<Vec<Task>>,
+    /// A job to start first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reindex: Option<ReindexRequest>,
+    /// Set by the function where it goes on with its own work.
+    #[serde(skip_serializing_if = "Continuation::is_first")]
+    pub continuation: Continuation,
+}
+
+/// Where in a chain of invocations an order stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Continuation {
+    /// Invocations before this one.
+    pub count: u32,
+    /// How many of them, up to the last, changed nothing.
+    pub idle: u32,
+}
+
+impl Continuation {
+    fn is_first(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Order {
+    /// Reads an order from a payload: the order itself, or an event of EventBridge that carries one as its `detail`.
+    ///
+    /// # Errors
+    /// [`aquifer_indexer::ErrorKind::Invalid`], saying what is not understood.
+    pub fn read(payload: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Scheduled<'a> {
+            #[serde(rename = "source")]
+            _source: String,
+            #[serde(rename = "detail-type")]
+            _detail_type: String,
+            #[serde(borrow)]
+            detail: &'a RawValue,
+        }
+        let order = match serde_json::from_str::<Scheduled<'_>>(payload) {
+            Ok(event) => parse(event.detail.get())?,
+            Err(_) => parse(payload)?,
+        };
+        order.check()?;
+        Ok(order)
+    }
+
+    /// Its tasks, in the order in which they are done.
+    pub fn tasks(&self) -> Vec<Task> {
+        let mut tasks = self.tasks.clone().unwrap_or_else(|| ROUTINE.to_vec());
+        if self.reindex.is_some() {
+            tasks.push(Task::Reindex);
+        }
+        tasks.sort_unstable();
+        tasks.dedup();
+        tasks
+    }
+
+    fn check(&self) -> Result<()> {
+        let one_index = self.indexes.as_ref().is_some_and(|names| names.len() == 1);
+        if self.reindex.is_some() && !one_index {
+            return Err(Error::invalid(
+                "`reindex` starts a job in one index: name it, as in \
+                 {\"indexes\": [\"default\"], \"reindex\": {}}",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn parse(text: &str) -> Result<Order> {
+    let not_understood = |error: serde_json::Error| {
+        Error::invalid(format!(
+            "this is no order for the reindex function: {error}; it takes \
+             {{\"indexes\": [\"default\"], \"tasks\": [\"drain\", \"reindex\", \"merge\", \"compact\", \
+             \"collect\", \"verify\"], \"reindex\": {{}}}}, each of which may be left out"
+        ))
+    };
+    match serde_json::from_str(text).map_err(not_understood)? {
+        Value::Null => Ok(Order::default()),
+        // EventBridge Scheduler writes its detail as text.
+        Value::String(text) if text.trim().is_empty() => Ok(Order::default()),
+        Value::String(text) => serde_json::from_str(&text).map_err(not_understood),
+        value => serde_json::from_value(value).map_err(not_understood),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_asks_for_the_routine() {
+        for payload in [
+            r#"{"version":"0","source":"aws.scheduler","detail-type":"Scheduled Event","detail":"{}"}"#,
+            r#"{"version":"0","source":"aws.events","detail-type":"Scheduled Event","detail":{}}"#,
+            "{}",
+            "null",
+            "\"\"",
+        ] {
+            let order = Order::read(payload).unwrap();
+            assert_eq!(order, Order::default(), "{payload}");
+            assert_eq!(order.tasks(), ROUTINE, "{payload}");
+        }
+    }
+
+    #[test]
+    fn an_order_names_indexes_tasks_and_a_job() {
+        let text =
+            r#"{"indexes":["books"],"tasks":["verify","drain"],"reindex":{"on_refused":"skip"}}"#;
+        let order = Order::read(text).unwrap();
+        assert_eq!(order.tasks(), [Task::Drain, Task::Reindex, Task::Verify]);
+        assert_eq!(
+            Order::read(&serde_json::to_string(&order).unwrap()).unwrap(),
+            order
+        );
+        let detail = serde_json::to_string(&text).unwrap();
+        let event = format!(r#"{{"source":"s","detail-type":"t","detail":{detail}}}"#);
+        assert_eq!(Order::read(&event).unwrap(), order);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_with_what_is() {
+        for (text, expected) in [
+            (r#"{"index":"default"}"#, "unknown field `index`"),
+            (r#"{"tasks":["clean"]}"#, "unknown variant `clean`"),
+            (r#"{"reindex":{}}"#, "starts a job in one index"),
+            (r#"{"reindex":{},"indexes":["a","b"]}"#, "in one index"),
+            ("[1]", "no order"),
+        ] {
+            let error = Order::read(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The HTTP request that an event carries, exactly as it would have come over a socket.
+//!
+//! This is done here rather than by `lambda_http`, which panics where a client sends a host or a body that makes no
+//! sense, takes a header that is not ASCII for no event at all, decodes a load balancer's query twice,
+//! and puts the stage before every path.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
+
+use super::event::{Event, Shape};
+use crate::http::{Problem, Sort};
+
+/// What cannot stand in the path of a URI: RFC 3986's `pchar` and the slash can.
+const NOT_IN_PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// The same where a percent sign stands for itself.
+const NOT_IN_DECODED_PATH: &AsciiSet = &NOT_IN_PATH.add(b'%');
+
+/// What cannot stand in a query, which keeps its percent signs.
+const NOT_IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
+
+/// Makes the request. `base_path` is taken from the front of its path, and so is the stage.
+pub(super) fn http(event: Event<'_>, base_path: &str) -> Result<Request<Body>, Problem> {
+    let method = method(&event)?;
+    let path = path(&event, base_path);
+    let query = query(&event);
+    let mut uri = path;
+    if !query.is_empty() {
+        uri.push('?');
+        uri.push_str(&query);
+    }
+    let headers = headers(&event);
+    let mut request = Request::new(Body::from(body(&event)?));
+    *request.method_mut() = method;
+    *request.uri_mut() = uri
+        .parse()
+        .map_err(|error| Problem::invalid(format!("{uri:?} is no path: {error}")))?;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// The request that a bare payload stands for.
+pub(super) fn bare(path: &'static str, body: String) -> Request<Body> {
+    let mut request = Request::new(Body::from(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = axum::http::Uri::from_static(path);
+    request
+}
+
+fn method(event: &Event<'_>) -> Result<Method, Problem> {
+    let context = event.request_context.as_ref();
+    let of_v2 = context.and_then(|context| context.http.as_ref()?.method.as_deref());
+    let text = event.http_method.as_deref().or(of_v2).unwrap_or("GET");
+    Method::from_bytes(text.as_bytes())
+        .map_err(|_invalid| Problem::new(Sort::MethodNotAllowed, format!("{text:?} is no method")))
+}
+
+fn path(event: &Event<'_>, base_path: &str) -> String {
+    let raw = event.raw_path.as_deref().or(event.path.as_deref());
+    let raw = raw.unwrap_or("/");
+    let inner = without_prefix(without_stage(event, raw), base_path);
+    let encoded = if event.path_is_decoded() {
+        utf8_percent_encode(inner, NOT_IN_DECODED_PATH)
+    } else {
+        utf8_percent_encode(inner, NOT_IN_PATH)
+    };
+    if inner.starts_with('/') {
+        encoded.to_string()
+    } else {
+        format!("/{encoded}")
+    }
+}
+
+/// The path without the stage. A REST API leaves it out itself, and says so by another path in the
+/// context; a stage may be named like a route.
+fn without_stage<'a>(event: &Event<'_>, path: &'a str) -> &'a str {
+    let Some(context) = &event.request_context else {
+        return path;
+    };
+    match context.stage.as_deref() {
+        None | Some("" | "$default") => path,
+        Some(stage) => {
+            let stage = format!("/{stage}");
+            let whole = context.path.as_deref().unwrap_or(path);
+            if whole != path && whole.strip_prefix(stage.as_str()) == Some(path) {
+                return path;
+            }
+            without_prefix(path, &stage)
+        }
+    }
+}
+
+fn without_prefix<'a>(path: &'a str, prefix: &str) -> &'a str {
+    match path.strip_prefix(prefix) {
+        Some("") => "/",
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => path,
+    }
+}
+
+fn query(event: &Event<'_>) -> String {
+    let several = event.multi_value_query_string_parameters.as_ref();
+    let single = event.query_string_parameters.as_ref();
+    let several = several.filter(|parameters| !parameters.is_empty());
+    let by_parameter = pairs(several.or(single));
+    match event.shape() {
+        Shape::V2 => {
+            let raw = event.raw_query_string.as_deref().unwrap_or_default();
+            utf8_percent_encode(raw, NOT_IN_QUERY).to_string()
+        }
+        Shape::Balancer { .. } => join(by_parameter, |text| {
+            utf8_percent_encode(text, NOT_IN_QUERY).to_string()
+        }),
+        Shape::V1 | Shape::Bare => join(by_parameter, |text| {
+            utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+        }),
+    }
+}
+
+fn join<'a>(
+    pairs: impl Iterator<Item = (&'a str, &'a str)>,
+    encode: impl Fn(&str) -> String,
+) -> String {
+    let pair = |(name, value)| format!("{}={}", encode(name), encode(value));
+    pairs.map(pair).collect::<Vec<_>>().join("&")
+}
+
+/// Names and values, each value of a name that has several.
+fn pairs(map: Option<&Map<String, Value>>) -> impl Iterator<Item = (&str, &str)> {
+    map.into_iter().flatten().flat_map(|(name, value)| {
+        let values = match value {
+            Value::Array(values) => values.as_slice(),
+            single => std::slice::from_ref(single),
+        };
+        let texts = values.iter().filter_map(Value::as_str);
+        texts.map(move |value| (name.as_str(), value))
+    })
+}
+
+fn headers(event: &Event<'_>) -> HeaderMap {
+    let several = event.multi_value_headers.as_ref();
+    let several = several.filter(|headers| !headers.is_empty());
+    let mut map = HeaderMap::new();
+    for (name, value) in pairs(several.or(event.headers.as_ref())) {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        match (name, HeaderValue::from_bytes(value.as_bytes())) {
+            (Ok(name), Ok(value)) => drop(map.append(name, value)),
+            // What no server would have let in.
+            _ => tracing::debug!("a header that is none is left out"),
+        }
+    }
+    let cookies = event.cookies.as_deref().unwrap_or_default();
+    if let Ok(value) = HeaderValue::from_str(&cookies.join("; "))
+        && !cookies.is_empty()
+    {
+        map.insert(header::COOKIE, value);
+    }
+    map
+}
+
+fn body(event: &Event<'_>) -> Result<Vec<u8>, Problem> {
+    let text = event.body.as_deref().unwrap_or_default();
+    if !event.is_base64_encoded {
+        return Ok(text.as_bytes().to_vec());
+    }
+    STANDARD.decode(text).map_err(|error| {
+        Problem::invalid(format!(
+            "the body is not the base64 that isBase64Encoded promises: {error}"
+        ))
+    })
+}

@@ -1,0 +1,206 @@
+//! One round of maintenance over one index, every step of it bounded.
+
+use std::time::Instant;
+
+use aquifer_indexer::index::{Aquifer, CheckReport, GcReport, Index, MergeReport};
+use aquifer_indexer::reindex::{JobStatus, ReindexRequest, Sources};
+use aquifer_indexer::{Error, ErrorKind, Result};
+use serde::Serialize;
+
+use super::order::Task;
+
+/// What a round came to.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct IndexReport {
+    /// The index.
+    pub index: String,
+    /// Batches of the inbox that were applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drained: Option<usize>,
+    /// The job that was started or carried on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobStatus>,
+    /// What was merged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged: Option<MergeReport>,
+    /// What was removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collected: Option<GcReport>,
+    /// What was verified, and what of it is damaged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<CheckReport>,
+    /// What there was no time for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Task>,
+    /// What somebody else is doing, or did meanwhile: nobody has to come back for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<Task>,
+    /// What failed, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Failure>,
+    /// Whether a job is still to be started.
+    #[serde(skip)]
+    pub unstarted: bool,
+    /// Whether anything has changed.
+    #[serde(skip)]
+    pub progressed: bool,
+}
+
+/// A task that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// Which.
+    pub task: Task,
+    /// Why.
+    pub error: String,
+}
+
+/// What a round works with.
+#[derive(Clone, Copy)]
+pub struct Round<'a> {
+    /// Where external sources are opened.
+    pub sources: &'a dyn Sources,
+    /// What to do.
+    pub tasks: &'a [Task],
+    /// A job to start first.
+    pub reindex: Option<&'a ReindexRequest>,
+    /// Until when.
+    pub until: Instant,
+}
+
+impl Round<'_> {
+    /// Does it in the index `name`. What fails is logged here, and does not keep the next task from being done.
+    pub fn over(&self, aquifer: &Aquifer, name: &str) -> IndexReport {
+        let mut report = IndexReport {
+            index: name.to_owned(),
+            unstarted: self.reindex.is_some(),
+            ..IndexReport::default()
+        };
+        let index = match aquifer.index(name) {
+            Ok(index) => index,
+            Err(error) => {
+                let task = self.tasks.first().copied().unwrap_or(Task::Drain);
+                report.note(task, Err(error));
+                return report;
+            }
+        };
+        for &task in self.tasks {
+            if Instant::now() >= self.until {
+                report.left.push(task);
+                continue;
+            }
+            let outcome = self.run(task, &index, &mut report);
+            report.note(task, outcome);
+        }
+        report
+    }
+
+    fn run(&self, task: Task, index: &Index, report: &mut IndexReport) -> Result<()> {
+        match task {
+            Task::Drain => self.drain(index, report),
+            Task::Reindex => self.carry_on(index, report),
+            Task::Merge => {
+                let merged = index.merge(Some(self.until))?;
+                self.merged(merged, task, report);
+                Ok(())
+            }
+            Task::Compact => {
+                let merged = index.compact(Some(self.until))?;
+                self.merged(merged, task, report);
+                Ok(())
+            }
+            Task::Collect => {
+                report.collected = Some(index.gc()?);
+                Ok(())
+            }
+            Task::Verify => verify(index, report),
+        }
+    }
+
+    fn drain(&self, index: &Index, report: &mut IndexReport) -> Result<()> {
+        let before = index.stats()?.inbox;
+        if before == 0 {
+            report.drained = Some(0);
+            return Ok(());
+        }
+        index.drain(self.until)?;
+        let after = index.stats()?.inbox;
+        let drained = before.saturating_sub(after);
+        report.drained = Some(drained);
+        report.progressed |= drained > 0;
+        if after > 0 && Instant::now() >= self.until {
+            report.left.push(Task::Drain);
+        }
+        Ok(())
+    }
+
+    fn carry_on(&self, index: &Index, report: &mut IndexReport) -> Result<()> {
+        if let Some(request) = self.reindex {
+            report.job = Some(index.start_reindex(request, self.until)?);
+            report.unstarted = false;
+            report.progressed = true;
+        }
+        let mut checkpoints = 0;
+        let mut watch = |job: &JobStatus| {
+            checkpoints += 1;
+            let (id, done, total) = (job.id, job.done, job.total);
+            tracing::info!(job = %id, done, total, documents = job.documents, "checkpoint");
+        };
+        let carried = index.carry_on(self.sources, self.until, &mut watch);
+        report.progressed |= checkpoints > 0;
+        if let Some(job) = carried? {
+            if job.state.is_running() {
+                report.left.push(Task::Reindex);
+            } else {
+                tracing::info!(job = %job.id, state = ?job.state, documents = job.documents, "job ended");
+                report.progressed = true;
+            }
+            report.job = Some(job);
+        }
+        Ok(())
+    }
+
+    fn merged(&self, merged: MergeReport, task: Task, report: &mut IndexReport) {
+        report.progressed |= merged.merges > 0;
+        report.merged = Some(merged);
+        if Instant::now() >= self.until {
+            report.left.push(task);
+        }
+    }
+}
+
+fn verify(index: &Index, report: &mut IndexReport) -> Result<()> {
+    let checked = index.check()?;
+    for problem in &checked.problems {
+        tracing::error!(file = problem.file, detail = problem.detail, "damage");
+    }
+    report.verified = Some(checked);
+    Ok(())
+}
+
+impl IndexReport {
+    /// Whether somebody has to come back.
+    pub fn is_left(&self) -> bool {
+        !self.left.is_empty()
+    }
+
+    fn note(&mut self, task: Task, outcome: Result<()>) {
+        let Err(error) = outcome else { return };
+        match error.kind() {
+            // Another process does the same work, or has deleted the index.
+            ErrorKind::Busy | ErrorKind::Fenced => {
+                tracing::info!(?task, %error, "left to whoever else is at it");
+                self.elsewhere.push(task);
+                if self.unstarted && task == Task::Reindex {
+                    self.left.push(task);
+                }
+            }
+            _ => {
+                tracing::error!(?task, %error, "maintenance failed");
+                let error = Error::to_string(&error);
+                self.unstarted &= task != Task::Reindex;
+                self.failed.push(Failure { task, error });
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Taking invocations from Lambda's runtime interface, one after the other.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use aquifer_indexer::{Error, Result};
+use lambda_runtime::tower::layer::layer_fn;
+use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, Service, service_fn};
+use serde_json::value::RawValue;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Mutex;
+
+/// What Lambda, or an emulator of it, tells every function.
+const GIVEN: [&str; 4] = [
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+];
+
+/// Threads for what waits for the file system: a function answers one request at a time, whose reads run on
+/// threads of the library's own.
+const BLOCKING_THREADS: usize = 8;
+
+/// Answers invocations with `answer` until the process is told to end.
+///
+/// One thread drives everything: between two invocations there is nothing to do, and a function that has less than
+/// one processor would only pay for more.
+///
+/// # Errors
+/// [`aquifer_indexer::ErrorKind::Invalid`] when this is no function's environment;
+/// [`aquifer_indexer::ErrorKind::Unavailable`] when the runtime interface is gone.
+pub fn run<F, Fut>(answer: F) -> Result<()>
+where
+    F: Fn(LambdaEvent<Box<RawValue>>) -> Fut + 'static,
+    Fut: Future<Output = Result<Box<RawValue>, lambda_runtime::Error>> + 'static,
+{
+    for name in GIVEN {
+        if std::env::var_os(name).is_none() {
+            return Err(Error::invalid(format!(
+                "{name} is not set: this program is started by AWS Lambda or an emulator of it; \
+                 on a machine of your own use `aquifer serve`"
+            )));
+        }
+    }
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+        .map_err(|error| Error::internal("no thread can be started").because(error))?;
+    let outcome = runtime.block_on(serve(answer));
+    // A commit that is cut off here is one that was not answered.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve<F, Fut>(answer: F) -> Result<()>
+where
+    F: Fn(LambdaEvent<Box<RawValue>>) -> Fut + 'static,
+    Fut: Future<Output = Result<Box<RawValue>, lambda_runtime::Error>> + 'static,
+{
+    let turn = Arc::new(Mutex::new(()));
+    let gate = Arc::clone(&turn);
+    let layer = layer_fn(move |inner| Turn {
+        inner,
+        gate: Arc::clone(&gate),
+    });
+    let runtime = Runtime::new(service_fn(answer)).layer(layer);
+    tokio::select! {
+        ended = runtime.run() => ended.map_err(|error| {
+            Error::new(
+                aquifer_indexer::ErrorKind::Unavailable,
+                "the runtime interface does not answer any more",
+            )
+            .because(error)
+        }),
+        told = told_to_end(turn) => told,
+    }
+}
+
+/// Waits for SIGTERM, and then for the invocation that runs.
+async fn told_to_end(turn: Arc<Mutex<()>>) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())
+        .map_err(|error| Error::internal("cannot listen for signals").because(error))?;
+    terminate.recv().await;
+    let _last = turn.lock().await;
+    tracing::info!("told to end");
+    Ok(())
+}
+
+/// Holds the turn from an invocation's arrival until its answer has been taken.
+struct Turn<S> {
+    inner: S,
+    gate: Arc<Mutex<()>>,
+}
+
+impl<S> Service<LambdaInvocation> for Turn<S>
+where
+    S: Service<LambdaInvocation, Response = (), Error = lambda_runtime::Error>,
+    S::Future: 'static,
+{
+    type Response = ();
+    type Error = lambda_runtime::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<(), Self::Error>>>>;
+
+    fn poll_ready(&mut self, context: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, invocation: LambdaInvocation) -> Self::Future {
+        // Only whoever ends the process competes for it, and then there is no next invocation.
+        let taken = Arc::clone(&self.gate).try_lock_owned().ok();
+        let answered = self.inner.call(invocation);
+        Box::pin(async move {
+            let answered = answered.await;
+            drop(taken);
+            answered
+        })
+    }
+}

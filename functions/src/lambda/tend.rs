@@ -1,0 +1,250 @@
+//! The function that tends the indexes: on a schedule, when the writer hands something over, and
+//! when it goes on with its own work.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aquifer_indexer::index::Aquifer;
+use aquifer_indexer::reindex::Sources;
+use aquifer_indexer::{Error, Result};
+use lambda_runtime::{Context, LambdaEvent};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use tracing::Instrument as _;
+
+use super::continuation::{self, Next};
+use super::environment::Environment;
+use super::handoff::Handoff;
+use super::metrics::{Metrics, Unit};
+use super::order::{Continuation, Order};
+use super::root::Root;
+use super::round::{IndexReport, Round};
+use super::time;
+
+/// The share of its last moments in which the continuation is invoked, and the answer given.
+const LAST_SHARE: u32 = 2;
+
+/// The name of all indexes in the metrics.
+const ALL: &str = "*";
+
+/// A function that tends indexes.
+pub struct Tend {
+    environment: Environment,
+    root: Root,
+    sources: Arc<dyn Sources>,
+    handoff: Option<Arc<dyn Handoff>>,
+}
+
+/// What an invocation is answered.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// What was done, by index.
+    pub indexes: Vec<IndexReport>,
+    /// The indexes there was no time for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreached: Vec<String>,
+    /// Where the invocation that goes on stands in its chain, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continued: Option<Continuation>,
+    /// Why what is left waits for the next schedule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
+    /// Milliseconds it took.
+    pub took_ms: u64,
+}
+
+impl Tend {
+    /// A function as `environment` says; nothing is opened yet. It reads external sources from `sources`, and goes on
+    /// through `handoff`.
+    pub fn new(
+        environment: Environment,
+        sources: Arc<dyn Sources>,
+        handoff: Option<Arc<dyn Handoff>>,
+    ) -> Self {
+        Self {
+            root: Root::new(&environment, false),
+            environment,
+            sources,
+            handoff,
+        }
+    }
+
+    /// Carries out an order, as far as the time goes.
+    ///
+    /// # Errors
+    /// [`aquifer_indexer::ErrorKind::Invalid`] for what is no order;
+    /// [`aquifer_indexer::ErrorKind::Unavailable`] when the indexes cannot be listed. What fails in one index is in the
+    /// answer.
+    pub async fn answer(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>> {
+        let (payload, context) = event.into_parts();
+        let span = tracing::info_span!(
+            "invocation",
+            requestId = context.request_id,
+            xrayTraceId = context.xray_trace_id.as_deref().unwrap_or_default(),
+        );
+        let carried = async {
+            let order = Order::read(payload.get())?;
+            let report = self.carry_out(order, &context).await?;
+            self.emit(&report, &context);
+            to_raw_value(&report)
+                .map_err(|error| Error::internal("a report is no JSON").because(error))
+        };
+        carried
+            .instrument(span)
+            .await
+            .inspect_err(|error| tracing::error!(%error, "the order was not carried out"))
+    }
+
+    async fn carry_out(&self, order: Order, context: &Context) -> Result<Report> {
+        let started = Instant::now();
+        let until = time::work_until(context);
+        let aquifer = Arc::clone(self.root.get().await?);
+        let names = match order.indexes.clone() {
+            Some(names) => names,
+            None => {
+                blocking({
+                    let aquifer = Arc::clone(&aquifer);
+                    move || aquifer.indexes()
+                })
+                .await??
+            }
+        };
+        let reports = Arc::new(Mutex::new(Vec::new()));
+        let work = self.work(aquifer, &order, &names, until, &reports);
+        // A step that does not end in time leaves its thread behind, which does no harm: what it publishes
+        // then is as good, or is refused.
+        let latest = until + left_after(until, context) / LAST_SHARE;
+        if tokio::time::timeout_at(latest.into(), work).await.is_err() {
+            tracing::warn!("a step did not end in time: leaving it");
+        }
+        let reports = std::mem::take(&mut *reports.lock().unwrap_or_else(PoisonError::into_inner));
+        let unreached = names.get(reports.len()..).unwrap_or_default().to_vec();
+        let (continued, stopped) = self.go_on(&order, &reports, &unreached, context).await;
+        Ok(Report {
+            indexes: reports,
+            unreached,
+            continued,
+            stopped,
+            took_ms: time::millis_since(started),
+        })
+    }
+
+    /// Goes round the indexes until the time is over, and lays the reports into `reports`.
+    async fn work(
+        &self,
+        aquifer: Arc<Aquifer>,
+        order: &Order,
+        names: &[String],
+        until: Instant,
+        reports: &Arc<Mutex<Vec<IndexReport>>>,
+    ) {
+        let (tasks, reindex) = (order.tasks(), order.reindex.clone());
+        let (sources, names) = (Arc::clone(&self.sources), names.to_vec());
+        let reports = Arc::clone(reports);
+        let span = tracing::Span::current();
+        let call = move || {
+            let _entered = span.entered();
+            let round = Round {
+                sources: &*sources,
+                tasks: &tasks,
+                reindex: reindex.as_ref(),
+                until,
+            };
+            for name in names {
+                if Instant::now() >= until {
+                    break;
+                }
+                let span = tracing::info_span!("maintenance", index = name);
+                let report = span.in_scope(|| round.over(&aquifer, &name));
+                let mut reports = reports.lock().unwrap_or_else(PoisonError::into_inner);
+                reports.push(report);
+            }
+        };
+        if let Err(error) = blocking(call).await {
+            tracing::error!(%error, "maintenance broke off");
+        }
+    }
+
+    /// Invokes the continuation where something is left; gives its place in the chain, or why there is none.
+    async fn go_on(
+        &self,
+        order: &Order,
+        reports: &[IndexReport],
+        unreached: &[String],
+        context: &Context,
+    ) -> (Option<Continuation>, Option<String>) {
+        let next = match continuation::next(order, reports, unreached) {
+            Next::Done => return (None, None),
+            Next::Stop(reason) => {
+                tracing::warn!(reason, "the rest is left to the next schedule");
+                return (None, Some(reason.to_owned()));
+            }
+            Next::Continue(next) => next,
+        };
+        let Some(handoff) = &self.handoff else {
+            let reason = "no function is named that could go on";
+            tracing::warn!(reason, "the rest is left to the next schedule");
+            return (None, Some(reason.to_owned()));
+        };
+        match handoff
+            .invoke(&next, time::left(context) / LAST_SHARE)
+            .await
+        {
+            Ok(()) => {
+                tracing::info!(count = next.continuation.count, "continued elsewhere");
+                (Some(next.continuation), None)
+            }
+            Err(error) => {
+                tracing::error!(%error, "not continued: the rest is left to the next schedule");
+                (None, Some(error.to_string()))
+            }
+        }
+    }
+
+    fn emit(&self, report: &Report, context: &Context) {
+        let index = match report.indexes.as_slice() {
+            [only] if report.unreached.is_empty() => only.index.as_str(),
+            _ => ALL,
+        };
+        let function = &self.environment.function;
+        let mut metrics = Metrics::new(function, index, &context.request_id);
+        let sum = |count: fn(&IndexReport) -> usize| -> u64 {
+            report.indexes.iter().map(|index| count(index) as u64).sum()
+        };
+        metrics.add(
+            "Drained",
+            Unit::Count,
+            sum(|index| index.drained.unwrap_or(0)),
+        );
+        metrics.add(
+            "Merges",
+            Unit::Count,
+            sum(|index| index.merged.map_or(0, |m| m.merges)),
+        );
+        metrics.add("Failures", Unit::Count, sum(|index| index.failed.len()));
+        metrics.add(
+            "Damaged",
+            Unit::Count,
+            sum(|index| index.verified.as_ref().map_or(0, |v| v.problems.len())),
+        );
+        metrics.add(
+            "Continued",
+            Unit::Count,
+            u64::from(report.continued.is_some()),
+        );
+        metrics.add("Stopped", Unit::Count, u64::from(report.stopped.is_some()));
+        metrics.add("Time", Unit::Milliseconds, report.took_ms);
+        metrics.emit();
+    }
+}
+
+/// What is left of an invocation after `moment`.
+fn left_after(moment: Instant, context: &Context) -> Duration {
+    let end = Instant::now() + time::left(context);
+    end.saturating_duration_since(moment)
+}
+
+async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let ended = tokio::task::spawn_blocking(call).await;
+    ended.map_err(|error| Error::internal("the work broke off").because(error))
+}

@@ -1,0 +1,71 @@
+//! How long an invocation may take.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use lambda_runtime::Context;
+
+use crate::http::limits::DEADLINE_OVERRUN;
+
+/// What is kept of an invocation's time for the answer to travel, beside what a library call may overrun.
+const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+
+/// Kept at most of an invocation that maintains: its steps end where a checkpoint is, and it has to
+/// invoke its continuation.
+const HANDOVER_MARGIN: Duration = Duration::from_secs(20);
+
+/// When a request must have its answer: early enough that the function is not killed over it. Of an invocation
+/// that is short of time one half remains.
+pub fn request_deadline(context: &Context) -> Instant {
+    let left = left(context);
+    Instant::now() + left - (DEADLINE_OVERRUN + ANSWER_MARGIN).min(left / 2)
+}
+
+/// Until when maintenance may work.
+pub fn work_until(context: &Context) -> Instant {
+    let left = left(context);
+    Instant::now() + left - HANDOVER_MARGIN.min(left / 4)
+}
+
+/// What is left of an invocation. Its deadline is a time of day, the only one that a function is given.
+pub fn left(context: &Context) -> Duration {
+    let left = context.deadline().duration_since(SystemTime::now());
+    left.unwrap_or_default()
+}
+
+/// Whole milliseconds since `start`.
+pub(crate) fn millis_since(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(left: Duration) -> Context {
+        let mut context = Context::default();
+        let deadline = SystemTime::now() + left;
+        let since = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        context.deadline = u64::try_from(since.as_millis()).unwrap();
+        context
+    }
+
+    #[track_caller]
+    fn check(moment: Instant, latest: Duration) {
+        let left = moment.saturating_duration_since(Instant::now());
+        assert!(left <= latest, "{left:?} is after {latest:?}");
+        assert!(left + Duration::from_secs(2) > latest, "{left:?}");
+    }
+
+    #[test]
+    fn a_margin_is_kept_for_the_answer() {
+        let long = context(Duration::from_secs(60));
+        check(request_deadline(&long), Duration::from_millis(57_500));
+        check(work_until(&long), Duration::from_secs(45));
+        let short = context(Duration::from_secs(3));
+        check(request_deadline(&short), Duration::from_millis(1500));
+        check(
+            request_deadline(&Context::default()),
+            Duration::from_millis(0),
+        );
+    }
+}

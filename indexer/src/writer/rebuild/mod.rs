@@ -1,0 +1,161 @@
+//! A job: the index is built anew beside itself.
+//!
+//! What a job has built is a **shadow**: a manifest of its own, in a file of its own, that names
+//! segments as any manifest does and that no reader follows. The manifests of the index name the shadow's
+//! newest checkpoint and how far the job is. Each step reads on, writes a bundle and the next
+//! checkpoint without the lock, and then publishes a version that says so, unless somebody else carried the job on
+//! meanwhile. While a job runs every commit writes down which keys it touched; a job carries these over by looking
+//! up what the index has for them now, as often as it takes, and the last of them under the lock, in the
+//! version that swaps the shadow in.
+
+pub(crate) mod control;
+mod log;
+mod pace;
+pub(in crate::writer) mod shadow;
+mod step;
+mod stored;
+mod swap;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use uuid::Uuid;
+
+use self::pace::Pace;
+use self::shadow::Work;
+use super::Writer;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::job::{Job, JobState, JobStatus};
+use crate::reindex::Sources;
+use crate::snapshot::Snapshot;
+use crate::snapshot::follow::is_stale;
+
+/// Fresh starts of a step in a row while files are collected under it.
+const STALE_MAX: usize = 8;
+/// Tries in a row of a step that came to nothing, since a collection or many writers got in the way.
+const AGAIN_MAX: usize = 64;
+
+/// What a step came to.
+enum Stepped {
+    /// There is a new checkpoint.
+    Checkpoint(JobStatus),
+    /// The job has ended.
+    Ended(JobStatus),
+    /// Nothing was published; the next try may do better.
+    Again,
+    /// Somebody else has carried the job on.
+    Elsewhere,
+}
+
+/// Why a step cannot be made.
+#[derive(Debug)]
+enum Stop {
+    /// The job cannot succeed, for this reason.
+    Job(String),
+    /// Something is wrong that may pass.
+    Step(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Step(error)
+    }
+}
+
+impl Writer {
+    /// Works on the job that runs, if one does, until it has ended or `until`.
+    ///
+    /// # Errors
+    /// See [`crate::Index::carry_on`].
+    pub fn carry_on(
+        &self,
+        sources: &dyn Sources,
+        until: Instant,
+        watch: &mut dyn FnMut(&JobStatus),
+    ) -> Result<Option<JobStatus>> {
+        let mut work: Option<Work> = None;
+        let mut pace = Pace::new(self.config.job_step_bytes);
+        let (mut stale, mut again, mut met) = (0, 0, false);
+        loop {
+            let tip = self.follower.newest()?;
+            let Some(job) = tip.manifest().body.job.as_deref() else {
+                return Ok(work.and_then(|work| ended(&tip, work.id)));
+            };
+            let began = self.clock.now();
+            if !pace.allows(began, until) {
+                return Ok(Some(job.status.clone()));
+            }
+            let step = self.step(&tip, job, sources, &mut work, pace.bytes(), until);
+            match step {
+                Ok(Stepped::Checkpoint(status)) => {
+                    (stale, again) = (0, 0);
+                    pace.took(self.clock.now().saturating_duration_since(began));
+                    watch(&status);
+                }
+                Ok(Stepped::Ended(status)) => {
+                    watch(&status);
+                    return Ok(Some(status));
+                }
+                Ok(Stepped::Elsewhere) if !met => {
+                    // Perhaps by somebody who has died since: whoever is alive is met again.
+                    met = true;
+                    work = None;
+                }
+                Ok(Stepped::Elsewhere) => return Err(carried_on()),
+                Ok(Stepped::Again) if again < AGAIN_MAX => again += 1,
+                Ok(Stepped::Again) => return Err(crowded()),
+                Err(Stop::Step(error)) if is_stale(&error) && stale < STALE_MAX => {
+                    tracing::info!(%error, "a step of a job starts over");
+                    stale += 1;
+                    work = None;
+                    self.follower.distrust(&tip);
+                }
+                Err(Stop::Step(error)) => return Err(error),
+                Err(Stop::Job(reason)) => {
+                    let status =
+                        self.end_job(job.status.id, JobState::Failed, Some(reason), until)?;
+                    watch(&status);
+                    return Ok(Some(status));
+                }
+            }
+        }
+    }
+}
+
+/// The job of `tip`, if it is still where `job` was read.
+fn unchanged(tip: &Snapshot, job: &Job) -> bool {
+    let now = tip.manifest().body.job.as_deref();
+    now.is_some_and(|now| {
+        now.status.id == job.status.id && now.status.checkpoints == job.status.checkpoints
+    })
+}
+
+/// What became of a job that has ended.
+fn ended(tip: &Snapshot, id: Uuid) -> Option<JobStatus> {
+    let mut jobs = tip.manifest().body.ended_jobs.iter();
+    jobs.find(|status| status.id == id).cloned()
+}
+
+/// What a step comes to that finds the job ended, or carried on by somebody else.
+fn elsewhere(ended: Option<JobStatus>) -> Stepped {
+    ended.map_or(Stepped::Elsewhere, Stepped::Ended)
+}
+
+/// The error when somebody else works on the same job: one of the two leaves.
+fn carried_on() -> Error {
+    Error::new(
+        ErrorKind::Fenced,
+        "another process carries this job on: nothing was lost, and it needs no second one",
+    )
+}
+
+fn crowded() -> Error {
+    Error::new(
+        ErrorKind::Busy,
+        "the job does not get on for all the others who write: it goes on from its last checkpoint \
+         when it is carried on later",
+    )
+}
+
+/// The shadow that a step builds on, and what else it needs.
+type Shadow = Arc<Snapshot>;

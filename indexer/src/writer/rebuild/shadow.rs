@@ -1,0 +1,161 @@
+//! What a job has built: a manifest that no reader follows, in a file of its own.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::super::commit::merge_inline;
+use super::super::draft::{Draft, Stamp};
+use super::super::resolve::resolve;
+use super::super::{Writer, build, pack};
+use super::Shadow;
+use crate::document::Document;
+use crate::error::{Error, Result};
+use crate::format::damaged;
+use crate::format::head::HotImage;
+use crate::format::job::{CheckpointId, Job};
+use crate::format::manifest::{Body, Cause, Manifest};
+use crate::inbox::Batch;
+use crate::layout::JOBS;
+use crate::mount::{Access, Mount};
+use crate::reindex::DocumentSource;
+use crate::snapshot::{Snapshot, Source};
+
+/// Merges of up to so many bytes happen while a job builds: some seconds. What is larger is left to maintenance.
+const MERGE_MAX: u64 = 256 * 1024 * 1024;
+
+/// What a process that works on a job holds.
+pub(super) struct Work {
+    /// The job.
+    pub(super) id: Uuid,
+    /// The checkpoint that `shadow` is.
+    pub(super) number: u64,
+    pub(super) shadow: Shadow,
+    /// The external source, once it is open.
+    pub(super) source: Option<Box<dyn DocumentSource>>,
+}
+
+/// A checkpoint that is written and that no version names yet.
+pub(super) struct Written {
+    pub(super) id: CheckpointId,
+    pub(super) shadow: Shadow,
+    /// The files that it made: collection may take them for orphans until a version names them.
+    pub(super) paths: Vec<String>,
+}
+
+impl Work {
+    /// Opens what `job` has built so far.
+    pub(super) fn open(job: &Job, source: &Source) -> Result<Self> {
+        let manifest = match &job.checkpoint {
+            Some(id) => read_checkpoint(&*source.mount, job.status.id, id)?,
+            None => {
+                let body = Body::empty(Cause::Job, 0, job.definition.clone());
+                Manifest::empty(0, job.lineage, body)
+            }
+        };
+        let shadow = Snapshot::open(manifest, source, None, &HotImage::default())?;
+        Ok(Self {
+            id: job.status.id,
+            number: job.status.checkpoints,
+            shadow: Arc::new(shadow),
+            source: None,
+        })
+    }
+
+    /// Whether this is where `job` is.
+    pub(super) fn is_at(&self, job: &Job) -> bool {
+        self.id == job.status.id && self.number == job.status.checkpoints
+    }
+}
+
+impl CheckpointId {
+    /// The file's name.
+    pub(in crate::writer) fn path(&self, job: Uuid) -> String {
+        crate::layout::checkpoint(job, self.number, self.nonce)
+    }
+}
+
+/// Reads what a job had built by a checkpoint.
+pub(in crate::writer) fn read_checkpoint(
+    mount: &dyn Mount,
+    job: Uuid,
+    id: &CheckpointId,
+) -> Result<Manifest> {
+    let path = id.path(job);
+    let io = |error| Error::io(&path, error);
+    let file = mount.open(&path, Access::Read).map_err(io)?;
+    let len = usize::try_from(id.len)
+        .map_err(|error| damaged(&path, "the length of a checkpoint").because(error))?;
+    let mut bytes = vec![0; len];
+    let read = file.read_at(&mut bytes, 0).map_err(io)?;
+    bytes.truncate(read);
+    let (manifest, _) = Manifest::decode(&bytes, &path)?;
+    if manifest.nonce != id.nonce || manifest.version != id.number {
+        return Err(damaged(&path, "the identity of a checkpoint"));
+    }
+    Ok(manifest)
+}
+
+impl Writer {
+    /// Builds the next checkpoint: `shadow` with `changes`, and with documents whose keys it certainly does not have. It is
+    /// durable when this returns.
+    pub(super) fn extend(
+        &self,
+        job: Uuid,
+        shadow: &Shadow,
+        changes: &Batch,
+        fresh: &[Document],
+    ) -> Result<Written> {
+        let mount = &self.follower.source().mount;
+        let resolution = resolve(shadow, &[changes])?;
+        let mut draft = Draft::new(Arc::clone(shadow), Cause::Job);
+        for (&position, docs) in &resolution.deletes {
+            draft.delete(position, docs)?;
+        }
+        let mut documents = resolution.documents;
+        documents.extend(fresh);
+        let memory = self.config.writer_memory_bytes;
+        let mut segments = build::build(&documents, shadow.schema(), memory)?;
+        merge_inline(&mut draft, &mut segments, MERGE_MAX)?;
+        let mut paths = Vec::new();
+        if !segments.is_empty() {
+            let packed = pack::bundle(&segments, &**mount, draft.epoch(self.id))?;
+            paths.push(packed.container.id.path());
+            draft.add(packed, Vec::new());
+        }
+        drop(segments);
+        let stamp = Stamp {
+            writer: self.id,
+            written_ms: self.clock.wall_ms(),
+            lock_generation: 0,
+        };
+        let (mut manifest, _) = draft.finish(stamp, 0)?;
+        // No reader has ever needed them.
+        manifest.body.retired.clear();
+        let bytes = manifest.encode_file(&[])?;
+        let id = CheckpointId {
+            number: manifest.version,
+            nonce: manifest.nonce,
+            len: bytes.len() as u64,
+        };
+        let path = id.path(job);
+        paths.push(path.clone());
+        let written = mount.open(&path, Access::CreateNew).and_then(|file| {
+            file.write_durably_at(&bytes, 0)?;
+            mount.sync_dir(JOBS)
+        });
+        if let Err(error) = written {
+            self.remove_all(&paths);
+            return Err(Error::io(&path, error));
+        }
+        let source = self.follower.source();
+        let image = HotImage::default();
+        let shadow = Arc::new(Snapshot::open(manifest, source, Some(shadow), &image)?);
+        Ok(Written { id, shadow, paths })
+    }
+
+    /// Removes files that certainly belong to no version.
+    pub(super) fn remove_all(&self, paths: &[String]) {
+        paths.iter().for_each(|path| self.publisher.remove(path));
+    }
+}

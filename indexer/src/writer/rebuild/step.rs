@@ -1,0 +1,267 @@
+//! One step of a job: from one checkpoint to the next.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::super::Writer;
+use super::super::draft::Draft;
+use super::super::maintain::may_be_collected;
+use super::log::current;
+use super::shadow::{Work, Written};
+use super::stored::read_after;
+use super::{Stepped, Stop, elsewhere, ended, unchanged};
+use crate::config::Step;
+use crate::document::Document;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::job::{Job, JobState, OnRefused, Position, Refusal};
+use crate::format::manifest::{Cause, Segment};
+use crate::inbox::{Batch, Operation};
+use crate::mapping::IndexSchema;
+use crate::reindex::{Chunk, Sources};
+use crate::snapshot::Snapshot;
+
+/// Keys that were touched meanwhile and are carried over in one step, about.
+const REPLAY_KEYS: usize = 10_000;
+/// Keys that are carried over under the lock at the most, so that writers wait no longer than for a commit.
+pub(super) const SWAP_KEYS: usize = 1_000;
+/// Refusals that are told with their reason; the others are counted.
+const REFUSALS_TOLD: usize = 10;
+
+/// What a step adds to the shadow.
+#[derive(Default)]
+struct Additions {
+    /// Operations on keys that the shadow may have.
+    changes: Batch,
+    /// Documents with keys that it does not have.
+    fresh: Vec<Document>,
+}
+
+impl Writer {
+    pub(super) fn step(
+        &self,
+        tip: &Arc<Snapshot>,
+        job: &Job,
+        sources: &dyn Sources,
+        work: &mut Option<Work>,
+        bytes: usize,
+        until: Instant,
+    ) -> Result<Stepped, Stop> {
+        self.config.observer.reached(Step::BeforeBundle);
+        let work = match work {
+            Some(work) if work.is_at(job) => work,
+            Some(work) => return Ok(elsewhere(ended(tip, work.id))),
+            None => work.insert(Work::open(job, self.follower.source())?),
+        };
+        let touched = self.touched(job.replayed_to, tip.version(), REPLAY_KEYS)?;
+        let mut next = job.clone();
+        let mut additions = Additions::default();
+        let schema = Arc::clone(work.shadow.schema());
+        match (&job.position, &job.status.source) {
+            (Position::End, _) => {
+                if touched.to == tip.version() && touched.keys.len() <= SWAP_KEYS {
+                    return self.swap(job, work, until);
+                }
+                let keys = touched.keys.iter();
+                next.replay(current(tip, keys)?, &schema, &mut additions.changes)?;
+                next.replayed_to = touched.to;
+            }
+            (position, None) => {
+                let read = match position {
+                    Position::Key(key) => Some(key.as_str()),
+                    _ => None,
+                };
+                // What comes later is read as it is by then.
+                let keys = touched
+                    .keys
+                    .iter()
+                    .take_while(|key| Some(key.as_str()) <= read);
+                next.replay(current(tip, keys)?, &schema, &mut additions.changes)?;
+                next.replayed_to = touched.to;
+                next.read_stored(tip, read, bytes, &schema, &mut additions)?;
+            }
+            (position, Some(url)) => {
+                let chunk = next_chunk(work, sources, url, position, bytes)?;
+                next.take_chunk(chunk, &schema, &mut additions)?;
+            }
+        }
+        let written = self.extend(
+            job.status.id,
+            &work.shadow,
+            &additions.changes,
+            &additions.fresh,
+        )?;
+        next.arrive(&written, self.clock.wall_ms());
+        self.publish_checkpoint(tip, job, next, written, work, until)
+    }
+
+    /// Publishes a version that names the next checkpoint.
+    fn publish_checkpoint(
+        &self,
+        base: &Snapshot,
+        job: &Job,
+        next: Job,
+        written: Written,
+        work: &mut Work,
+        until: Instant,
+    ) -> Result<Stepped, Stop> {
+        let mount = &self.follower.source().mount;
+        let mut met = None;
+        let published = self.publish_maintenance(until, |tip| {
+            if !unchanged(&tip, job) {
+                met = Some(ended(&tip, job.status.id));
+                return Ok(None);
+            }
+            for path in &written.paths {
+                if may_be_collected(base, &tip, path, &**mount, self.config.retention)? {
+                    return Ok(None);
+                }
+            }
+            let mut draft = Draft::new(tip, Cause::Job);
+            draft.job = Some(Box::new(next.clone()));
+            Ok(Some(draft))
+        })?;
+        if !published {
+            self.remove_all(&written.paths);
+            return Ok(met.map_or(Stepped::Again, elsewhere));
+        }
+        if let Some(before) = &job.checkpoint {
+            self.publisher.remove(&before.path(job.status.id));
+        }
+        work.number = next.status.checkpoints;
+        work.shadow = written.shadow;
+        Ok(Stepped::Checkpoint(next.status))
+    }
+}
+
+/// The next documents of an external source.
+fn next_chunk(
+    work: &mut Work,
+    sources: &dyn Sources,
+    url: &str,
+    position: &Position,
+    bytes: usize,
+) -> Result<Chunk, Stop> {
+    let lasting = |error: Error| match error.kind() {
+        ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::TooLarge => {
+            Stop::Job(format!("the source {url}: {error}"))
+        }
+        // Nothing of the index: it must not be taken for one of its files.
+        _ => Stop::Step(Error::new(
+            ErrorKind::Unavailable,
+            format!("the source {url} cannot be read: {error}"),
+        )),
+    };
+    let source = match &mut work.source {
+        Some(source) => source,
+        None => work.source.insert(sources.open(url).map_err(lasting)?),
+    };
+    let position = match position {
+        Position::Source(position) => Some(position.as_str()),
+        _ => None,
+    };
+    source.next(position, bytes).map_err(lasting)
+}
+
+impl Job {
+    /// Reads on in the stored documents.
+    fn read_stored(
+        &mut self,
+        tip: &Snapshot,
+        after: Option<&str>,
+        bytes: usize,
+        schema: &IndexSchema,
+        additions: &mut Additions,
+    ) -> Result<(), Stop> {
+        let stored = read_after(tip, after, bytes)?;
+        self.status.done += stored.documents.len() as u64;
+        let segments = &tip.manifest().body.segments;
+        let live: u64 = segments.iter().map(|s| u64::from(s.live_docs())).sum();
+        self.status.total = Some(live.max(self.status.done));
+        for (key, source) in stored.documents {
+            match Document::parse(&source, schema) {
+                Ok(document) => additions.fresh.push(document),
+                Err(error) => self.refuse(key, error.detail)?,
+            }
+        }
+        self.position = stored.up_to.map_or(Position::End, Position::Key);
+        Ok(())
+    }
+
+    fn take_chunk(
+        &mut self,
+        chunk: Chunk,
+        schema: &IndexSchema,
+        additions: &mut Additions,
+    ) -> Result<(), Stop> {
+        for text in chunk.documents {
+            let parsed = text.map_err(|refusal| (refusal.place, refusal.detail));
+            let parsed = parsed.and_then(|text| {
+                Document::parse(&text, schema).map_err(|error| {
+                    let key = error.unique_key.clone();
+                    (key.unwrap_or_else(|| "a document".into()), error.detail)
+                })
+            });
+            match parsed {
+                Ok(document) => {
+                    let operations = &mut additions.changes.operations;
+                    operations.push(Operation::Upsert(document));
+                }
+                Err((place, detail)) => self.refuse(place, detail)?,
+            }
+        }
+        self.status.done = chunk.read_bytes;
+        self.status.total = chunk.total_bytes;
+        self.position = chunk.position.map_or(Position::End, Position::Source);
+        Ok(())
+    }
+
+    /// Carries over what the index has for some keys now. These were acknowledged while the job ran, so that none may be
+    /// left out.
+    pub(super) fn replay(
+        &mut self,
+        current: Vec<(&str, Option<String>)>,
+        schema: &IndexSchema,
+        changes: &mut Batch,
+    ) -> Result<(), Stop> {
+        self.status.replayed += current.len() as u64;
+        for (key, source) in current {
+            changes.operations.push(match source {
+                None => Operation::Delete(key.to_owned()),
+                Some(source) => Operation::Upsert(match Document::parse(&source, schema) {
+                    Ok(document) => document,
+                    Err(error) => {
+                        self.refuse(key.to_owned(), error.detail)?;
+                        Document::accepted(key, &source, schema)
+                    }
+                }),
+            });
+        }
+        Ok(())
+    }
+
+    /// Counts a refused document; one that must not be left out ends the job.
+    fn refuse(&mut self, place: String, detail: String) -> Result<(), Stop> {
+        if self.on_refused == OnRefused::Fail {
+            return Err(Stop::Job(format!(
+                "{place}: {detail} (mend the document or the mapping, or start the job anew with \"on_refused\": \"skip\")"
+            )));
+        }
+        self.status.refused += 1;
+        if self.status.refusals.len() < REFUSALS_TOLD {
+            self.status.refusals.push(Refusal { place, detail });
+        }
+        Ok(())
+    }
+
+    /// Takes note of the checkpoint that was written.
+    fn arrive(&mut self, written: &Written, now_ms: u64) {
+        let segments = &written.shadow.manifest().body.segments;
+        self.checkpoint = Some(written.id);
+        self.status.checkpoints = written.id.number;
+        self.status.documents = segments.iter().map(Segment::live_docs).map(u64::from).sum();
+        self.status.updated_ms = now_ms;
+        if self.position == Position::End {
+            self.status.state = JobState::Replaying;
+        }
+    }
+}
