@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -12,12 +14,11 @@ use serde_json::Value;
 use ureq::Agent;
 
 use super::function::Spec;
+use super::process::{Process, stat};
 use crate::patience::within;
 
 /// How long an emulator may take to listen. Only a broken one takes that long.
 const START: Duration = Duration::from_secs(20);
-/// How long an emulator may take to end, before it is killed.
-const END: Duration = Duration::from_secs(5);
 /// What the emulator takes beyond the time a function has: starting it, and starting it again.
 const MARGIN: Duration = Duration::from_secs(30);
 /// How often another port is tried where somebody else took it meanwhile.
@@ -35,7 +36,7 @@ pub struct Outcome {
 /// A running environment. It is ended when it goes out of scope.
 #[derive(Debug)]
 pub(super) struct Environment {
-    emulator: Child,
+    emulator: Arc<Process>,
     url: String,
     agent: Agent,
     function: Option<Pid>,
@@ -75,6 +76,8 @@ impl Environment {
             .env("AWS_SECRET_ACCESS_KEY", "local")
             .env("AWS_SESSION_TOKEN", "local")
             .envs(spec.variables.iter().map(|(name, value)| (name, value)))
+            // A Ctrl-C of the terminal is for whoever started it, who ends it then.
+            .process_group(0)
             .stdin(Stdio::null());
         let log = || {
             fs::File::options()
@@ -88,23 +91,22 @@ impl Environment {
                 return Err(format!("{}: {error}", spec.log.display()));
             }
         };
-        let child = command
-            .spawn()
+        let emulator = Process::start(&mut command)
             .map_err(|error| format!("{}: {error}", emulator.display()))?;
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
             .timeout_global(Some(spec.timeout + MARGIN))
             .build();
-        let mut environment = Self {
-            emulator: child,
+        let environment = Self {
+            emulator: Arc::new(emulator),
             url: format!("http://{front}/2015-03-31/functions/function/invocations"),
             agent: agent.into(),
             function: None,
             freezes: spec.freezes,
         };
         let listens = within(START, || {
-            let ended = environment.emulator.try_wait().unwrap().is_some();
+            let ended = environment.emulator.has_ended();
             (ended || TcpStream::connect(front).is_ok()).then_some(!ended)
         });
         Ok(listens.unwrap_or(false).then_some(environment))
@@ -126,57 +128,33 @@ impl Environment {
         Ok(outcome(status, payload))
     }
 
+    /// Its processes, for whoever has to end them in the middle of an invocation.
+    pub(super) fn process(&self) -> &Arc<Process> {
+        &self.emulator
+    }
+
+    /// Whether the function is stopped now.
+    pub(super) fn is_frozen(&self) -> bool {
+        let state = |pid: Pid| stat(pid.as_raw_nonzero().get());
+        self.function
+            .and_then(state)
+            .is_some_and(|(state, _)| state == 'T')
+    }
+
     /// Stops the function, wherever it is.
-    pub(super) fn freeze(&mut self) {
-        if !self.function.is_some_and(|pid| self.started(pid)) {
-            self.function = self.find();
+    fn freeze(&mut self) {
+        if !self.function.is_some_and(|pid| self.emulator.runs(pid)) {
+            self.function = self.emulator.function();
         }
         self.signal(Signal::STOP);
     }
 
     fn signal(&self, signal: Signal) {
-        // The emulator has not been waited for, so its children are nobody else's.
-        if let Some(pid) = self.function.filter(|&pid| self.started(pid)) {
+        if let Some(pid) = self.function.filter(|&pid| self.emulator.runs(pid)) {
             // It may end at this very moment.
             drop(kill_process(pid, signal));
         }
     }
-
-    /// Whether this process is the emulator's child.
-    fn started(&self, pid: Pid) -> bool {
-        parent(pid.as_raw_nonzero().get()) == Some(self.emulator.id())
-    }
-
-    fn find(&self) -> Option<Pid> {
-        let processes = fs::read_dir("/proc").ok()?;
-        processes
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .find(|&pid| parent(pid) == Some(self.emulator.id()))
-            .and_then(Pid::from_raw)
-    }
-}
-
-impl Drop for Environment {
-    fn drop(&mut self) {
-        if self.function.is_none() {
-            self.function = self.find();
-        }
-        // A stopped process would not see anything but this, and the emulator ends without its function at once.
-        self.signal(Signal::KILL);
-        drop(kill_process(Pid::from_child(&self.emulator), Signal::TERM));
-        let ended = within(END, || self.emulator.try_wait().unwrap_or(None));
-        if ended.is_none() {
-            drop(self.emulator.kill());
-            drop(self.emulator.wait());
-        }
-    }
-}
-
-/// The parent of a process: the second field after the name, which stands in brackets and may hold anything.
-fn parent(pid: i32) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(") ")?;
-    fields.split(' ').nth(1)?.parse().ok()
 }
 
 /// Two free ports of a loopback address that no other environment of this process has. Connections of others start

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use super::environment::{Environment, Outcome};
+use super::process::Process;
 
 /// What a function is made of.
 #[derive(Clone, Debug)]
@@ -61,6 +62,8 @@ pub(super) struct Function {
     places: Arc<Semaphore>,
     /// The one used last is the next to be used, so that those in excess stay frozen.
     idle: Mutex<Vec<Environment>>,
+    /// Every environment's processes, also of those that are at work.
+    processes: Mutex<Vec<Weak<Process>>>,
     counted: Counted,
 }
 
@@ -79,6 +82,7 @@ impl Function {
             places: Arc::new(Semaphore::new(spec.environments_max)),
             spec,
             idle: Mutex::default(),
+            processes: Mutex::default(),
             counted: Counted::default(),
         }
     }
@@ -116,10 +120,7 @@ impl Function {
         let idle = self.idle.lock().unwrap().pop();
         let mut environment = match idle {
             Some(environment) => environment,
-            None => {
-                add(&self.counted.started);
-                Environment::start(&self.emulator, &self.spec).map_err(Refused::Broken)?
-            }
+            None => self.start().map_err(Refused::Broken)?,
         };
         add(&self.counted.invoked);
         // An emulator that does not answer is ended with its environment.
@@ -131,19 +132,34 @@ impl Function {
         Ok(outcome)
     }
 
-    /// Stops every function that is idle, whether or not it was stopped by its last invocation.
-    pub(super) fn freeze(&self) {
-        let mut idle = self.idle.lock().unwrap();
-        idle.iter_mut().for_each(Environment::freeze);
+    fn start(&self) -> Result<Environment, String> {
+        add(&self.counted.started);
+        let environment = Environment::start(&self.emulator, &self.spec)?;
+        let mut processes = self.processes.lock().unwrap();
+        processes.retain(|process| process.strong_count() > 0);
+        processes.push(Arc::downgrade(environment.process()));
+        if self.places.is_closed() {
+            return Err("everything is being ended".to_owned());
+        }
+        Ok(environment)
     }
 
-    /// Ends the environments that are idle.
+    /// Idle environments whose function is stopped.
+    pub(super) fn frozen(&self) -> usize {
+        let idle = self.idle.lock().unwrap();
+        idle.iter()
+            .filter(|environment| environment.is_frozen())
+            .count()
+    }
+
+    /// Ends every environment, and with it the invocation that it is at; no other begins.
     pub(super) fn end(&self) {
-        let idle = std::mem::take(&mut *self.idle.lock().unwrap());
+        self.places.close();
+        let processes = std::mem::take(&mut *self.processes.lock().unwrap());
         // Each takes a moment, which they may take together.
         std::thread::scope(|scope| {
-            for environment in idle {
-                scope.spawn(move || drop(environment));
+            for process in processes.iter().filter_map(Weak::upgrade) {
+                scope.spawn(move || process.end());
             }
         });
     }

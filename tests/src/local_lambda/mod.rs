@@ -7,11 +7,15 @@
 //! |---|---|
 //! | `emulator` | where the emulator comes from |
 //! | `environment` | one emulator and its function, which is stopped between two invocations |
+//! | `process` | the processes of an environment, which are ended by their number |
 //! | `function` | the environments of a function: a free one, a new one, or throttled |
 //! | `asynchronous` | invocations that nobody waits for, and their retries |
 //! | `endpoint` | the Invoke operation, for the SDKs |
 //! | `gateway` | plain HTTP made into events and back, as API Gateway, function URLs and load balancers do |
 //! | `schedule` | what the scheduler sends |
+//! | `trio` | Aquifer's functions |
+//!
+//! [`startup`] measures instead: one process, without an emulator.
 
 mod asynchronous;
 mod emulator;
@@ -19,7 +23,9 @@ mod endpoint;
 mod environment;
 mod function;
 mod gateway;
+mod process;
 mod schedule;
+pub mod startup;
 mod trio;
 
 use std::collections::BTreeMap;
@@ -147,12 +153,12 @@ impl LocalLambda {
         self.function(name).tally()
     }
 
-    /// Stops every idle environment of a function; its next invocation lets one go on.
+    /// Idle environments of a function that are stopped now.
     ///
     /// # Panics
     /// When there is no such function.
-    pub fn freeze(&self, name: &str) {
-        self.function(name).freeze();
+    pub fn frozen(&self, name: &str) -> usize {
+        self.function(name).frozen()
     }
 
     fn function(&self, name: &str) -> Arc<Function> {
@@ -171,11 +177,11 @@ impl LocalLambda {
 
 impl Drop for LocalLambda {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_timeout(ABANDON_AFTER);
-        }
         for function in self.functions.by_name.values() {
             function.end();
+        }
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(ABANDON_AFTER);
         }
     }
 }

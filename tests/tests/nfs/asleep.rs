@@ -123,9 +123,9 @@ fn tell(kind: Kind, trouble: Trouble, work: Work) {
         assert_eq!(reader.count("base"), BASE, "{step}: before");
         if work == Work::Reindex {
             // Begun by one that does no more, so that the sleeper stops at a checkpoint.
-            let (code, out, err) =
-                lab.client(OTHER)
-                    .aquifer(&["reindex", "--index", step, "--within", "0"]);
+            let (code, out, err) = lab
+                .client(OTHER)
+                .aquifer(&["reindex", "--index", step, "--within", "0"]);
             assert_eq!(code, Some(0), "{step}: {out}{err}");
         }
         sleepers.push(fall_asleep(&lab, name, step, work));
@@ -210,7 +210,11 @@ fn fall_asleep<'a>(lab: &'a Lab, name: char, step: &'static str, work: Work) -> 
             (process, Some((client, thread::spawn(post))))
         }
         Work::Merge | Work::Reindex => {
-            let command = if work == Work::Merge { "merge" } else { "reindex" };
+            let command = if work == Work::Merge {
+                "merge"
+            } else {
+                "reindex"
+            };
             let stop = [("AQUIFER_STOP_AT", step)];
             let process = machine.start_aquifer(command, &[command, "--index", step], &stop);
             (process, None)

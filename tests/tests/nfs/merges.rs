@@ -88,7 +88,10 @@ pub(crate) fn under_load_and_faults(kind: Kind) {
     });
     println!("{jobs}");
     let jobs = jobs.as_array().unwrap();
-    assert!(jobs.iter().all(|job| job["state"] == "finished"), "{jobs:?}");
+    assert!(
+        jobs.iter().all(|job| job["state"] == "finished"),
+        "{jobs:?}"
+    );
     assert!(!jobs.is_empty(), "none was ever begun");
     let posted = posted
         .each_ref()

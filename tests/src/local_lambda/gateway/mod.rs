@@ -8,12 +8,12 @@ mod shape;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use axum::{Json, Router};
 use serde_json::json;
 
 use super::{Functions, schedule};
@@ -143,21 +143,24 @@ async fn pass(
 /// Invokes the scheduled function as the scheduler does, without waiting; a body that there is becomes the event's
 /// detail.
 async fn fire(State(door): State<Arc<Door>>, body: String) -> Response {
-    let Some(function) = door.functions.get(&door.routes.scheduled) else {
+    let name = &door.routes.scheduled;
+    let Some(function) = door.functions.get(name) else {
         return refusal(door.front.broken());
     };
     match schedule::event(&body) {
         Ok(event) => {
             door.functions.queue(function, event.into_bytes());
-            StatusCode::ACCEPTED.into_response()
+            (StatusCode::ACCEPTED, Json(json!({"queued": name}))).into_response()
         }
-        Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+        Err(error) => {
+            let message = format!("the detail is no JSON: {error}");
+            (StatusCode::BAD_REQUEST, Json(json!({"message": message}))).into_response()
+        }
     }
 }
 
 fn refusal((status, message): (StatusCode, &'static str)) -> Response {
-    let body = json!({"message": message}).to_string();
-    (status, [("content-type", "application/json")], body).into_response()
+    (status, Json(json!({"message": message}))).into_response()
 }
 
 #[cfg(test)]
