@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::{LocalLambda, Routes, Spec, fetched};
 use crate::program;
 
-/// The names of the functions.
+/// The function that answers what only reads.
 pub const READS: &str = "aquifer-search";
-/// See [`READS`].
+/// The function that answers everything else.
 pub const WRITES: &str = "aquifer-writer";
-/// See [`READS`].
+/// The function that a schedule invokes.
 pub const REINDEX: &str = "aquifer-reindex";
 
 /// How they run.

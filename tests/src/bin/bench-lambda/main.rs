@@ -62,7 +62,6 @@ fn measure_start(spec: &Spec, payload: &str) -> Result<()> {
         answered.push(start.answered);
     }
     let bytes = std::fs::metadata(&spec.program)?.len();
-    #[expect(clippy::cast_precision_loss, reason = "for people")]
     let mebibytes = bytes as f64 / (1024.0 * 1024.0);
     println!(
         "| `{}` | {mebibytes:.1} MiB | {} | {} |",
@@ -110,7 +109,9 @@ fn measure_writing(trio: &Trio, root: &Path, logs: &Path, documents: usize) -> R
                 })
                 .collect();
             writers.into_iter().try_for_each(|writer| {
-                let ended: Result<()> = writer.join().map_err(|_| anyhow!("a writer panicked"))?;
+                let ended: Result<()> = writer
+                    .join()
+                    .map_err(|panic| anyhow!("a writer panicked: {panic:?}"))?;
                 ended
             })
         })
@@ -118,9 +119,7 @@ fn measure_writing(trio: &Trio, root: &Path, logs: &Path, documents: usize) -> R
     write(Instant::now(), false)?;
     let began = Instant::now();
     write(began + WRITING, true)?;
-    #[expect(clippy::cast_precision_loss, reason = "for people")]
     let rate = posts.load(Ordering::Relaxed) as f64 / WRITING.as_secs_f64();
-    #[expect(clippy::cast_precision_loss, reason = "for people")]
     let of_documents = rate * documents as f64;
     println!("| {documents} documents a post | {rate:.1} | {of_documents:.0} |");
     Ok(())

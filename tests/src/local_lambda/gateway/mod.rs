@@ -16,6 +16,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::json;
 
+use self::shape::BROKEN;
 use super::{Functions, schedule};
 
 /// The most that an event may carry: what Lambda takes of an invocation, with everything around the body.
@@ -120,7 +121,7 @@ async fn pass(
     }
     let name = door.routes.of(&method, path);
     let Some(function) = door.functions.get(name) else {
-        return refusal(door.front.broken());
+        return refusal(BROKEN);
     };
     match function.invoke(event.into_bytes()).await {
         Ok(outcome) if !outcome.failed => answer::response(&door.front, &outcome.payload)
@@ -135,17 +136,16 @@ async fn pass(
         Err(super::Refused::Throttled) => refusal(door.front.throttled()),
         Err(super::Refused::Broken(why)) => {
             eprintln!("{name}: {why}");
-            refusal(door.front.broken())
+            refusal(BROKEN)
         }
     }
 }
 
-/// Invokes the scheduled function as the scheduler does, without waiting; a body that there is becomes the event's
-/// detail.
+/// Invokes the scheduled function as the scheduler does, without waiting; a body is the schedule's input.
 async fn fire(State(door): State<Arc<Door>>, body: String) -> Response {
     let name = &door.routes.scheduled;
     let Some(function) = door.functions.get(name) else {
-        return refusal(door.front.broken());
+        return refusal(BROKEN);
     };
     match schedule::event(&body) {
         Ok(event) => {
@@ -153,7 +153,7 @@ async fn fire(State(door): State<Arc<Door>>, body: String) -> Response {
             (StatusCode::ACCEPTED, Json(json!({"queued": name}))).into_response()
         }
         Err(error) => {
-            let message = format!("the detail is no JSON: {error}");
+            let message = format!("the input is no JSON: {error}");
             (StatusCode::BAD_REQUEST, Json(json!({"message": message}))).into_response()
         }
     }

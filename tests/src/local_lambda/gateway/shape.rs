@@ -7,6 +7,9 @@ use super::Front;
 /// How a door refuses: the status, and the sentence it gives.
 type Refusal = (StatusCode, &'static str);
 
+/// How every door refuses where a function cannot be invoked at all.
+pub(super) const BROKEN: Refusal = (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
+
 impl Front {
     /// The path without the stage; `None` where it does not begin with it.
     pub(super) fn inner<'a>(&self, path: &'a str) -> Option<&'a str> {
@@ -48,15 +51,6 @@ impl Front {
             Self::FunctionUrl => (StatusCode::TOO_MANY_REQUESTS, "Rate Exceeded."),
             Self::Balancer { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
         }
-    }
-
-    /// The function cannot be invoked at all.
-    #[expect(
-        clippy::unused_self,
-        reason = "a question like the others, that each door happens to answer alike"
-    )]
-    pub(super) fn broken(&self) -> Refusal {
-        (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
     }
 }
 
