@@ -152,7 +152,7 @@ impl Environment {
     fn signal(&self, signal: Signal) {
         if let Some(pid) = self.function.filter(|&pid| self.emulator.runs(pid)) {
             // It may end at this very moment.
-            drop(kill_process(pid, signal));
+            kill_process(pid, signal).unwrap_or_default();
         }
     }
 }

@@ -56,9 +56,9 @@ impl Process {
         }
         // A stopped process would not see anything else, and without its function the emulator ends at once.
         if let Some(function) = self.function() {
-            drop(kill_process(function, Signal::KILL));
+            kill_process(function, Signal::KILL).unwrap_or_default();
         }
-        drop(kill_process(Pid::from_child(&child), Signal::TERM));
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap_or_default();
         if within(END, || child.try_wait().unwrap()).is_none() {
             drop(child.kill());
             drop(child.wait());

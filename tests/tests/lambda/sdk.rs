@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use aquifer_tests::local_lambda::{LocalLambda, READS, REINDEX, Trio, WRITES};
 use aquifer_tests::{Cluster, eventually};
-use aws_config::{BehaviorVersion, Region, retry::RetryConfig};
 use aws_sdk_lambda::Client;
-use aws_sdk_lambda::config::Credentials;
+use aws_sdk_lambda::config::retry::RetryConfig;
+use aws_sdk_lambda::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_lambda::operation::invoke::{InvokeError, InvokeOutput};
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
