@@ -54,12 +54,20 @@ impl Trio {
     /// When a program was not built.
     pub fn start(self, root: &Path, logs: &Path) -> Result<LocalLambda, String> {
         let emulator = fetched()?;
-        let specs = [READS, WRITES, REINDEX].map(|name| self.spec(name, root, logs));
+        let specs = self.specs(root, logs);
         Ok(LocalLambda::start(
             &emulator,
             specs.into(),
             self.retry_pause,
         ))
+    }
+
+    /// What they are made of: the search, the writer, the reindex function.
+    ///
+    /// # Panics
+    /// When a program was not built.
+    pub fn specs(&self, root: &Path, logs: &Path) -> [Spec; 3] {
+        [READS, WRITES, REINDEX].map(|name| self.spec(name, root, logs))
     }
 
     /// Which of them answers what.

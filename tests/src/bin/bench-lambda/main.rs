@@ -32,7 +32,7 @@ fn main() -> Result<()> {
     println!("| function | binary | ready | first answer |\n|---|---:|---:|---:|");
     let [search, writer, reindex] = &specs;
     let samples = Value::Array((0..SAMPLES).map(document).collect()).to_string();
-    startup::time(writer, &samples).map_err(|why| anyhow!(why))?;
+    startup::time(writer, &samples).map_err(|why| anyhow!("{why}"))?;
     for (spec, payload) in [
         (search, r#"{"query":"word7 word11"}"#.to_owned()),
         (writer, document(SAMPLES).to_string()),
