@@ -75,7 +75,7 @@ impl Environment {
             .env("AWS_ACCESS_KEY_ID", "local")
             .env("AWS_SECRET_ACCESS_KEY", "local")
             .env("AWS_SESSION_TOKEN", "local")
-            .envs(spec.variables.iter().map(|(name, value)| (name, value)))
+            .envs(&spec.variables)
             // A Ctrl-C of the terminal is for whoever started it, who ends it then.
             .process_group(0)
             .stdin(Stdio::null());
