@@ -34,7 +34,8 @@ pub struct Unanswered(pub String);
 type Attempt = Result<Answer, Unanswered>;
 
 impl Client {
-    pub(crate) fn new(url: &str) -> Self {
+    /// A client of the server at `url`.
+    pub fn new(url: &str) -> Self {
         Self::patient(url, PATIENCE)
     }
 
@@ -49,6 +50,11 @@ impl Client {
             agent: agent.into(),
             url: url.to_owned(),
         }
+    }
+
+    /// Where the server is.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// `GET path`.

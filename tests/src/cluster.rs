@@ -54,7 +54,8 @@ impl Cluster {
         self.root().join("default")
     }
 
-    fn root(&self) -> PathBuf {
+    /// The root folder.
+    pub fn root(&self) -> PathBuf {
         self.folder.path().join("root")
     }
 
@@ -71,6 +72,11 @@ impl Cluster {
     fn name(&self, kind: &str) -> String {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         format!("{kind}-{number}")
+    }
+
+    /// Where logs of processes go.
+    pub fn logs(&self) -> PathBuf {
+        self.folder.path().to_owned()
     }
 
     pub(crate) fn log(&self, name: &str) -> PathBuf {

@@ -15,6 +15,8 @@ mod client;
 mod cluster;
 #[cfg(target_os = "linux")]
 pub mod lab;
+#[cfg(target_os = "linux")]
+pub mod local_lambda;
 mod patience;
 mod program;
 mod server;

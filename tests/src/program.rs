@@ -13,19 +13,35 @@ use std::time::SystemTime;
 
 const BUILD: &str = "run `cargo build --workspace` with the same profile and target folder first";
 
-/// The program.
+/// The program `aquifer`.
 ///
 /// # Panics
 /// When it is missing or older than its sources.
 pub(crate) fn path() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let program = beside_this_test("aquifer");
-        if let Some(newer) = newer_source(&program) {
-            panic!("{} is older than {newer}: {BUILD}", program.display());
-        }
-        program
-    })
+    PATH.get_or_init(|| built("aquifer"))
+}
+
+/// A program of the workspace by its name.
+///
+/// # Panics
+/// When it is missing or older than its sources.
+pub(crate) fn built(name: &str) -> PathBuf {
+    let program = beside_this_test(name);
+    if let Some(newer) = newer_source(&program) {
+        panic!("{} is older than {newer}: {BUILD}", program.display());
+    }
+    program
+}
+
+/// The target folder that this program lies in.
+pub(crate) fn target() -> PathBuf {
+    let program = env::current_exe().unwrap();
+    let in_deps = program
+        .parent()
+        .is_some_and(|folder| folder.ends_with("deps"));
+    let target = program.ancestors().nth(if in_deps { 3 } else { 2 });
+    target.unwrap().to_owned()
 }
 
 /// What a machine of the lab runs first; this package's, so Cargo has built it with this test.

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::program;
+
 /// A kernel that runs as a process, both NFS servers, and what configures networks. What they depend on and the host
 /// lacks comes along.
 const NAMES: [&str; 4] = [
@@ -145,15 +147,7 @@ fn folder() -> PathBuf {
     if let Some(folder) = std::env::var_os(CACHE) {
         return std::path::absolute(folder).unwrap();
     }
-    let program = std::env::current_exe().unwrap();
-    let in_deps = program
-        .parent()
-        .is_some_and(|folder| folder.ends_with("deps"));
-    let target = program
-        .ancestors()
-        .nth(if in_deps { 3 } else { 2 })
-        .unwrap();
-    target.join("nfs-lab")
+    program::target().join("nfs-lab")
 }
 
 #[track_caller]
