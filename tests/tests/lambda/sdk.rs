@@ -44,7 +44,7 @@ impl Sdk {
         name: &str,
         kind: InvocationType,
         payload: &Value,
-    ) -> Result<InvokeOutput, InvokeError> {
+    ) -> Result<InvokeOutput, Box<InvokeError>> {
         let invocation = self
             .client
             .invoke()
@@ -53,7 +53,7 @@ impl Sdk {
             .payload(Blob::new(payload.to_string()))
             .send();
         let outcome = self.runtime.block_on(invocation);
-        outcome.map_err(aws_sdk_lambda::error::SdkError::into_service_error)
+        outcome.map_err(|error| Box::new(error.into_service_error()))
     }
 }
 
