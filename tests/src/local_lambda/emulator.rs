@@ -100,9 +100,9 @@ fn download(cache: &Path, name: &str, digest: &str, program: &Path) -> Result<()
 }
 
 fn run(mut command: Command, why: &str) -> Result<(), String> {
-    let output = command
-        .output()
-        .map_err(|error| format!("the Runtime Interface Emulator is missing ({why}): {error}"))?;
+    let output = command.output().map_err(|error| {
+        format!("the Runtime Interface Emulator is missing ({why}): python3: {error}")
+    })?;
     if output.status.success() {
         return Ok(());
     }
