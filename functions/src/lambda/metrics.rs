@@ -11,6 +11,9 @@ use serde_json::{Map, Value, json};
 /// Under which name CloudWatch shows the metrics.
 pub const NAMESPACE: &str = "Aquifer";
 
+/// What stands in the place of an index where it was none in particular.
+pub const ALL: &str = "*";
+
 /// In what a metric is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -106,7 +109,11 @@ impl Metrics {
     /// Writes the line; where no function has a name, nobody collects it. That it could not be written harms no
     /// request.
     pub fn emit(&self) {
-        if self.properties.get("FunctionName").is_none_or(|name| name == "") {
+        if self
+            .properties
+            .get("FunctionName")
+            .is_none_or(|name| name == "")
+        {
             return;
         }
         let Some(line) = self.line() else { return };
