@@ -8,15 +8,13 @@ use aquifer_functions::lambda::environment::Environment;
 use aquifer_functions::lambda::handoff::LambdaHandoff;
 use aquifer_functions::lambda::tend::Tend;
 use aquifer_functions::lambda::{log, run};
-use aquifer_functions::sources::ExternalSources;
 
 fn main() -> Result<()> {
     log::start();
     let environment = Environment::read()?;
     let named = environment.reindex_function.clone();
     let itself = LambdaHandoff::new(named.unwrap_or_else(|| environment.function.clone()));
-    let sources = ExternalSources::listed(&environment.root, &environment.sources.join(","))?;
-    let sources = Arc::new(sources);
+    let sources = Arc::new(environment.external_sources()?);
     let tend = Arc::new(Tend::new(environment, sources, Some(Arc::new(itself))));
     run::run(move |event| {
         let tend = Arc::clone(&tend);

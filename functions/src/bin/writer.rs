@@ -14,7 +14,8 @@ fn main() -> Result<()> {
     let environment = Environment::read()?;
     let reindex = environment.reindex_function.clone();
     let handoff = reindex.map(|name| Arc::new(LambdaHandoff::new(name)) as Arc<dyn Handoff>);
-    let front = Arc::new(Front::new(environment, Role::Writer, handoff));
+    let sources = Arc::new(environment.external_sources()?);
+    let front = Arc::new(Front::new(environment, Role::Writer, sources, handoff));
     run::run(move |event| {
         let front = Arc::clone(&front);
         async move { Ok(front.answer(event).await?) }

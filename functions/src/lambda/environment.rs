@@ -7,6 +7,7 @@ use aquifer_indexer::config::{Config, MIB};
 use aquifer_indexer::{Error, Result};
 
 use crate::duration::duration;
+use crate::sources::ExternalSources;
 
 /// The settings of a function; the table in [`super`] says what each means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +18,8 @@ pub struct Environment {
     pub index: String,
     /// `AQUIFER_REINDEX_FUNCTION`.
     pub reindex_function: Option<String>,
-    /// `AQUIFER_SOURCES`.
-    pub sources: Vec<String>,
+    /// `AQUIFER_SOURCES`, as [`crate::sources::ExternalSources::listed`] reads it.
+    pub sources: String,
     /// `AQUIFER_BASE_PATH`, with a slash before it and none behind; empty without one.
     pub base_path: String,
     /// `AQUIFER_CACHE_MIB`, in bytes.
@@ -66,21 +67,27 @@ impl Environment {
                 .map_err(|error| wrong("AQUIFER_RETENTION", &text, &error.to_string()))?,
             None => default.retention,
         };
-        let sources = get("AQUIFER_SOURCES").unwrap_or_default();
-        let sources = sources.split(',').map(str::trim);
         Ok(Self {
             root: root.into(),
             index: get("AQUIFER_INDEX").unwrap_or_else(|| "default".to_owned()),
             reindex_function: get("AQUIFER_REINDEX_FUNCTION"),
-            sources: sources
-                .filter(|prefix| !prefix.is_empty())
-                .map(str::to_owned)
-                .collect(),
+            sources: get("AQUIFER_SOURCES").unwrap_or_default(),
             base_path: base_path(&get("AQUIFER_BASE_PATH").unwrap_or_default()),
             cache_bytes,
             writer_memory_bytes: quarter.min(default.writer_memory_bytes),
             retention,
             function: get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
+        })
+    }
+
+    /// The external sources that a reindex may read.
+    ///
+    /// # Errors
+    /// [`aquifer_indexer::ErrorKind::Invalid`] for a list that names something else.
+    pub fn external_sources(&self) -> Result<ExternalSources> {
+        ExternalSources::listed(&self.root, &self.sources).map_err(|error| {
+            let kind = error.kind();
+            Error::new(kind, "AQUIFER_SOURCES cannot be read").because(error)
         })
     }
 
@@ -131,7 +138,7 @@ mod tests {
         assert_eq!(read.root, PathBuf::from("/mnt/a"));
         assert_eq!(read.index, "default");
         assert_eq!(read.retention, Duration::from_secs(3600));
-        assert_eq!((read.base_path.as_str(), read.sources.len()), ("", 0));
+        assert_eq!((read.base_path.as_str(), read.sources.as_str()), ("", ""));
         assert_eq!(read.cache_bytes, 256 * MIB);
         assert!(!read.config(true).after_answer);
     }
@@ -141,7 +148,7 @@ mod tests {
         let read = of(&[
             ("AQUIFER_ROOT", "/mnt/a"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "400"),
-            ("AQUIFER_SOURCES", "s3://a/b, ,file:///mnt/in/"),
+            ("AQUIFER_SOURCES", "s3://a/b,in/"),
             ("AQUIFER_BASE_PATH", "v1/docs/"),
             ("AQUIFER_RETENTION", "90s"),
         ]);
@@ -150,7 +157,7 @@ mod tests {
             (read.cache_bytes, read.writer_memory_bytes),
             (100 * MIB, 100 * MIB)
         );
-        assert_eq!(read.sources, ["s3://a/b", "file:///mnt/in/"]);
+        assert_eq!(read.sources, "s3://a/b,in/");
         assert_eq!(read.base_path, "/v1/docs");
         assert_eq!(read.retention, Duration::from_secs(90));
     }

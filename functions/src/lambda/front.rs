@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use aquifer_indexer::Error;
 use aquifer_indexer::index::Counted;
+use aquifer_indexer::reindex::Sources;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request, StatusCode};
@@ -20,11 +21,10 @@ use super::answer;
 use super::environment::Environment;
 use super::event::{Event, Shape, bare_body};
 use super::handoff::{HandOver, Handed, Handoff};
-use super::metrics::{Metrics, Unit};
+use super::metrics::{ALL, Metrics, Unit};
 use super::root::Root;
 use super::{request, time};
 use crate::http::{self, AppState, Deadline, Measured, Problem, Settings};
-use crate::sources::ExternalSources;
 
 /// Which of the two a function is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,7 @@ pub struct Front {
     environment: Environment,
     root: Root,
     router: OnceCell<Router>,
+    sources: Arc<dyn Sources>,
     hand_over: Option<HandOver>,
     warm: AtomicBool,
 }
@@ -68,14 +69,33 @@ struct About {
     deadline: Instant,
 }
 
+impl About {
+    /// The name under which the request is counted. Each name costs whoever pays for the metrics, so a client may not
+    /// make new ones.
+    fn shown_index(&self, response: &Response) -> &str {
+        if response.status().is_client_error() {
+            ALL
+        } else {
+            &self.index
+        }
+    }
+}
+
 impl Front {
-    /// A function as `environment` says; nothing is opened yet. What takes long goes to `handoff`.
-    pub fn new(environment: Environment, role: Role, handoff: Option<Arc<dyn Handoff>>) -> Self {
+    /// A function as `environment` says; nothing is opened yet. A reindex may name `sources`, and what takes long goes
+    /// to `handoff`.
+    pub fn new(
+        environment: Environment,
+        role: Role,
+        sources: Arc<dyn Sources>,
+        handoff: Option<Arc<dyn Handoff>>,
+    ) -> Self {
         Self {
             role,
             root: Root::new(&environment, role == Role::Search),
             environment,
             router: OnceCell::new(),
+            sources,
             hand_over: handoff.map(HandOver::new),
             warm: AtomicBool::new(false),
         }
@@ -118,7 +138,7 @@ impl Front {
                 let response = self.route(request).await;
                 let routed_ms = time::millis_since(started);
                 let handed = self.hand_over(&about, &response).await;
-                metrics = self.metrics(&about.index, context);
+                metrics = self.metrics(about.shown_index(&response), context);
                 measure(&mut metrics, &about, &response, routed_ms);
                 measure_handed(&mut metrics, handed);
                 response
@@ -176,11 +196,10 @@ impl Front {
     async fn route(&self, request: Request<Body>) -> Response {
         let make = || async {
             let aquifer = Arc::clone(self.root.get().await?);
-            let (root, listed) = (&self.environment.root, self.environment.sources.join(","));
             let settings = Settings {
-                sources: Arc::new(ExternalSources::listed(root, &listed)?),
                 default_index: self.environment.index.clone(),
                 read_only: self.role == Role::Search,
+                sources: Arc::clone(&self.sources),
                 ..Settings::default()
             };
             Ok(http::router(AppState::new(aquifer, settings)))

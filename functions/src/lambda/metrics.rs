@@ -11,6 +11,9 @@ use serde_json::{Map, Value, json};
 /// Under which name CloudWatch shows the metrics.
 pub const NAMESPACE: &str = "Aquifer";
 
+/// What stands in the place of an index where it was none in particular.
+pub const ALL: &str = "*";
+
 /// In what a metric is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {

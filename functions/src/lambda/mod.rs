@@ -18,7 +18,7 @@
 //! | `AQUIFER_ROOT` | the folder of the indexes: where the file system is mounted | refused |
 //! | `AQUIFER_INDEX` | the index behind the paths that name none | `default` |
 //! | `AQUIFER_REINDEX_FUNCTION` | name or ARN of the function that long work is handed to | the writer hands nothing over; the reindex function goes on with itself |
-//! | `AQUIFER_SOURCES` | what external sources a reindex may read: the beginnings of their URLs, between commas | none |
+//! | `AQUIFER_SOURCES` | what a reindex may read documents from: folders and `s3://BUCKET/PREFIX/`, between commas, with what lies below them; a relative path begins at the root folder | nothing |
 //! | `AQUIFER_BASE_PATH` | what the paths of a custom domain begin with | nothing |
 //! | `AQUIFER_CACHE_MIB` | memory for parts of the indexes, in MiB | a quarter of the function's, 256 at most |
 //! | `AQUIFER_RETENTION` | how long a file that no version names is kept for readers: longer than any request takes | `1h` |

@@ -15,7 +15,7 @@ use tracing::Instrument as _;
 use super::continuation::{self, Next};
 use super::environment::Environment;
 use super::handoff::Handoff;
-use super::metrics::{Metrics, Unit};
+use super::metrics::{ALL, Metrics, Unit};
 use super::order::{Continuation, Order};
 use super::root::Root;
 use super::round::{IndexReport, Round};
@@ -23,9 +23,6 @@ use super::time::{self, Bounds};
 
 /// The share of its last moments in which the continuation is invoked, and the answer given.
 const LAST_SHARE: u32 = 2;
-
-/// The name of all indexes in the metrics.
-const ALL: &str = "*";
 
 /// A function that tends indexes.
 pub struct Tend {

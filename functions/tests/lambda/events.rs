@@ -1,10 +1,11 @@
 //! One request through every sender: the answer is that of the router, byte for byte.
 
+use aquifer_functions::lambda::front::{Front, Role};
 use axum::http::Request;
 use serde_json::{Value, json};
 
 use crate::senders::{Asked, SENDERS, Sender, balancer, http_v2, rest};
-use crate::{Answer, LONG, Place, environment, invoke};
+use crate::{Answer, LONG, Place, environment, invoke, no_sources};
 
 /// What is asked of a filled place; the last may not come through an HTTP API, which cuts it off.
 const QUESTIONS: &[&str] = &[
@@ -127,9 +128,10 @@ async fn a_stage_may_be_named_like_a_route_and_a_domain_have_a_base_path() {
     assert_eq!(answer.status, 200, "{answer:?}");
 
     let variables = [("AQUIFER_BASE_PATH", "docs/v1")];
-    let based = aquifer_functions::lambda::front::Front::new(
+    let based = Front::new(
         environment(&place.root, &variables),
-        aquifer_functions::lambda::front::Role::Search,
+        Role::Search,
+        no_sources(),
         None,
     );
     for path in [

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::endpoint::Endpoint;
 use crate::senders::{Asked, http_v2};
-use crate::{Answer, LONG, Place, environment, invoke};
+use crate::{Answer, LONG, Place, environment, invoke, no_sources};
 
 const THROTTLED: (u16, &str) = (429, "TooManyRequestsException");
 const BROKEN: (u16, &str) = (500, "ServiceException");
@@ -21,7 +21,12 @@ const MISSING: (u16, &str) = (404, "ResourceNotFoundException");
 
 fn writer(place: &Place, endpoint: &Endpoint) -> Front {
     let environment = environment(&place.root, &[]);
-    Front::new(environment, Role::Writer, Some(endpoint.handoff()))
+    Front::new(
+        environment,
+        Role::Writer,
+        no_sources(),
+        Some(endpoint.handoff()),
+    )
 }
 
 async fn post(writer: &Front, uri: &str) -> Answer {
@@ -72,6 +77,20 @@ async fn a_job_that_runs_is_handed_over_by_the_next_write() {
         post(&writer(&place, &endpoint), "/documents").await.status,
         200
     );
+    let asked = endpoint.asked();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert_eq!(asked[0].order().tasks(), [Task::Reindex]);
+}
+
+#[tokio::test]
+async fn a_job_that_is_started_is_handed_over_at_once() {
+    let (place, endpoint) = (Place::filled().await, Endpoint::new().await);
+    let writer = writer(&place, &endpoint);
+    assert_eq!(post(&writer, "/documents").await.status, 200);
+    let reindex = http_v2(&Asked::new("POST", "/reindex")).to_string();
+    let started = Answer::of(&invoke(&writer, reindex, LONG).await);
+    assert_eq!(started.status, 202, "{started:?}");
+    assert!(started.location.unwrap().starts_with("/jobs/"));
     let asked = endpoint.asked();
     assert_eq!(asked.len(), 1, "{asked:?}");
     assert_eq!(asked[0].order().tasks(), [Task::Reindex]);

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use aquifer_functions::lambda::answer::{ANSWER_BYTES_MAX, BALANCER_ANSWER_BYTES_MAX};
+use aquifer_functions::lambda::environment::Environment;
+use aquifer_functions::lambda::front::{Front, Role};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::senders::{Asked, balancer, http_v2, rest};
-use crate::{Answer, LONG, Place, invoke};
+use crate::{Answer, LONG, Place, invoke, no_sources};
 
 /// Documents whose text doubles where it stands in a JSON string.
 async fn large(place: &Place, count: usize) {
@@ -82,9 +84,8 @@ async fn a_folder_that_is_not_there_is_told_and_tried_again() {
     let path = place.root.path().join("later");
     let root = path.to_str().unwrap().to_owned();
     let lookup = |name: &str| (name == "AQUIFER_ROOT").then(|| root.clone());
-    let environment = aquifer_functions::lambda::environment::Environment::of(lookup).unwrap();
-    let role = aquifer_functions::lambda::front::Role::Search;
-    let front = aquifer_functions::lambda::front::Front::new(environment, role, None);
+    let environment = Environment::of(lookup).unwrap();
+    let front = Front::new(environment, Role::Search, no_sources(), None);
     let event = http_v2(&Asked::new("GET", "/indexes")).to_string();
     let answer = Answer::of(&invoke(&front, event.clone(), LONG).await);
     assert_eq!(answer.status, 503, "{answer:?}");

@@ -25,6 +25,7 @@ use aquifer_functions::lambda::environment::Environment;
 use aquifer_functions::lambda::front::{Front, Role};
 use aquifer_indexer::config::Config;
 use aquifer_indexer::index::Aquifer;
+use aquifer_indexer::reindex::NoSources;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
@@ -47,8 +48,8 @@ impl Place {
         let root = TempDir::new().unwrap();
         let aquifer = Arc::new(Aquifer::open(root.path(), Config::default()).unwrap());
         Self {
-            writer: Front::new(environment(&root, &[]), Role::Writer, None),
-            search: Front::new(environment(&root, &[]), Role::Search, None),
+            writer: Front::new(environment(&root, &[]), Role::Writer, no_sources(), None),
+            search: Front::new(environment(&root, &[]), Role::Search, no_sources(), None),
             router: router(AppState::new(aquifer, Settings::default())),
             root,
         }
@@ -97,6 +98,10 @@ impl Place {
         }
         .without_times()
     }
+}
+
+fn no_sources() -> Arc<NoSources> {
+    Arc::new(NoSources)
 }
 
 /// An environment over `root`, with further variables.

@@ -309,6 +309,7 @@ async fn a_program_that_is_not_told_where_it_is_says_what_is_missing() {
         (SEARCH, "AQUIFER_ROOT", ""),
         (WRITER, "AQUIFER_CACHE_MIB", "lots"),
         (REINDEX, "AQUIFER_RETENTION", "for ever"),
+        (REINDEX, "AQUIFER_SOURCES", "ftp://somewhere"),
     ] {
         let root = TempDir::new().unwrap();
         let mut function = Function::start(program, &root, &[(name, value)]).await;
