@@ -1,7 +1,7 @@
 //! Documents: posted, read as they came in, deleted.
 
 use aquifer_indexer::document::{self, BodyFormat, Document, DocumentError, limits};
-use aquifer_indexer::index::{Operation, Outcome, Wait};
+use aquifer_indexer::index::{Index, Operation, Outcome, Wait};
 use aquifer_indexer::mapping::IndexSchema;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Uri, header};
@@ -85,9 +85,8 @@ pub(super) async fn get(
     let min_version = parameters.parsed("min_version", "a version number")?;
     let worker = state.clone();
     let call = move || {
-        let found = worker
-            .index(&target.index)?
-            .get(&key, min_version, context.deadline)?;
+        let get = |index: &Index| Ok(index.get(&key, min_version, context.deadline)?);
+        let found = worker.ask(&target.index, get)?;
         found.ok_or_else(|| no_document(&key, &target))
     };
     let found = state.reads().run(context.deadline, call).await?;

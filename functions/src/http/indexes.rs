@@ -1,7 +1,5 @@
 //! The indexes themselves: created, listed, described, deleted; and their numbers.
 
-use std::sync::Arc;
-
 use aquifer_indexer::index::{BatchStatus, Index, Stats};
 use aquifer_indexer::mapping::Definition;
 use axum::Json;
@@ -141,15 +139,12 @@ pub(super) async fn read<T, F>(
 ) -> Result<Response, Problem>
 where
     T: Serialize + Send + 'static,
-    F: FnOnce(&Index) -> Result<T, Problem> + Send + 'static,
+    F: Fn(&Index) -> Result<T, Problem> + Send + 'static,
 {
     Parameters::read(uri, &[])?;
     let worker = state.clone();
     let name = target.index.clone();
-    let call = move || {
-        let index: Arc<Index> = worker.index(&name)?;
-        question(&index)
-    };
+    let call = move || worker.ask(&name, question);
     let answer = state.reads().run(context.deadline, call).await?;
     Ok(Json(answer).into_response())
 }

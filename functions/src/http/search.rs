@@ -1,5 +1,6 @@
 //! Searches, by query parameters or by a JSON body.
 
+use aquifer_indexer::index::Index;
 use aquifer_indexer::search::{SearchRequest, Sort};
 use axum::body::Body;
 use axum::extract::State;
@@ -64,8 +65,8 @@ async fn answer(
 ) -> Result<Response, Problem> {
     let worker = state.clone();
     let call = move || {
-        let index = worker.index(&target.index)?;
-        let response = index.search(&request, context.deadline)?;
+        let search = |index: &Index| Ok(index.search(&request, context.deadline)?);
+        let response = worker.ask(&target.index, search)?;
         let span = tracing::Span::current();
         span.record("hits", response.count);
         span.record("version", response.version);

@@ -111,6 +111,20 @@ impl AppState {
         Ok(self.shared.aquifer.index(name)?)
     }
 
+    /// Asks an index that must exist. One that turns out to have been deleted is opened anew by its name and asked again:
+    /// another may have been created since. Blocks.
+    pub(crate) fn ask<T>(
+        &self,
+        name: &str,
+        question: impl Fn(&Index) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let index = self.index(name)?;
+        match question(&index) {
+            Err(_) if index.is_gone() => question(&*self.index(name)?),
+            answer => answer,
+        }
+    }
+
     /// Opens an index to write to it; the default one is created by its first document. Blocks.
     pub(crate) fn index_to_fill(&self, name: &str) -> Result<Arc<Index>, Problem> {
         if name == self.shared.settings.default_index {

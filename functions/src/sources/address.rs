@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     fn parse(url: &str) -> Address {
-        Address::parse(url, Path::new("/root")).unwrap()
+        Address::parse(url, Path::new("/indexes")).unwrap()
     }
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
         for (url, expected) in [
             ("/a//b/./c/", "/a/b/c"),
             ("file:///a/b", "/a/b"),
-            ("sources/books", "/root/sources/books"),
+            ("sources/books", "/indexes/sources/books"),
             ("s3://b", "s3://b/"),
             ("s3://b/", "s3://b/"),
             ("s3://b/x/y", "s3://b/x/y/"),
@@ -142,7 +142,7 @@ mod tests {
             "s3://b@h/x",
             "s3://b//",
         ] {
-            let error = Address::parse(url, Path::new("/root")).unwrap_err();
+            let error = Address::parse(url, Path::new("/indexes")).unwrap_err();
             assert!(
                 error.to_string().contains("names no source"),
                 "{url}: {error}"
@@ -158,7 +158,7 @@ mod tests {
             ("/a/b", "/a/bc", false),
             ("/a/b", "/a", false),
             ("sources", "sources/x", true),
-            ("sources", "/root/sources/x", true),
+            ("sources", "/indexes/sources/x", true),
             ("sources", "other", false),
             ("s3://b/x", "s3://b/x", true),
             ("s3://b/x/", "s3://b/x/y/", true),

@@ -1,10 +1,11 @@
 //! Indexes are created, described, kept apart, and deleted.
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::Service;
+use crate::{Service, answer};
 
 const STRICT: &str = r#"{"mapping":{"dynamic":"strict","fields":{"isbn":{"type":"keyword"}}}}"#;
 
@@ -179,4 +180,30 @@ async fn a_wrong_name_or_definition_is_refused() {
     }
     "#);
     assert_eq!(service.get("/indexes").await.json()["indexes"], json!([]));
+}
+
+/// A process that had the index open before it was deleted, and created again by another, finds the new one at once.
+#[tokio::test]
+async fn an_index_that_was_created_again_is_found_by_who_knew_the_earlier_one() {
+    let service = Service::filled().await;
+    let reader = service.reader();
+    let ask = |path: &str| {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        answer(&reader, request)
+    };
+    for path in ["/search?q=coffee", "/documents/418", "/stats"] {
+        assert_eq!(ask(path).await.status, StatusCode::OK);
+        assert!(service.delete("/indexes/default").await.status.is_success());
+        let gone = ask(path).await;
+        assert_eq!(gone.status, StatusCode::NOT_FOUND, "{gone}");
+        let filled = service.post("/documents", r#"{"unique_key":"418"}"#).await;
+        assert_eq!(filled.status, StatusCode::OK, "{filled}");
+        assert_eq!(ask(path).await.status, StatusCode::OK);
+        // Deleted and created between two requests.
+        assert!(service.delete("/indexes/default").await.status.is_success());
+        let filled = service.post("/documents", r#"{"unique_key":"418"}"#).await;
+        assert_eq!(filled.status, StatusCode::OK, "{filled}");
+        let found = ask(path).await;
+        assert_eq!(found.status, StatusCode::OK, "{path}: {found}");
+    }
 }

@@ -451,8 +451,10 @@ impl Index {
     /// # Errors
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Busy`].
     pub fn cancel_job(&self, id: Uuid, deadline: Instant) -> Result<JobStatus> {
+        // That a job is not known says nothing about the index.
+        self.snapshot()?;
         let writer = self.writer()?;
-        self.notice(writer.end_job(id, JobState::Cancelled, None, deadline))
+        writer.end_job(id, JobState::Cancelled, None, deadline)
     }
 
     /// Publishes the last version of this index; the folder is left to whoever asked for the deletion.
