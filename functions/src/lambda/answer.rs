@@ -1,13 +1,12 @@
 //! Answers in the shape that the sender of an event understands, and no larger than it takes.
 
-use std::collections::BTreeMap;
-
 use aquifer_indexer::Error;
 use axum::body::to_bytes;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use lambda_http::Body;
+use lambda_http::aws_lambda_events::alb::AlbTargetGroupResponse;
+use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayV2httpResponse};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -21,20 +20,14 @@ pub const ANSWER_BYTES_MAX: usize = 6_291_556;
 /// Bytes of what a load balancer takes: 1 MB, whichever megabyte is meant.
 pub const BALANCER_ANSWER_BYTES_MAX: usize = 1_000_000;
 
-/// What the sender of an HTTP event, or of a bare one, is answered.
+/// What a bare invocation is answered. What it asked with is text, and so is what it gets.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer<'a> {
+struct BareAnswer {
     status_code: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status_description: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    headers: Option<BTreeMap<&'a str, String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    multi_value_headers: Option<BTreeMap<&'a str, Vec<String>>>,
-    body: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    is_base64_encoded: Option<bool>,
+    body: Body,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_base64_encoded: bool,
 }
 
 /// Writes `response`; a problem document instead of one that is too large.
@@ -72,37 +65,49 @@ async fn write_whole(shape: Shape, response: Response) -> Result<Box<RawValue>, 
     let bytes = to_bytes(body, usize::MAX)
         .await
         .map_err(|error| Error::internal("the answer broke off").because(error))?;
-    let encoded;
-    let (body, binary) = match std::str::from_utf8(&bytes) {
-        Ok(text) => (text, false),
-        Err(_) => {
-            encoded = STANDARD.encode(&bytes);
-            (encoded.as_str(), true)
+    let (status, headers) = (parts.status, parts.headers);
+    let (body, is_base64_encoded) = match String::from_utf8(bytes.into()) {
+        Ok(text) => (Body::Text(text), false),
+        Err(binary) => (Body::Binary(binary.into_bytes()), true),
+    };
+    let written = match shape {
+        Shape::V1 => {
+            let mut answer = ApiGatewayProxyResponse::default();
+            answer.status_code = status.as_u16().into();
+            // A REST API would send what stands in both twice.
+            answer.multi_value_headers = headers;
+            answer.body = Some(body);
+            answer.is_base64_encoded = is_base64_encoded;
+            to_raw_value(&answer)
         }
-    };
-    let mut answer = Answer {
-        status_code: parts.status.as_u16(),
-        status_description: None,
-        headers: None,
-        multi_value_headers: None,
-        body,
-        is_base64_encoded: Some(binary),
-    };
-    match shape {
-        // A REST API would send what stands in both twice.
-        Shape::V1 => answer.multi_value_headers = Some(several(&parts.headers)),
-        Shape::V2 => answer.headers = Some(single(&parts.headers)),
+        Shape::V2 => {
+            let mut answer = ApiGatewayV2httpResponse::default();
+            answer.status_code = status.as_u16().into();
+            answer.headers = joined(&headers);
+            answer.body = Some(body);
+            answer.is_base64_encoded = is_base64_encoded;
+            to_raw_value(&answer)
+        }
         Shape::Balancer { multi_value } => {
-            answer.status_description = Some(description(parts.status));
+            let mut answer = AlbTargetGroupResponse::default();
+            answer.status_code = status.as_u16().into();
+            answer.status_description = Some(description(status));
             if multi_value {
-                answer.multi_value_headers = Some(several(&parts.headers));
+                answer.multi_value_headers = headers;
             } else {
-                answer.headers = Some(single(&parts.headers));
+                answer.headers = joined(&headers);
             }
+            answer.body = Some(body);
+            answer.is_base64_encoded = is_base64_encoded;
+            to_raw_value(&answer)
         }
-        Shape::Bare => answer.is_base64_encoded = binary.then_some(true),
-    }
-    to_raw_value(&answer).map_err(|error| Error::internal("an answer is no JSON").because(error))
+        Shape::Bare => to_raw_value(&BareAnswer {
+            status_code: status.as_u16(),
+            body,
+            is_base64_encoded,
+        }),
+    };
+    written.map_err(|error| Error::internal("an answer is no JSON").because(error))
 }
 
 fn description(status: StatusCode) -> String {
@@ -110,18 +115,16 @@ fn description(status: StatusCode) -> String {
     format!("{} {reason}", status.as_u16())
 }
 
-fn several(headers: &HeaderMap) -> BTreeMap<&str, Vec<String>> {
-    let mut map = BTreeMap::<&str, Vec<String>>::new();
-    for (name, value) in headers {
-        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        map.entry(name.as_str()).or_default().push(value);
-    }
-    map
-}
-
-fn single(headers: &HeaderMap) -> BTreeMap<&str, String> {
-    let joined = several(headers).into_iter();
-    joined
-        .map(|(name, values)| (name, values.join(", ")))
-        .collect()
+/// The same headers, each with one value: several are joined by commas, as RFC 9110 (5.3) allows.
+fn joined(headers: &HeaderMap) -> HeaderMap {
+    let join = |name: &HeaderName| {
+        let values: Vec<&[u8]> = headers
+            .get_all(name)
+            .iter()
+            .map(HeaderValue::as_bytes)
+            .collect();
+        let value = HeaderValue::from_bytes(&values.join(&b", "[..])).ok()?;
+        Some((name.clone(), value))
+    };
+    headers.keys().filter_map(join).collect()
 }

@@ -1,7 +1,8 @@
 //! The HTTP request that an event carries, exactly as it would have come over a socket.
 //!
-//! This is done here rather than by `lambda_http`, which panics over a host or a base64 body that makes no sense, puts the
-//! stage before every path, and takes a path that an HTTP API has decoded for one that is still encoded.
+//! This is done here rather than by `lambda_http`, whose types the answers are written with: it panics over a host or a
+//! base64 body that makes no sense, puts the stage before every path, and takes a path that an HTTP API has decoded for
+//! one that is still encoded.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};

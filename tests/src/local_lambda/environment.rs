@@ -21,6 +21,8 @@ use crate::patience::within;
 const START: Duration = Duration::from_secs(20);
 /// What the emulator takes beyond the time a function has: starting it, and starting it again.
 const MARGIN: Duration = Duration::from_secs(30);
+/// How long a function may take to stop: each of its threads has to be woken for it.
+const STOP: Duration = Duration::from_secs(5);
 /// How often another port is tried where somebody else took it meanwhile.
 const ATTEMPTS: u32 = 5;
 
@@ -141,12 +143,16 @@ impl Environment {
             .is_some_and(|(state, _)| state == 'T')
     }
 
-    /// Stops the function, wherever it is.
+    /// Stops the function, wherever it is, and waits until it has stopped or is gone.
     fn freeze(&mut self) {
         if !self.function.is_some_and(|pid| self.emulator.runs(pid)) {
             self.function = self.emulator.function();
         }
         self.signal(Signal::STOP);
+        within(STOP, || {
+            let gone = !self.function.is_some_and(|pid| self.emulator.runs(pid));
+            (gone || self.is_frozen()).then_some(())
+        });
     }
 
     fn signal(&self, signal: Signal) {
