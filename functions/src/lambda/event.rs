@@ -1,7 +1,7 @@
 //! What an event is: an HTTP request in one of the shapes that AWS gives it, or a bare invocation.
 //!
 //! The shapes differ in how they carry the path and the query, which [`Shape`] and
-//! [`Event::path_is_decoded`] tell apart:
+//! `Event::path_is_decoded` tell apart:
 //!
 //! | sender | shape | path | query |
 //! |---|---|---|---|
