@@ -17,7 +17,7 @@ use super::{Ground, MOUNT_POINT};
 use crate::patience::eventually;
 
 /// How long booting may take. Only a broken machine takes that long.
-const BOOT: Duration = Duration::from_secs(60);
+const BOOT: Duration = Duration::from_secs(180);
 /// How long a command may take where nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long is waited for what only helps to understand.

@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::patience::eventually;
 
 /// How long it may take to start, or to come to a step.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How long an answer may take: longer than a story freezes a machine.
 const ANSWER: Duration = Duration::from_secs(300);
 
