@@ -5,6 +5,7 @@ pub mod cache;
 mod cold;
 pub mod container;
 pub(crate) mod directory;
+mod files;
 pub mod follow;
 mod load;
 mod mark;

@@ -21,6 +21,7 @@ use self::folders::Folders;
 use self::kind::Kind;
 use super::{Access, LockGuard, Metadata, Mount, MountFile};
 use crate::concurrent;
+use crate::descriptors::retry;
 
 /// Mode of every file: any reader may run under another user.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
@@ -46,7 +47,7 @@ impl PosixMount {
     /// Opens an existing folder.
     pub fn open(folder: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = rustix::fs::open(folder, flags, Mode::empty())?;
+        let folder = retry(|| rustix::fs::open(folder, flags, Mode::empty()))?;
         let kind = Kind::of(&folder)?;
         Ok(Self {
             shared: Arc::new(Shared {
