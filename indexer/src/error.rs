@@ -297,6 +297,9 @@ mod tests {
     fn who_has_no_descriptor_left_is_told_the_limit() {
         let error = Error::io("bundles/x", io::Error::from_raw_os_error(24)).to_string();
         let limit = descriptors::limit().to_string();
-        assert!(error.contains("ulimit -n") && error.contains(&limit), "{error}");
+        assert!(
+            error.contains("ulimit -n") && error.contains(&limit),
+            "{error}"
+        );
     }
 }

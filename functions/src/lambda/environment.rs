@@ -9,6 +9,12 @@ use aquifer_indexer::{Error, Result};
 use crate::duration::duration;
 use crate::sources::ExternalSources;
 
+/// Threads that wait for the file system: one for so much memory, since each takes its share of it for its stack and
+/// for what it has read.
+const MIB_PER_THREAD: usize = 8;
+/// As many threads wait for the file system at least: a cold start reads some tens of files at once.
+const IO_THREADS_MIN: usize = 16;
+
 /// The settings of a function; the table in [`super`] says what each means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
@@ -26,6 +32,8 @@ pub struct Environment {
     pub cache_bytes: usize,
     /// Memory for building segments, in bytes.
     pub writer_memory_bytes: usize,
+    /// Threads that wait for the file system at once.
+    pub io_threads: usize,
     /// `AQUIFER_RETENTION`.
     pub retention: Duration,
     /// The function's own name, as Lambda gives it.
@@ -52,6 +60,9 @@ impl Environment {
         let memory_mib = get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|mib| mib.parse().ok());
         // Half of the memory is left to what runs beside: the request, the answer, the segments that are read.
         let quarter = memory_mib.map_or(usize::MAX, |mib: usize| mib.saturating_mul(MIB) / 4);
+        let io_threads = memory_mib.map_or(default.io_threads, |mib: usize| {
+            (mib / MIB_PER_THREAD).clamp(IO_THREADS_MIN, default.io_threads)
+        });
         let root = get("AQUIFER_ROOT").ok_or_else(|| {
             Error::invalid(
                 "AQUIFER_ROOT is not set: set it to the folder of the indexes, which is where \
@@ -75,6 +86,7 @@ impl Environment {
             base_path: base_path(&get("AQUIFER_BASE_PATH").unwrap_or_default()),
             cache_bytes,
             writer_memory_bytes: quarter.min(default.writer_memory_bytes),
+            io_threads,
             retention,
             function: get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
         })
@@ -98,6 +110,7 @@ impl Environment {
             cache_bytes: self.cache_bytes,
             writer_memory_bytes: self.writer_memory_bytes,
             retention: self.retention,
+            io_threads: self.io_threads,
             after_answer: false,
             ..Config::default()
         }

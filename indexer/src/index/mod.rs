@@ -232,12 +232,7 @@ impl Aquifer {
     }
 
     /// An index by its name, looked at as `look` does.
-    fn find(
-        &self,
-        name: &str,
-        look: fn(&Index) -> Result<()>,
-        stay: Stay,
-    ) -> Result<Arc<Index>> {
+    fn find(&self, name: &str, look: fn(&Index) -> Result<()>, stay: Stay) -> Result<Arc<Index>> {
         check_name(name)?;
         let index = match self.open.get(name) {
             Some(index) => index,
@@ -291,12 +286,6 @@ impl Aquifer {
             return Err(read_only());
         }
         Ok(())
-    }
-}
-
-impl Drop for Aquifer {
-    fn drop(&mut self) {
-        self.drainer.stop(self.clock.now());
     }
 }
 

@@ -70,7 +70,10 @@ impl OpenIndexes {
         let mut state = self.lock();
         let used = state.uses;
         state.uses += 1;
-        let there = state.known.get(name).and_then(|known| known.index.upgrade());
+        let there = state
+            .known
+            .get(name)
+            .and_then(|known| known.index.upgrade());
         let mut closed = Vec::new();
         let index = match there.filter(|there| !there.is_gone()) {
             Some(there) => there,
@@ -108,7 +111,10 @@ impl OpenIndexes {
     /// Forgets an index that was found to be deleted.
     pub(super) fn remove_gone(&self, name: &str) {
         let mut state = self.lock();
-        let known = state.known.get(name).and_then(|known| known.index.upgrade());
+        let known = state
+            .known
+            .get(name)
+            .and_then(|known| known.index.upgrade());
         let removed = match known {
             Some(known) if !known.is_gone() => None,
             _ => state.remove(name),

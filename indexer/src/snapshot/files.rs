@@ -85,7 +85,10 @@ impl OpenFiles {
             } else if let Some((_, number)) = state.idle.pop_first() {
                 state.files.remove(&number)
             } else {
-                state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self
+                    .room
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             state.opening += 1;
