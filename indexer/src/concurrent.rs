@@ -96,3 +96,28 @@ where
         .collect();
     started?.into_iter().map(wait).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn however_much_is_asked_for_the_threads_are_bounded() {
+        static RUNNING: AtomicUsize = AtomicUsize::new(0);
+        static MOST: AtomicUsize = AtomicUsize::new(0);
+        let items: Vec<usize> = (0..1000).collect();
+        let results = each(&items, |item| {
+            let running = RUNNING.fetch_add(1, Ordering::SeqCst) + 1;
+            MOST.fetch_max(running, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(1));
+            RUNNING.fetch_sub(1, Ordering::SeqCst);
+            item
+        });
+        assert_eq!(results.unwrap(), items);
+        let most = MOST.load(Ordering::SeqCst);
+        assert!((2..=THREADS_DEFAULT).contains(&most), "{most}");
+    }
+}

@@ -15,6 +15,7 @@ mod damage;
 mod fence;
 mod million;
 mod model;
+mod open;
 mod rebuild;
 mod refusals;
 mod rig;

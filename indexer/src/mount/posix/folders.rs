@@ -67,6 +67,12 @@ impl Folders {
         }
     }
 
+    /// Closes the folders in it that nobody uses at this moment; they are opened again from the folder itself.
+    pub(super) fn let_go(&self) {
+        let held = std::mem::take(&mut *self.lock());
+        drop(held);
+    }
+
     fn hold(&self, folder: &str) -> io::Result<Arc<OwnedFd>> {
         if let Some(held) = self.lock().get(folder) {
             return Ok(Arc::clone(held));

@@ -66,7 +66,7 @@ pub(super) struct Maintenance {
 enum Round {
     /// Everything that is due.
     Whole,
-    /// What a request has left.
+    /// The job that a request has started, or that a round has left.
     Left,
 }
 
@@ -169,8 +169,9 @@ impl Maintenance {
             }
         };
         let soon = |patience| Instant::now() + patience;
-        outcome.note("draining", index.drain(soon(DRAIN_PATIENCE)));
         if round == Round::Whole {
+            // What this process accepts it applies without being told.
+            outcome.note("draining", index.drain(soon(DRAIN_PATIENCE)));
             let collected = index.gc();
             tracing::debug!(?collected, "collected");
             outcome.note("collecting garbage", collected.map(drop));

@@ -130,7 +130,7 @@ impl Agenda {
         }
         entry.pause = (entry.pause * 2).min(most);
         let pause = entry.pause;
-        self.plan(name, now + pause);
+        self.plan(name, now, pause);
         false
     }
 
@@ -156,12 +156,12 @@ impl Agenda {
         };
         let stretch = 2_u32.saturating_pow(entry.failures.saturating_sub(1));
         let pause = self.interval * stretch.min(FAILURE_STRETCH);
-        self.plan(name, now + pause);
+        self.plan(name, now, pause);
     }
 
     /// Comes back to an index that could not be looked at.
     pub(super) fn unreachable(&mut self, name: &str, now: Instant) {
-        self.plan(name, now + self.interval);
+        self.plan(name, now, self.interval);
     }
 
     /// Forgets an index that is gone.
@@ -169,18 +169,17 @@ impl Agenda {
         self.indexes.remove(name);
     }
 
-    fn plan(&mut self, name: &str, due: Instant) {
+    fn plan(&mut self, name: &str, now: Instant, pause: Duration) {
         let Some(entry) = self.indexes.get_mut(name) else {
             return;
         };
-        entry.due = entry.expires.map_or(due, |expires| {
+        entry.due = match entry.expires {
             // After a failure the pause counts.
-            if entry.failures > 0 {
-                due
-            } else {
-                due.min(expires)
+            Some(expires) if entry.failures == 0 => {
+                (now + pause).min(expires.max(now + self.interval))
             }
-        });
+            _ => now + pause,
+        };
         let set = if entry.settled {
             &mut self.quiet
         } else {
