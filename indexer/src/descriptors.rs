@@ -126,7 +126,14 @@ fn relieve() {
 
 /// Opens something. Where no descriptor is left, what can be spared is closed, and it is tried again for some seconds,
 /// since everything else that is open is used for a moment only.
-pub(crate) fn retry<T>(mut open: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+pub(crate) fn retry<T>(open: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    retry_after(relieve, open)
+}
+
+fn retry_after<T>(
+    relieve: impl Fn(),
+    mut open: impl FnMut() -> Result<T, Errno>,
+) -> Result<T, Errno> {
     let mut outcome = open();
     for tries in 0..TRIES {
         match outcome {
@@ -144,8 +151,7 @@ pub(crate) fn retry<T>(mut open: impl FnMut() -> Result<T, Errno>) -> Result<T, 
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::cell::Cell;
 
     use super::*;
 
@@ -187,30 +193,18 @@ mod tests {
         assert_eq!(Shares::of(1 << 20), shares(8192, 256, 4096));
     }
 
-    #[derive(Debug, Default)]
-    struct Counting(AtomicUsize);
-
-    impl Spare for Counting {
-        fn let_go(&self) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
     #[test]
     fn what_can_be_spared_is_closed_and_the_open_tried_again() {
-        let keeper = Arc::new(Counting::default());
-        let weak = Arc::downgrade(&keeper);
-        register(weak);
-        let mut tries = 0;
-        let opened = retry(|| {
-            tries += 1;
-            if keeper.0.load(Ordering::SeqCst) == 0 {
-                Err(Errno::MFILE)
-            } else {
-                Ok(tries)
-            }
-        });
-        assert_eq!(opened, Ok(2));
-        assert_eq!(retry(|| Err::<(), _>(Errno::NOENT)), Err(Errno::NOENT));
+        let relieved = Cell::new(0);
+        let relieve = || relieved.set(relieved.get() + 1);
+        let open = || match relieved.get() {
+            0..2 => Err(Errno::MFILE),
+            _ => Ok("opened"),
+        };
+        assert_eq!(retry_after(relieve, open), Ok("opened"));
+        assert_eq!(relieved.get(), 2);
+        let missing = || Err::<(), _>(Errno::NOENT);
+        assert_eq!(retry_after(relieve, missing), Err(Errno::NOENT));
+        assert_eq!(relieved.get(), 2);
     }
 }
