@@ -80,7 +80,7 @@ fn indexes_are_listed_without_being_opened_and_few_stay_open() {
     // A visit keeps nothing open, and does not close what others use.
     for name in &names {
         let index = aquifer.visit(name).unwrap();
-        assert_eq!(search(&index, "words").unwrap(), [name.clone()]);
+        assert_eq!(search(&index, "words").unwrap(), [name.as_str()]);
     }
     until("the same are open", || open_folders(folder.path()) == last);
     aquifer.delete_index("i0007").unwrap();
