@@ -19,7 +19,7 @@ const SEARCHERS: usize = 8;
 /// Milliseconds of each round trip: a search takes several, so that it is met in the middle.
 const DELAY_MS: u32 = 10;
 /// Attempts at meeting a search in the middle.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 20;
 /// Bounds what must happen at all.
 const PATIENCE: Duration = Duration::from_secs(600);
 
