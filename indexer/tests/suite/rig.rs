@@ -127,7 +127,7 @@ impl Folder {
             there, named,
             "bundles on the mount, and those the tip names"
         );
-        let needed = body.containers.len() - named.len();
+        let needed = snapshot.manifest().files().len() - named.len();
         let manifests = self.names(layout::MANIFESTS);
         assert!(
             manifests.len() <= needed + 2,
