@@ -178,7 +178,9 @@ fn wrong_in(manifest: &Manifest) -> Option<&'static str> {
     if refers_ahead {
         return Some("it refers to a bitmap of a later version");
     }
-    if retired().any(|range| range.from > range.to || range.until > manifest.version) {
+    if retired().any(|range| {
+        range.from > range.to || range.since > range.until || range.until > manifest.version
+    }) {
         return Some("a range of retired files is none, or was retired later");
     }
     if retired().len() > RANGES_MAX {

@@ -18,7 +18,9 @@ pub struct Retired {
     pub from: u64,
     /// The last number.
     pub to: u64,
-    /// The last version that retired a file of these numbers.
+    /// The first version that retired a file of these numbers.
+    pub since: u64,
+    /// The last version that did: until its time is over, all of them are kept.
     pub until: u64,
     /// Files that were retired.
     pub files: u64,
@@ -30,18 +32,20 @@ impl Retired {
         (self.from..=self.to).contains(&number)
     }
 
-    /// How much longer, and how much more, is kept if this range and a later one become one.
-    fn cost(&self, later: &Self) -> u64 {
-        let gap = later.from.saturating_sub(self.to).saturating_sub(1);
-        gap.saturating_add(self.until.abs_diff(later.until))
+    /// How much longer, and how much more, is kept if this range and the one behind it become one.
+    fn cost(&self, behind: &Self) -> u64 {
+        let gap = behind.from.saturating_sub(self.to).saturating_sub(1);
+        let joined = self.joined(behind);
+        gap.saturating_add(joined.until.saturating_sub(joined.since))
     }
 
-    fn joined(&self, later: &Self) -> Self {
+    fn joined(&self, behind: &Self) -> Self {
         Self {
-            from: self.from.min(later.from),
-            to: self.to.max(later.to),
-            until: self.until.max(later.until),
-            files: self.files + later.files,
+            from: self.from.min(behind.from),
+            to: self.to.max(behind.to),
+            since: self.since.min(behind.since),
+            until: self.until.max(behind.until),
+            files: self.files + behind.files,
         }
     }
 }
@@ -51,6 +55,7 @@ pub fn retire(ranges: &mut Vec<Retired>, numbers: impl IntoIterator<Item = u64>,
     ranges.extend(numbers.into_iter().map(|number| Retired {
         from: number,
         to: number,
+        since: until,
         until,
         files: 1,
     }));
@@ -66,11 +71,11 @@ pub fn retire(ranges: &mut Vec<Retired>, numbers: impl IntoIterator<Item = u64>,
         let pairs = joined.iter().zip(joined.iter().skip(1));
         let cheapest = pairs
             .enumerate()
-            .min_by_key(|(_, (range, later))| range.cost(later));
-        let Some((position, (range, later))) = cheapest else {
+            .min_by_key(|(_, (range, behind))| range.cost(behind));
+        let Some((position, (range, behind))) = cheapest else {
             break;
         };
-        let one = range.joined(later);
+        let one = range.joined(behind);
         joined.splice(position..=position + 1, [one]);
     }
     *ranges = joined;
@@ -92,7 +97,7 @@ mod tests {
             assert!(ranges.len() <= RANGES_MAX);
         }
         assert_eq!(ranges.iter().map(|range| range.files).sum::<u64>(), 19_992);
-        let longest = ranges.iter().map(|range| range.until - range.from).max();
+        let longest = ranges.iter().map(|range| range.until - range.since).max();
         assert!(longest < Some(VERSIONS / 16), "{ranges:?}");
     }
 

@@ -286,7 +286,13 @@ fn a_reader_that_is_behind_reads_manifests_only() {
         batch.extend((0..400).map(|n| wide(&format!("bundled{round}-{n}"), 8)));
         post(&writer, batch).unwrap();
     }
-    reader.snapshot().unwrap();
+    let snapshot = reader.snapshot().unwrap();
+    let bundles = folder.names("bundles").len();
+    assert_eq!(
+        snapshot.manifest().body.containers.len(),
+        1 + BEHIND as usize
+    );
+    assert!(bundles > BEHIND as usize, "{bundles} bundles");
     let counts = counting.take();
     let files: Vec<&str> = counts
         .log
@@ -304,6 +310,44 @@ fn a_reader_that_is_behind_reads_manifests_only() {
         reader.stats().unwrap().documents,
         20_000 - BEHIND * 400 + BEHIND
     );
+}
+
+/// A thousand fields, whose names hardly compress.
+#[test]
+fn a_large_definition() {
+    let mut state = 5;
+    let mut fields = serde_json::Map::new();
+    for number in 0..900 {
+        let name = format!(
+            "field_{number}_{:x}",
+            random(&mut state, u64::from(u32::MAX))
+        );
+        let kind = ["text", "keyword", "integer"][number % 3];
+        fields.insert(name, serde_json::json!({"type": kind}));
+    }
+    let json = serde_json::json!({"mapping": {"fields": fields}});
+    println!("a definition of {} bytes", json.to_string().len());
+    let folder = Folder::defined(&serde_json::from_value(json).unwrap());
+    let counting = CountingMount::new(folder.mount());
+    let index = open(Arc::new(counting.clone()), &keeping());
+    let mut next = 0;
+    let mut one = || {
+        next += 1;
+        post(&index, vec![document(&format!("k{next}"), "words")]).unwrap();
+    };
+    let averages = [(); 2].map(|()| written(&counting, &mut one).average());
+    println!("bytes of a commit: {averages:?}");
+    let snapshot = index.snapshot().unwrap();
+    for segment in &snapshot.manifest().body.segments {
+        println!(
+            "{} documents, {} bytes, hot {}",
+            segment.max_doc,
+            segment.bytes(),
+            segment.hot.len
+        );
+    }
+    assert!(averages[1] < averages[0] * 3 / 2, "{averages:?}");
+    assert_clean(&index);
 }
 
 fn contents_of(index: &Index, query: &str) -> usize {

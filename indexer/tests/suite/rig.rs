@@ -23,9 +23,13 @@ pub struct Folder(tempfile::TempDir);
 
 impl Folder {
     pub fn new() -> Self {
+        Self::defined(&Definition::default())
+    }
+
+    pub fn defined(definition: &Definition) -> Self {
         let folder = Self::empty();
         let mount = folder.mount();
-        aquifer_indexer::writer::create(&*mount, &Definition::default(), &SystemClock).unwrap();
+        aquifer_indexer::writer::create(&*mount, definition, &SystemClock).unwrap();
         folder
     }
 
