@@ -5,13 +5,16 @@
 //! and gives everybody their result; the others wait. While another process holds the lock, batches are laid
 //! into the inbox, where the holder finds them.
 
+mod age;
 mod alone;
+mod assembly;
 mod build;
 mod collect;
 mod commit;
 mod create;
 mod draft;
 mod group;
+mod head;
 mod lock;
 mod maintain;
 mod merge;
@@ -28,6 +31,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use uuid::Uuid;
 
+use self::collect::Rest;
 use self::group::Leader;
 use self::lock::Lock;
 use self::publish::Publisher;
@@ -58,6 +62,8 @@ pub struct Writer {
     leader: Mutex<Leader>,
     /// Applied batches whose files this process knows to be gone.
     confirmed: Mutex<BTreeSet<BatchId>>,
+    /// When the next collection has to look.
+    rest: Mutex<Option<Rest>>,
 }
 
 impl Writer {
@@ -83,6 +89,7 @@ impl Writer {
             changed: Condvar::new(),
             leader: Mutex::default(),
             confirmed: Mutex::default(),
+            rest: Mutex::default(),
         }
     }
 
