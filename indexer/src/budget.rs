@@ -39,6 +39,10 @@ const BUILDING_MAX: u64 = 128 * MIB as u64;
 const JOB_MAX: u64 = 128 * MIB as u64;
 /// Of the free space of the scratch disk one part in so many is left to others.
 const SCRATCH_LEFT_ONE_IN: u64 = 10;
+/// The `f_type` of a file system in memory (`TMPFS_MAGIC`).
+const TMPFS: u64 = 0x0102_1994;
+/// The share of the memory that scratch files may take on such a file system, as a divisor.
+const IN_MEMORY_SHARE: u64 = 8;
 /// The variable of the environment that says how much memory a process may use, in MiB.
 pub const MEMORY_VARIABLE: &str = "AQUIFER_MEMORY_MIB";
 /// The variable of the environment that says how much scratch disk a process may use, in MiB.
@@ -55,13 +59,11 @@ impl Budget {
     /// A budget of `memory` bytes, and of `scratch` bytes in the folder for temporary files; without a number, of what
     /// is free there.
     pub fn new(memory: u64, scratch: Option<u64>) -> Self {
+        let memory = memory.max(MEMORY_MIN);
+        let disk = ScratchDisk::new(std::env::temp_dir(), scratch, memory);
         Self {
-            memory: memory.max(MEMORY_MIN),
-            scratch: Arc::new(ScratchDisk {
-                folder: std::env::temp_dir(),
-                limit: scratch,
-                used: AtomicU64::new(0),
-            }),
+            memory,
+            scratch: Arc::new(disk),
         }
     }
 
@@ -78,14 +80,10 @@ impl Budget {
     /// The same with its scratch files in another folder.
     #[must_use]
     pub fn with_scratch_folder(self, folder: PathBuf) -> Self {
-        let limit = self.scratch.limit;
+        let disk = ScratchDisk::new(folder, self.scratch.limit, self.memory);
         Self {
             memory: self.memory,
-            scratch: Arc::new(ScratchDisk {
-                folder,
-                limit,
-                used: AtomicU64::new(0),
-            }),
+            scratch: Arc::new(disk),
         }
     }
 
@@ -190,10 +188,21 @@ fn proc_field(file: &str, name: &str) -> Option<u64> {
 pub(crate) struct ScratchDisk {
     folder: PathBuf,
     limit: Option<u64>,
+    /// Bytes at the most where the disk is memory.
+    in_memory: u64,
     used: AtomicU64,
 }
 
 impl ScratchDisk {
+    fn new(folder: PathBuf, limit: Option<u64>, memory: u64) -> Self {
+        Self {
+            folder,
+            limit,
+            in_memory: memory / IN_MEMORY_SHARE,
+            used: AtomicU64::new(0),
+        }
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -201,9 +210,10 @@ impl ScratchDisk {
     /// Bytes that can still be written.
     pub(crate) fn available(&self) -> u64 {
         let used = self.used.load(Ordering::Relaxed);
-        let allowed = self
+        let limit = self
             .limit
-            .map_or(u64::MAX, |limit| limit.saturating_sub(used));
+            .or_else(|| self.is_memory().then_some(self.in_memory));
+        let allowed = limit.map_or(u64::MAX, |limit| limit.saturating_sub(used));
         let free = match rustix::fs::statvfs(&self.folder) {
             Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
             Err(error) => {
@@ -212,6 +222,12 @@ impl ScratchDisk {
             }
         };
         allowed.min(free - free / SCRATCH_LEFT_ONE_IN)
+    }
+
+    /// Whether what is written there is in memory, and counts as such.
+    fn is_memory(&self) -> bool {
+        let found = rustix::fs::statfs(&self.folder);
+        found.is_ok_and(|found| u64::try_from(found.f_type) == Ok(TMPFS))
     }
 
     /// Takes room for `bytes` that are about to be written.
