@@ -5,11 +5,13 @@
 //! stays logarithmic. A segment with many deletes is rewritten, so that they are reclaimed.
 
 use roaring::RoaringBitmap;
-use tantivy::IndexSettings;
 use tantivy::fastfield::{AliveBitSet, write_alive_bitset};
 use tantivy::indexer::merge_filtered_segments;
 
-use super::scratch::{RawSegment, Scratch};
+use super::ahead::Input;
+use super::scratch::{Place, RawSegment, Scratch};
+use super::store_settings;
+use super::stores::Stores;
 use crate::error::{Error, Result};
 use crate::mapping::IndexSchema;
 
@@ -35,7 +37,7 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    fn live_bytes(self) -> u64 {
+    pub(super) fn live_bytes(self) -> u64 {
         let live = self.docs.saturating_sub(self.deleted);
         let bytes = u128::from(self.bytes) * u128::from(live) / u128::from(self.docs.max(1));
         u64::try_from(bytes).unwrap_or(u64::MAX)
@@ -89,7 +91,8 @@ pub(super) fn choose(candidates: &[Candidate], limit: u64) -> Vec<usize> {
 
 /// The positions of all candidates, smallest first, as long as they fit into one segment; for a
 /// full compaction. Empty when there is nothing to gain.
-pub(super) fn choose_all(candidates: &[Candidate]) -> Vec<usize> {
+pub(super) fn choose_all(candidates: &[Candidate], limit: u64) -> Vec<usize> {
+    let limit = limit.min(SEGMENT_MAX);
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_by_key(|&position| candidates.get(position).map_or(0, |c| c.live_bytes()));
     let mut total = 0;
@@ -99,7 +102,7 @@ pub(super) fn choose_all(candidates: &[Candidate]) -> Vec<usize> {
             continue;
         };
         total += candidate.live_bytes();
-        if total > SEGMENT_MAX {
+        if total > limit {
             break;
         }
         chosen.push(position);
@@ -111,25 +114,19 @@ pub(super) fn choose_all(candidates: &[Candidate]) -> Vec<usize> {
     if gain { chosen } else { Vec::new() }
 }
 
-/// One input of a merge: a segment and its deleted documents.
-pub(super) struct Input {
-    pub(super) segment: tantivy::index::Segment,
-    pub(super) deletes: RoaringBitmap,
-    pub(super) bytes: u64,
-}
-
-/// Merges segments; documents keep their order. `None` when no document is left.
-pub(super) fn merge(inputs: &[Input], schema: &IndexSchema) -> Result<Option<RawSegment>> {
-    let bytes: u64 = inputs.iter().map(|input| input.bytes).sum();
-    let scratch = Scratch::new(bytes)?;
+/// Merges segments; documents keep their order. `None` when no document is left. The stored documents of a large result
+/// are not copied before it is packed, so that `place` needs room for the rest alone.
+pub(super) fn merge(
+    inputs: &[Input],
+    schema: &IndexSchema,
+    place: Place,
+) -> Result<Option<RawSegment>> {
+    let scratch = Scratch::new(place)?;
     let segments: Vec<_> = inputs.iter().map(|input| input.segment.clone()).collect();
     let alive = inputs.iter().map(alive).collect::<Result<Vec<_>>>()?;
-    let settings = IndexSettings {
-        docstore_compress_dedicated_thread: bytes > INLINE_MAX,
-        ..IndexSettings::default()
-    };
-    let merged = merge_filtered_segments(&segments, settings, alive, scratch.directory())?;
-    RawSegment::take(merged, scratch, schema)
+    let merged = merge_filtered_segments(&segments, store_settings(), alive, scratch.directory())?;
+    let stores = Stores::new(inputs.iter().map(|input| input.store.clone()).collect());
+    RawSegment::take(&merged, scratch, Some(stores), schema)
 }
 
 fn alive(input: &Input) -> Result<Option<AliveBitSet>> {

@@ -6,13 +6,16 @@
 //! into the inbox, where the holder finds them.
 
 mod age;
+mod ahead;
 mod alone;
 mod assembly;
+mod attempts;
 mod build;
 mod collect;
 mod commit;
 mod create;
 mod draft;
+mod fit;
 mod group;
 mod head;
 mod lock;
@@ -24,7 +27,9 @@ mod queue;
 pub(crate) mod rebuild;
 pub(crate) mod resolve;
 mod scratch;
+mod skips;
 mod stored;
+mod stores;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex};
@@ -46,6 +51,14 @@ pub use self::collect::GcReport;
 pub use self::create::create;
 pub use self::maintain::MergeReport;
 pub use self::queue::{Outcome, Wait};
+
+/// How documents are stored: in which blocks, compressed by what. In the thread that asks, unless said otherwise.
+fn store_settings() -> tantivy::IndexSettings {
+    tantivy::IndexSettings {
+        docstore_compress_dedicated_thread: false,
+        ..tantivy::IndexSettings::default()
+    }
+}
 
 /// Writes one index. Shared by all threads of a process.
 #[derive(Debug)]

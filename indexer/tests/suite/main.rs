@@ -14,6 +14,7 @@ mod crash;
 mod damage;
 mod fence;
 mod growth;
+mod merging;
 mod million;
 mod model;
 mod rebuild;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use aquifer_functions::texts::keyed;
 use aquifer_indexer::analysis::Language;
-use aquifer_indexer::config::Config;
 use aquifer_indexer::index::{Aquifer, Index};
 use aquifer_indexer::mapping::Definition;
 use clap::Args;
@@ -16,6 +15,7 @@ use walkdir::WalkDir;
 
 use crate::load::{self, Emit, Item, Local, Origin, Refusal};
 use crate::place::Place;
+use crate::resources::Resources;
 
 /// Fill an index with a folder of JSON files, one document each
 ///
@@ -27,6 +27,8 @@ pub(crate) struct CreateIndex {
     folder: PathBuf,
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    resources: Resources,
     /// The language of documents that do not say theirs and whose text does not tell
     #[arg(long, value_name = "LANGUAGE")]
     default_language: Option<Language>,
@@ -43,7 +45,7 @@ impl CreateIndex {
                 self.folder.display()
             );
         }
-        let aquifer = self.place.root.open(Config::default())?;
+        let aquifer = self.place.root.open(self.resources.config())?;
         let index = self.index(&aquifer)?;
         let progress = load::Progress::new(None);
         let read = |emit: &mut Emit<'_>| walk(&self.folder, emit);

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use aquifer_indexer::config::Config;
 use clap::Args;
 
 use crate::load::{self, Emit, Input, Local, Remote};
 use crate::place::{DEFAULT_INDEX, Root};
+use crate::resources::Resources;
 
 /// Requests under way at once to a service.
 const REMOTE_LANES: usize = 4;
@@ -23,6 +23,8 @@ pub(crate) struct Import {
     file: PathBuf,
     #[command(flatten)]
     root: Root,
+    #[command(flatten)]
+    resources: Resources,
     /// Post the documents to the service at this address, instead of writing to --root
     #[arg(long)]
     url: Option<String>,
@@ -43,7 +45,7 @@ impl Import {
             let service = Remote::new(url, self.index.as_deref())?;
             return load::run(read, &service, self.jobs.unwrap_or(REMOTE_LANES), &progress);
         }
-        let aquifer = self.root.open(Config::default())?;
+        let aquifer = self.root.open(self.resources.config())?;
         let name = self.index.as_deref().unwrap_or(DEFAULT_INDEX);
         let index = Local::new(aquifer.index_or_create(name)?);
         load::run(
