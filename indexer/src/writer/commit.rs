@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::draft::{Draft, Stamp};
 use super::lock::Held;
-use super::merge::{self, Candidate, Input};
+use super::merge::{self, Input};
+use super::policy::{self, Candidate};
 use super::publish::Published;
 use super::resolve::resolve;
 use super::scratch::RawSegment;
@@ -76,7 +77,8 @@ impl Writer {
         }
         let memory = self.config.writer_memory_bytes;
         let mut segments = build::build(&resolution.documents, schema, memory)?;
-        merge_inline(&mut draft, &mut segments, merge::INLINE_MAX)?;
+        let limit = policy::inline_limit(draft.kept().count() + segments.len());
+        merge_inline(&mut draft, &mut segments, limit)?;
         let mut bundle = None;
         if !segments.is_empty() {
             let mount = &self.follower.source().mount;
@@ -176,7 +178,7 @@ pub(super) fn merge_inline(
         docs: u64::from(segment.max_doc),
         deleted: 0,
     }));
-    let chosen = merge::choose(&candidates, limit);
+    let chosen = policy::choose(&candidates, limit);
     if chosen.is_empty() {
         return Ok(());
     }

@@ -15,8 +15,9 @@ use super::collect::server_time;
 use super::commit::{Failure, candidates, inputs};
 use super::draft::Draft;
 use super::lock::Held;
-use super::merge::{self, Candidate};
+use super::merge;
 use super::pack::{self, Packed};
+use super::policy::{self, Candidate};
 use super::scratch::RawSegment;
 use crate::config::Step;
 use crate::error::{Error, ErrorKind, Result};
@@ -52,7 +53,7 @@ impl Writer {
     /// # Errors
     /// [`ErrorKind::Busy`] when the lock could not be had; whatever merging met.
     pub fn merge(&self, deadline: Option<Instant>) -> Result<MergeReport> {
-        self.merge_while(deadline, |candidates| merge::choose(candidates, u64::MAX))
+        self.merge_while(deadline, |candidates| policy::choose(candidates, u64::MAX))
     }
 
     /// Merges everything into as few segments as possible, without deleted documents.
@@ -60,7 +61,9 @@ impl Writer {
     /// # Errors
     /// Like [`Self::merge`].
     pub fn compact(&self, deadline: Option<Instant>) -> Result<MergeReport> {
-        self.merge_while(deadline, merge::choose_all)
+        self.merge_while(deadline, |candidates| {
+            policy::choose_all(candidates, u64::MAX)
+        })
     }
 
     /// Whether a merge is due in `snapshot` that is too large for a commit.
@@ -70,7 +73,7 @@ impl Writer {
     pub fn is_merge_due(snapshot: Arc<Snapshot>) -> Result<bool> {
         let draft = Draft::new(snapshot, Cause::Merge);
         let kept: Vec<usize> = draft.kept().collect();
-        Ok(!merge::choose(&candidates(&draft, &kept)?, u64::MAX).is_empty())
+        Ok(!policy::choose(&candidates(&draft, &kept)?, u64::MAX).is_empty())
     }
 
     fn merge_while(

@@ -16,6 +16,7 @@ mod lock;
 mod maintain;
 mod merge;
 mod pack;
+mod policy;
 mod publish;
 mod queue;
 pub(crate) mod rebuild;
