@@ -57,7 +57,8 @@ pub(super) fn build(
     })
 }
 
-fn build_in_turn(
+/// Builds segments one after the other, each of about `memory` bytes while it is built.
+pub(super) fn build_in_turn(
     documents: &[&Document],
     schema: &IndexSchema,
     memory: usize,

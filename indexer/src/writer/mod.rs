@@ -7,6 +7,7 @@
 
 mod alone;
 mod build;
+mod bulk;
 mod collect;
 mod commit;
 mod create;
@@ -39,6 +40,7 @@ use crate::inbox::Inbox;
 use crate::layout::BatchId;
 use crate::snapshot::follow::Follower;
 
+pub use self::bulk::{Bulk, BulkReport};
 pub use self::collect::GcReport;
 pub use self::create::create;
 pub use self::maintain::MergeReport;

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use aquifer_indexer::config::Config;
 use clap::Args;
 
 use crate::load::{self, Emit, Input, Local, Remote};
 use crate::place::{DEFAULT_INDEX, Root};
+use crate::stop_at::StopAt;
 
 /// Requests under way at once to a service.
 const REMOTE_LANES: usize = 4;
@@ -32,6 +32,8 @@ pub(crate) struct Import {
     /// Batches under way at once
     #[arg(long, value_name = "COUNT")]
     jobs: Option<usize>,
+    #[command(flatten)]
+    stop_at: StopAt,
 }
 
 impl Import {
@@ -43,14 +45,9 @@ impl Import {
             let service = Remote::new(url, self.index.as_deref())?;
             return load::run(read, &service, self.jobs.unwrap_or(REMOTE_LANES), &progress);
         }
-        let aquifer = self.root.open(Config::default())?;
+        let aquifer = self.root.open(load::config(self.stop_at))?;
         let name = self.index.as_deref().unwrap_or(DEFAULT_INDEX);
-        let index = Local::new(aquifer.index_or_create(name)?);
-        load::run(
-            read,
-            &index,
-            self.jobs.unwrap_or(load::LOCAL_LANES),
-            &progress,
-        )
+        let index = Local::new(aquifer.index_or_create(name)?)?;
+        load::run(read, &index, self.jobs.unwrap_or(index.lanes()), &progress)
     }
 }
