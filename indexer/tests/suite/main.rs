@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod bulk;
 mod counts;
 mod crash;
 mod damage;
