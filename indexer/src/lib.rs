@@ -12,6 +12,7 @@ pub mod clock;
 mod concurrent;
 pub mod config;
 pub mod counters;
+pub mod descriptors;
 pub mod document;
 pub mod error;
 pub mod format;

@@ -6,6 +6,7 @@ mod cold;
 pub mod container;
 mod deleted;
 pub(crate) mod directory;
+mod files;
 pub mod follow;
 mod load;
 mod mark;

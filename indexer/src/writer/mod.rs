@@ -52,6 +52,7 @@ use crate::snapshot::follow::Follower;
 pub use self::bulk::{Bulk, BulkReport};
 pub use self::collect::GcReport;
 pub use self::create::create;
+pub(crate) use self::group::Drained;
 pub use self::maintain::MergeReport;
 pub use self::queue::{Outcome, Wait};
 
@@ -68,7 +69,7 @@ fn store_settings() -> tantivy::IndexSettings {
 pub struct Writer {
     id: Uuid,
     follower: Arc<Follower>,
-    inbox: Inbox,
+    inbox: Arc<Inbox>,
     lock: Lock,
     publisher: Publisher,
     clock: Arc<dyn Clock>,
@@ -95,7 +96,7 @@ impl Writer {
         );
         Self {
             id,
-            inbox: Inbox::new(mount, Arc::clone(&clock)),
+            inbox: Arc::new(Inbox::new(mount, Arc::clone(&clock))),
             lock,
             publisher: Publisher::new(Arc::clone(&follower), config.observer.clone()),
             follower,

@@ -18,6 +18,7 @@ mod growth;
 mod merging;
 mod million;
 mod model;
+mod open;
 mod rebuild;
 mod refusals;
 mod rig;

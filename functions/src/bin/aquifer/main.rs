@@ -20,6 +20,7 @@ mod terminal;
 use std::io;
 use std::process::ExitCode;
 
+use aquifer_indexer::descriptors;
 use clap::{Parser, Subcommand};
 
 /// A full-text index that many processes share through one folder.
@@ -46,6 +47,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log::start(matches!(cli.command, Command::Serve(_)));
+    descriptors::raise_limit();
     let outcome = match cli.command {
         Command::Serve(command) => command.run(),
         Command::CreateIndex(command) => command.run(),

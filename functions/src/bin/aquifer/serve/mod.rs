@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use aquifer_functions::duration::duration;
@@ -105,8 +105,10 @@ impl Serve {
                 aquifer: Arc::clone(&aquifer),
                 sources: Arc::clone(&sources),
                 left: Arc::clone(&left),
+                interval: self.maintenance_interval,
+                retention: self.retention,
             };
-            tokio::spawn(maintenance.run(self.maintenance_interval, stopped.clone()));
+            tokio::spawn(maintenance.run(stopped.clone()));
         }
         let settings = Settings {
             default_index: self.place.index.clone(),
@@ -116,7 +118,7 @@ impl Serve {
             left,
             ..Settings::default()
         };
-        let router = http::router(AppState::new(aquifer, settings));
+        let router = http::router(AppState::new(Arc::clone(&aquifer), settings));
         let listener = self.listen().await?;
         announce(listener.local_addr()?)?;
         let server = tokio::spawn(answer(listener, router, stopped));
@@ -129,6 +131,10 @@ impl Serve {
                 .context("the server failed")?,
             Err(_elapsed) => tracing::warn!("some requests did not end in time: leaving them"),
         }
+        let stop = move || aquifer.stop(Instant::now() + ABANDON_AFTER);
+        tokio::task::spawn_blocking(stop)
+            .await
+            .context("the server failed")?;
         tracing::info!("stopped");
         Ok(())
     }
