@@ -1,7 +1,7 @@
 //! Documents: posted, read as they came in, deleted.
 
 use aquifer_indexer::document::{self, BodyFormat, Document, DocumentError, limits};
-use aquifer_indexer::index::{Index, Operation, Outcome, Wait};
+use aquifer_indexer::index::{Operation, Outcome, Wait};
 use aquifer_indexer::mapping::IndexSchema;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Uri, header};

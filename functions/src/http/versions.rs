@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout_at};
 
 use super::error::{Problem, Sort};
 use super::limits::{
-    MAX_VERSIONS_AHEAD, MAX_VERSION_WAITERS, VERSION_POLL_FIRST, VERSION_POLL_LONGEST, VERSION_WAIT,
+    MAX_VERSION_WAITERS, MAX_VERSIONS_AHEAD, VERSION_POLL_FIRST, VERSION_POLL_LONGEST, VERSION_WAIT,
 };
 use super::state::AppState;
 use super::turnstile::{Place, Turnstile};
@@ -133,12 +133,6 @@ impl Versions {
         });
         polls.insert(name.to_owned(), Arc::downgrade(&poll));
         poll
-    }
-
-    /// How many wait.
-    #[cfg(test)]
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(std::sync::atomic::Ordering::Relaxed)
     }
 }
 

@@ -149,10 +149,7 @@ impl Budget {
         if all > limits::EXPANDED_BYTES {
             return Err(too_broad(
                 written,
-                &format!(
-                    "more documents than {} bytes hold",
-                    limits::EXPANDED_BYTES
-                ),
+                &format!("more documents than {} bytes hold", limits::EXPANDED_BYTES),
             ));
         }
         Ok(())

@@ -190,7 +190,11 @@ pub(super) fn by_fields(
         first.extend(here.harvest(budget)?);
         first.sort_unstable_by(|left, right| compare(keys, left, right));
         first.truncate(most);
-        let bytes: usize = first.iter().flat_map(|found| &found.values).map(Value::text_bytes).sum();
+        let bytes: usize = first
+            .iter()
+            .flat_map(|found| &found.values)
+            .map(Value::text_bytes)
+            .sum();
         bounded(bytes, most)?;
     }
     Ok((count, first))

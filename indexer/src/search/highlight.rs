@@ -112,10 +112,7 @@ impl<'a> FieldMarks<'a> {
             .iter()
             .map(|(language, _)| (*language, Rows::default()))
             .collect();
-        for mark in marks
-            .iter()
-            .filter(|mark| target.is(mark.field.as_deref()))
-        {
+        for mark in marks.iter().filter(|mark| target.is(mark.field.as_deref())) {
             fallback.add(&mark.reading.fallback, mark.prefix);
             for (language, rows) in &mut languages {
                 let mut readings = mark.reading.languages.iter();
@@ -206,12 +203,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Adds where the rows stand among `tokens`.
-    fn find(
-        &self,
-        tokens: &[Token],
-        budget: &Budget,
-        found: &mut Vec<Range<usize>>,
-    ) -> Result<()> {
+    fn find(&self, tokens: &[Token], budget: &Budget, found: &mut Vec<Range<usize>>) -> Result<()> {
         // Each token once, in however many rows it stands.
         let mut marked = vec![false; tokens.len()];
         let mut steps = 0_u32;

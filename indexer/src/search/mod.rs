@@ -100,8 +100,7 @@ fn plan<'a>(
         let query = parse::parse(filter, Operator::And, &|_| true)?;
         filters.push(query.unwrap_or_else(|| Query::Bool(query::Bool::default())));
     }
-    Lowering::new(searcher, schema, lang, request.operator, budget)?
-        .plan(query.as_ref(), &filters)
+    Lowering::new(searcher, schema, lang, request.operator, budget)?.plan(query.as_ref(), &filters)
 }
 
 /// Whether a name before a colon is meant as a field: a declared one, or one that some document has.

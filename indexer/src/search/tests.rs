@@ -54,11 +54,7 @@ impl Small {
         self.run_within(request, &budget)
     }
 
-    fn run_within(
-        &self,
-        request: &SearchRequest,
-        budget: &Arc<Budget>,
-    ) -> Result<(u64, Vec<Hit>)> {
+    fn run_within(&self, request: &SearchRequest, budget: &Arc<Budget>) -> Result<(u64, Vec<Hit>)> {
         execute(&self.searcher, &self.schema, &self.known, request, budget)
     }
 

@@ -155,7 +155,10 @@ async fn expansions(
     try_join_all(reads.expansions.iter().map(|expansion| async {
         if let Some(field) = expansion.field() {
             let index = segment.inverted_index(field)?;
-            expansion.read_terms(&index).await.map_err(tantivy::TantivyError::from)?;
+            expansion
+                .read_terms(&index)
+                .await
+                .map_err(tantivy::TantivyError::from)?;
         }
         Ok::<_, Error>(())
     }))

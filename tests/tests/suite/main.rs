@@ -13,5 +13,6 @@ mod demo;
 mod many;
 mod mayhem;
 mod reindex;
+mod searches;
 mod shutdown;
 mod sleepers;

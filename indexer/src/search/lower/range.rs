@@ -5,9 +5,9 @@ use std::ops::Bound;
 use tantivy::Term;
 use tantivy::query::EmptyQuery;
 
+use super::Lowering;
 use super::bounds::Bounds;
 use super::clause::{Any, between};
-use super::Lowering;
 use super::term::{after_all, json_column, json_date, json_number, json_text};
 use crate::error::Result;
 use crate::mapping::Resolved;

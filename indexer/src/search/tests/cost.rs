@@ -138,6 +138,7 @@ fn a_search_ends_at_its_deadline_whatever_it_does_then() {
         run(&index, &request, u64::MAX / 4096, None).0.unwrap();
         let (whole, looks) = run(&index, &request, u64::MAX / 4096, None);
         whole.unwrap();
+        eprintln!("LOOKS {what} {looks}");
         assert!(looks > 5, "{what} looked {looks} times");
         let step = usize::try_from(looks / 40).unwrap().max(1);
         for deadline in (0..looks - LOOKS_AFTER).step_by(step) {
@@ -161,8 +162,15 @@ fn a_search_ends_when_nobody_waits_for_it_any_more() {
         for at in [0, looks / 2, looks.saturating_sub(8)] {
             let (result, looked) = run(&index, &request, u64::MAX / 4096, Some(at));
             let error = result.err().map(|error| error.kind());
-            assert_eq!(error, Some(ErrorKind::Deadline), "{what} at {at} of {looks}");
-            assert!(looked <= at + 1 + LOOKS_AFTER, "{what} went on after {at}: {looked}");
+            assert_eq!(
+                error,
+                Some(ErrorKind::Deadline),
+                "{what} at {at} of {looks}"
+            );
+            assert!(
+                looked <= at + 1 + LOOKS_AFTER,
+                "{what} went on after {at}: {looked}"
+            );
         }
     }
 }
@@ -190,9 +198,8 @@ fn the_same_clause_many_times_is_one_and_counts_as_often_for_the_score() {
 
 #[test]
 fn all_prefixes_of_a_query_share_one_bound() {
-    let words = |letter: char, n: u64| -> String {
-        (0..n).map(|n| format!("{letter}{n} ")).collect()
-    };
+    let words =
+        |letter: char, n: u64| -> String { (0..n).map(|n| format!("{letter}{n} ")).collect() };
     let half = limits::PREFIX_WORDS / 2 + 1;
     let source = format!(
         r#"{{"unique_key":"1","content":"{}{}"}}"#,
