@@ -25,8 +25,12 @@ pub enum ErrorKind {
     Conflict,
     /// The request exceeds a limit: send less.
     TooLarge,
+    /// The answer exceeds a limit: ask for less.
+    AnswerTooLarge,
     /// Somebody else is working and the deadline came first: try again.
     Busy,
+    /// What was asked takes longer than it may: ask for less, or again later.
+    Deadline,
     /// The file system refused (full, read-only, permission, stale, input/output): try again or mend it.
     Unavailable,
     /// A checksum or a structure is wrong: the file that is named is damaged.

@@ -14,5 +14,6 @@ mod many;
 mod mayhem;
 mod memory;
 mod reindex;
+mod searches;
 mod shutdown;
 mod sleepers;

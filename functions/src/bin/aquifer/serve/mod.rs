@@ -180,7 +180,10 @@ impl Serve {
 
 /// Threads for connections, and enough that may block for every request that has a turn.
 fn runtime() -> Result<Runtime> {
-    let blocking = limits::DEFAULT_CONCURRENT_READS + limits::DEFAULT_CONCURRENT_WRITES + 16;
+    let blocking = limits::DEFAULT_CONCURRENT_READS
+        + limits::DEFAULT_CONCURRENT_SEARCHES
+        + limits::DEFAULT_CONCURRENT_WRITES
+        + 16;
     Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(blocking)
