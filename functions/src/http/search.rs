@@ -2,19 +2,23 @@
 
 use aquifer_indexer::index::Index;
 use aquifer_indexer::search::{SearchRequest, Sort};
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use super::answer::search_answer;
-use super::body::Packed;
+use super::answer::{answer_bytes, search_answer};
+use super::body::{Admitted, Packed, Purpose};
+use super::budget::Held;
+use super::counted::{Counted, counted};
 use super::error::Problem;
 use super::measured::Measured;
 use super::parameters::Parameters;
 use super::request::Context;
 use super::state::AppState;
 use super::target::Target;
+
+/// What a hit is expected to take of an answer. Where it takes more, and memory is short, the search is made once more.
+const HIT_BYTES: usize = 8 * 1024;
 
 /// What `GET /search` understands.
 const PARAMETERS: &[&str] = &[
@@ -41,7 +45,10 @@ pub(super) async fn get(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let request = from_parameters(&Parameters::read(&uri, PARAMETERS)?)?;
-    answer(&state, target, context, request).await
+    let worker = state.clone();
+    let call = move || search(&worker, &target, context, &request);
+    let found = state.reads().run(context.deadline, call).await?;
+    Ok(found.into_response())
 }
 
 /// `POST /search` with a JSON body; without one it finds everything.
@@ -53,37 +60,90 @@ pub(super) async fn post(
     body: Packed,
 ) -> Result<Response, Problem> {
     Parameters::read(&uri, &[])?;
-    let request = body.json_or_default()?;
-    answer(&state, target, context, request).await
+    let worker = state.clone();
+    let call = move |body: Admitted| {
+        let request = body.unpack()?.json_or_default()?;
+        search(&worker, &target, context, &request)
+    };
+    let body = (body, Purpose::Json);
+    let found = state
+        .with_body(state.reads(), context.deadline, body, call)
+        .await?;
+    Ok(found.into_response())
 }
 
-async fn answer(
+/// An answer that is written, and counted until the client has it.
+struct Found {
+    json: Vec<u8>,
+    held: Held,
+    hits: u64,
+}
+
+impl Found {
+    fn into_response(self) -> Response {
+        let content_type = HeaderValue::from_static("application/json");
+        let body = counted(self.json, self.held);
+        let mut answer = ([(header::CONTENT_TYPE, content_type)], body).into_response();
+        let extensions = answer.extensions_mut();
+        extensions.insert(Counted);
+        extensions.insert(Measured {
+            hits: Some(self.hits),
+            ..Measured::default()
+        });
+        answer
+    }
+}
+
+/// Searches, and writes the answer. Blocks.
+fn search(
     state: &AppState,
-    target: Target,
+    target: &Target,
     context: Context,
-    request: SearchRequest,
-) -> Result<Response, Problem> {
-    let worker = state.clone();
-    let call = move || {
-        let search = |index: &Index| Ok(index.search(&request, context.deadline)?);
-        let response = worker.ask(&target.index, search)?;
-        let span = tracing::Span::current();
-        span.record("hits", response.count);
-        span.record("version", response.version);
-        let json = search_answer(&request, &response, context.took_ms()).map_err(|error| {
-            let detail = format!("a document in the index is not JSON: {error}");
-            Problem::new(super::error::Sort::Corrupt, detail)
-        })?;
-        Ok((json, response.count))
+    request: &SearchRequest,
+) -> Result<Found, Problem> {
+    let bytes_max = state.settings().answer_bytes;
+    let take = |bytes: usize| {
+        let answers = &state.budget().answers;
+        answers.take_blocking(bytes.min(bytes_max), context.deadline)
     };
-    let (json, hits) = state.reads().run(context.deadline, call).await?;
-    let content_type = HeaderValue::from_static("application/json");
-    let mut answer = ([(header::CONTENT_TYPE, content_type)], Body::from(json)).into_response();
-    answer.extensions_mut().insert(Measured {
-        hits: Some(hits),
-        ..Measured::default()
-    });
-    Ok(answer)
+    let search = |index: &Index| Ok(index.search(request, context.deadline)?);
+    let mut held = take(request.limit.saturating_mul(HIT_BYTES))?;
+    let mut response = state.ask(&target.index, search)?;
+    let bytes = answer_bytes(&response);
+    if bytes > held.bytes() && bytes <= bytes_max {
+        // Whoever waits for memory must not hold any.
+        drop((response, held));
+        held = take(bytes + bytes / 8)?;
+        response = state.ask(&target.index, search)?;
+    }
+    let span = tracing::Span::current();
+    span.record("hits", response.count);
+    span.record("version", response.version);
+    if answer_bytes(&response) > bytes_max {
+        return Err(too_large(bytes_max));
+    }
+    let json = search_answer(request, &response, context.took_ms()).map_err(|error| {
+        let detail = format!("a document in the index is not JSON: {error}");
+        Problem::new(super::error::Sort::Corrupt, detail)
+    })?;
+    if json.len() > bytes_max {
+        return Err(too_large(bytes_max));
+    }
+    Ok(Found {
+        json,
+        held,
+        hits: response.count,
+    })
+}
+
+fn too_large(bytes_max: usize) -> Problem {
+    Problem::new(
+        super::error::Sort::AnswerTooLarge,
+        format!(
+            "the answer comes to more than {bytes_max} bytes: ask for a part of it with limit and \
+             offset, or for less of each document with fields"
+        ),
+    )
 }
 
 fn from_parameters(parameters: &Parameters) -> Result<SearchRequest, Problem> {

@@ -199,6 +199,7 @@ impl Front {
             let settings = Settings {
                 default_index: self.environment.index.clone(),
                 read_only: self.role == Role::Search,
+                answer_bytes: answer::ANSWER_BYTES_MAX,
                 sources: Arc::clone(&self.sources),
                 ..Settings::default()
             };
