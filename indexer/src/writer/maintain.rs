@@ -11,7 +11,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Writer;
-use super::collect::server_time;
+use super::age::server_time;
 use super::commit::{Failure, candidates, inputs};
 use super::draft::Draft;
 use super::lock::Held;
@@ -120,7 +120,7 @@ impl Writer {
         let mount = &self.follower.source().mount;
         match merged {
             Some(merged) if merged.bytes() > pack::EMBED_MAX => {
-                prepared.bundle = Some(pack::bundle(&[merged], &**mount, draft.epoch(self.id))?);
+                prepared.bundle = Some(pack::bundle(&[merged], &**mount, draft.version())?);
             }
             merged => prepared.small = merged,
         }
@@ -158,13 +158,8 @@ impl Writer {
             let packed = match (&prepared.bundle, &prepared.small) {
                 (Some(bundle), _) => Some(bundle.clone()),
                 (None, Some(small)) => {
-                    let (version, epoch) = (draft.version(), draft.epoch(self.id));
-                    Some(pack::pack(
-                        std::slice::from_ref(small),
-                        &**mount,
-                        version,
-                        epoch,
-                    )?)
+                    let small = std::slice::from_ref(small);
+                    Some(pack::pack(small, &**mount, draft.version())?)
                 }
                 (None, None) => None,
             };

@@ -5,7 +5,9 @@
 //! and gives everybody their result; the others wait. While another process holds the lock, batches are laid
 //! into the inbox, where the holder finds them.
 
+mod age;
 mod alone;
+mod assembly;
 mod build;
 mod bulk;
 mod collect;
@@ -13,6 +15,7 @@ mod commit;
 mod create;
 mod draft;
 mod group;
+mod head;
 mod lock;
 mod maintain;
 mod merge;
@@ -30,6 +33,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use uuid::Uuid;
 
+use self::collect::Rest;
 use self::group::Leader;
 use self::lock::Lock;
 use self::publish::Publisher;
@@ -61,6 +65,8 @@ pub struct Writer {
     leader: Mutex<Leader>,
     /// Applied batches whose files this process knows to be gone.
     confirmed: Mutex<BTreeSet<BatchId>>,
+    /// When the next collection has to look.
+    rest: Mutex<Option<Rest>>,
 }
 
 impl Writer {
@@ -86,6 +92,7 @@ impl Writer {
             changed: Condvar::new(),
             leader: Mutex::default(),
             confirmed: Mutex::default(),
+            rest: Mutex::default(),
         }
     }
 

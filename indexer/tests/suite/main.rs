@@ -14,6 +14,7 @@ mod counts;
 mod crash;
 mod damage;
 mod fence;
+mod growth;
 mod million;
 mod model;
 mod rebuild;

@@ -26,8 +26,8 @@ use super::Writer;
 use super::draft::Draft;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::head::HotImage;
 use crate::format::manifest::{Body, Cause, Manifest};
+use crate::format::section::Sections;
 use crate::snapshot::Snapshot;
 
 /// Memory for building that a thread is worth: with less, segments get so small that merging them costs more than the
@@ -79,8 +79,8 @@ struct Load {
     began: Arc<Snapshot>,
     /// An index without documents, to put the own segments into.
     empty: Arc<Snapshot>,
-    /// For the names of bundles.
-    epoch: u64,
+    /// For the names of bundles: the version after that.
+    number: u64,
     /// Whether everything goes through ordinary commits.
     ordinary: bool,
     threads: usize,
@@ -115,8 +115,8 @@ impl Bulk {
         let body = Body::empty(Cause::Commit, 0, manifest.body.definition.clone());
         let nothing = Manifest::empty(0, manifest.lineage, body);
         let source = writer.follower.source();
-        let empty = Snapshot::open(nothing, source, None, &HotImage::default())?;
-        let epoch = Draft::new(Arc::clone(&began), Cause::Commit).epoch(writer.id);
+        let empty = Snapshot::open(nothing, source, None, &Sections::default())?;
+        let number = Draft::new(Arc::clone(&began), Cause::Commit).version();
         let retention = writer.config.retention;
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let worth = writer.config.writer_memory_bytes / MEMORY_FOR_A_THREAD;
@@ -130,7 +130,7 @@ impl Bulk {
         let load = Arc::new(Load {
             ordinary,
             empty: Arc::new(empty),
-            epoch,
+            number,
             began,
             threads,
             gather_bytes: AtomicUsize::new(gather_bytes),

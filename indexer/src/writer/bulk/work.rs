@@ -15,8 +15,8 @@ use super::{Cut, Load, PUBLISH_BYTES};
 use crate::config::Step;
 use crate::document::Document;
 use crate::error::Result;
-use crate::format::head::HotImage;
 use crate::format::manifest::Cause;
+use crate::format::section::Sections;
 use crate::snapshot::Snapshot;
 
 /// Segments that a load ends with at the most: less than a full tier, so that nothing is due for merging afterwards.
@@ -134,7 +134,7 @@ impl Load {
 
     fn bundle(&self, segment: &RawSegment, documents: u64) -> Result<Part> {
         let mount = &self.writer.follower.source().mount;
-        let packed = pack::bundle(std::slice::from_ref(segment), &**mount, self.epoch)?;
+        let packed = pack::bundle(std::slice::from_ref(segment), &**mount, self.number)?;
         Ok(Part { packed, documents })
     }
 
@@ -171,6 +171,7 @@ impl Load {
     /// The segments of some parts, in their order, as an index of their own.
     pub(super) fn open(&self, parts: &[Part]) -> Result<Arc<Snapshot>> {
         let mut draft = Draft::new(Arc::clone(&self.empty), Cause::Commit);
+        draft.stand_alone();
         for part in parts {
             draft.add(part.packed.clone(), Vec::new());
         }
@@ -181,7 +182,7 @@ impl Load {
         };
         let (manifest, _) = draft.finish(stamp, 0)?;
         let source = self.writer.follower.source();
-        let opened = Snapshot::open(manifest, source, None, &HotImage::default())?;
+        let opened = Snapshot::open(manifest, source, None, &Sections::default())?;
         Ok(Arc::new(opened))
     }
 
