@@ -162,23 +162,24 @@ impl Bulk {
     /// Whatever building and publishing met; every later call fails too.
     pub fn add(&self, documents: Vec<Document>) -> Result<()> {
         let load = &*self.load;
-        let mut state = load.lock();
-        state.check()?;
-        let now = load.writer.clock.now();
-        state.gathered_since.get_or_insert(now);
-        let bytes = documents.iter().map(|document| document.source().len());
-        state.gathered_bytes += bytes.sum::<usize>();
-        state.gathered.extend(documents);
-        if state.gathered_bytes < load.gather_bytes.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        if load.ordinary {
+        let limit = load.gather_bytes.load(Ordering::Relaxed);
+        let mut documents = documents.into_iter();
+        loop {
+            let now = load.writer.clock.now();
+            let mut state = load.lock();
+            state.check()?;
+            if !state.gather(&mut documents, limit, now) {
+                return Ok(());
+            }
+            if load.ordinary {
+                drop(state);
+                load.keeping(Load::commit_gathered)?;
+                continue;
+            }
+            let cut = state.cut(now);
             drop(state);
-            return load.keeping(Load::commit_gathered);
+            load.keeping(|load| load.work(cut))?;
         }
-        let cut = state.cut(now);
-        drop(state);
-        load.keeping(|load| load.work(cut))
     }
 
     /// Builds and publishes what is left, in few segments, and says what the load did.
@@ -221,6 +222,24 @@ impl State {
             Some(error) => Err(error.copy()),
             None => Ok(()),
         }
+    }
+
+    /// Gathers documents up to `limit` bytes of text; whether there are as many.
+    fn gather(
+        &mut self,
+        documents: &mut impl Iterator<Item = Document>,
+        limit: usize,
+        now: Instant,
+    ) -> bool {
+        while self.gathered_bytes < limit.max(1) {
+            let Some(document) = documents.next() else {
+                return false;
+            };
+            self.gathered_since.get_or_insert(now);
+            self.gathered_bytes += document.source().len();
+            self.gathered.push(document);
+        }
+        true
     }
 
     fn take_gathered(&mut self) -> Vec<Document> {
