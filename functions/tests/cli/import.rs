@@ -123,7 +123,7 @@ fn bundles(place: &Place) -> usize {
 fn many_documents_end_in_few_segments_and_leave_nothing_to_collect() {
     let place = Place::new();
     let file = place.write("many.ndjson", lines("k", 20_000));
-    let import = ["import", "--segment-bytes", "20000", text(&file)];
+    let import = ["import", "--segment-bytes", "6000", text(&file)];
     let out = place.run(&import).succeeded();
     let expected = "20,000 documents: 20,000 created, 0 updated, 0 refused";
     assert_eq!(without_time(&out), expected);

@@ -2,7 +2,7 @@
 //!
 //! A commit for each batch would leave a segment for each batch, or copy every document once for each tier that it climbs.
 //! Here the threads of the caller build segments of the size of the memory, write each as a bundle that no version names,
-//! and merge eight at a time. What a merge has read is removed at once, since nobody could have read it. One version then names
+//! and merge sixteen at a time. What a merge has read is removed at once, since nobody could have read it. One version then names
 //! all of it and deletes the documents whose keys came again: the same result as posting one by one. Until then nothing of
 //! it is visible, and whatever a killed process leaves are orphans.
 //!
@@ -35,11 +35,11 @@ use crate::snapshot::Snapshot;
 const MEMORY_FOR_A_THREAD: usize = 32 * 1024 * 1024;
 /// Of a thread's memory for building, the share that the documents of a segment take as text: one in so many. Postings,
 /// positions and the compressed texts take the rest.
-const TEXT_ONE_IN: usize = 2;
+const TEXT_ONE_IN: usize = 3;
 /// Bytes of documents in an ordinary commit.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes that are published at once at the most: what a killed process has to import again.
-const PUBLISH_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+const PUBLISH_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 /// Segments are published when the oldest is so old, as a part of retention: a collection takes what no version names after all
 /// of it, and merging and the lock need time as well.
 const PUBLISH_ONE_IN: u32 = 4;
