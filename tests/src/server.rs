@@ -159,6 +159,35 @@ impl Server {
         });
     }
 
+    /// Bytes that the process holds in memory, and forgets how many it has held at most.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    #[track_caller]
+    pub fn memory(&self) -> u64 {
+        let folder = PathBuf::from(format!("/proc/{}", self.child.id()));
+        // proc(5): resets the peak of the resident set.
+        fs::write(folder.join("clear_refs"), "5").unwrap();
+        self.status("VmRSS:")
+    }
+
+    /// Bytes that it has held at most since [`Self::memory`] was asked.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    #[track_caller]
+    pub fn peak_memory(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    #[track_caller]
+    fn status(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kib.unwrap().trim().parse::<u64>().unwrap() * 1024
+    }
+
     /// Stops the process wherever it is.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);

@@ -36,6 +36,7 @@ mod state;
 mod submission;
 mod target;
 mod turnstile;
+mod versions;
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
@@ -47,7 +48,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use answer::search_answer;
 pub use error::DocumentProblem;
 pub use left::{Unannounced, WorkLeft};
-pub use request::Deadline;
+pub use request::{AnswerBytes, Deadline};
 pub use state::{AppState, Settings};
 
 pub(crate) use error::{Problem, Sort};

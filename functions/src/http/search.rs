@@ -1,7 +1,10 @@
 //! Searches, by query parameters or by a JSON body.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use aquifer_indexer::index::Index;
-use aquifer_indexer::search::{SearchRequest, Sort};
+use aquifer_indexer::search::{Allowance, SearchRequest, Sort};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Uri, header};
@@ -15,6 +18,7 @@ use super::parameters::Parameters;
 use super::request::Context;
 use super::state::AppState;
 use super::target::Target;
+use super::versions;
 
 /// What `GET /search` understands.
 const PARAMETERS: &[&str] = &[
@@ -57,26 +61,54 @@ pub(super) async fn post(
     answer(&state, target, context, request).await
 }
 
+/// Ends a search when the request is dropped, as it is when the client has gone.
+#[derive(Default)]
+struct Wanted {
+    not_any_more: Arc<AtomicBool>,
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.not_any_more.store(true, Ordering::Relaxed);
+    }
+}
+
 async fn answer(
     state: &AppState,
     target: Target,
     context: Context,
     request: SearchRequest,
 ) -> Result<Response, Problem> {
-    let worker = state.clone();
-    let call = move || {
-        let search = |index: &Index| Ok(index.search(&request, context.deadline)?);
-        let response = worker.ask(&target.index, search)?;
+    let wanted = Wanted::default();
+    let allowance = Allowance {
+        deadline: context.deadline,
+        answer_bytes: context.answer_bytes,
+        cancelled: Arc::clone(&wanted.not_any_more),
+    };
+    let min_version = request.min_version;
+    let request = Arc::new(request);
+    let search = move |index: &Index| {
+        let response = index.search_now(&request, &allowance)?;
         let span = tracing::Span::current();
         span.record("hits", response.count);
         span.record("version", response.version);
-        let json = search_answer(&request, &response, context.took_ms()).map_err(|error| {
+        let count = response.count;
+        let json = search_answer(&request, response, context.took_ms()).map_err(|error| {
             let detail = format!("a document in the index is not JSON: {error}");
             Problem::new(super::error::Sort::Corrupt, detail)
         })?;
-        Ok((json, response.count))
+        Ok((json, count))
     };
-    let (json, hits) = state.reads().run(context.deadline, call).await?;
+    let turnstile = state.searches();
+    let (json, hits) = versions::ask(
+        state,
+        turnstile,
+        &target.index,
+        min_version,
+        context.deadline,
+        search,
+    )
+    .await?;
     let content_type = HeaderValue::from_static("application/json");
     let mut answer = ([(header::CONTENT_TYPE, content_type)], Body::from(json)).into_response();
     answer.extensions_mut().insert(Measured {

@@ -11,6 +11,7 @@ use super::error::{Problem, Sort};
 use super::left::{Unannounced, WorkLeft};
 use super::limits;
 use super::turnstile::Turnstile;
+use super::versions::Versions;
 
 /// How the router behaves.
 #[derive(Clone)]
@@ -21,8 +22,10 @@ pub struct Settings {
     pub read_only: bool,
     /// The longest that a request may take.
     pub deadline: Duration,
-    /// Reads that run at once.
+    /// Reads that run at once, searches apart.
     pub concurrent_reads: usize,
+    /// Searches that are under way at once.
+    pub concurrent_searches: usize,
     /// Writes that run at once.
     pub concurrent_writes: usize,
     /// Requests of each sort that wait for a turn before the next is answered 503.
@@ -40,6 +43,7 @@ impl fmt::Debug for Settings {
             .field("read_only", &self.read_only)
             .field("deadline", &self.deadline)
             .field("concurrent_reads", &self.concurrent_reads)
+            .field("concurrent_searches", &self.concurrent_searches)
             .field("concurrent_writes", &self.concurrent_writes)
             .field("queue", &self.queue)
             .field("left", &self.left)
@@ -54,6 +58,7 @@ impl Default for Settings {
             read_only: false,
             deadline: limits::DEFAULT_DEADLINE,
             concurrent_reads: limits::DEFAULT_CONCURRENT_READS,
+            concurrent_searches: limits::DEFAULT_CONCURRENT_SEARCHES,
             concurrent_writes: limits::DEFAULT_CONCURRENT_WRITES,
             queue: limits::DEFAULT_QUEUE,
             sources: Arc::new(NoSources),
@@ -72,6 +77,8 @@ struct Shared {
     aquifer: Arc<Aquifer>,
     settings: Settings,
     reads: Turnstile,
+    searches: Turnstile,
+    versions: Versions,
     writes: Turnstile,
 }
 
@@ -79,12 +86,15 @@ impl AppState {
     /// Serves the indexes of `aquifer` as `settings` say.
     pub fn new(aquifer: Arc<Aquifer>, settings: Settings) -> Self {
         let reads = Turnstile::new(settings.concurrent_reads, settings.queue);
+        let searches = Turnstile::new(settings.concurrent_searches, settings.queue);
         let writes = Turnstile::new(settings.concurrent_writes, settings.queue);
         Self {
             shared: Arc::new(Shared {
                 aquifer,
                 settings,
                 reads,
+                searches,
+                versions: Versions::default(),
                 writes,
             }),
         }
@@ -100,6 +110,14 @@ impl AppState {
 
     pub(crate) fn reads(&self) -> &Turnstile {
         &self.shared.reads
+    }
+
+    pub(crate) fn searches(&self) -> &Turnstile {
+        &self.shared.searches
+    }
+
+    pub(crate) fn versions(&self) -> &Versions {
+        &self.shared.versions
     }
 
     pub(crate) fn writes(&self) -> &Turnstile {

@@ -1,34 +1,29 @@
 //! How segments are merged. Which ones, the policy says.
 
 use roaring::RoaringBitmap;
-use tantivy::IndexSettings;
 use tantivy::fastfield::{AliveBitSet, write_alive_bitset};
 use tantivy::indexer::merge_filtered_segments;
 
-use super::policy::INLINE_MAX;
-use super::scratch::{RawSegment, Scratch};
+use super::ahead::Input;
+use super::scratch::{Place, RawSegment, Scratch};
+use super::store_settings;
+use super::stores::Stores;
 use crate::error::{Error, Result};
 use crate::mapping::IndexSchema;
 
-/// One input of a merge: a segment and its deleted documents.
-pub(super) struct Input {
-    pub(super) segment: tantivy::index::Segment,
-    pub(super) deletes: RoaringBitmap,
-    pub(super) bytes: u64,
-}
-
-/// Merges segments; documents keep their order. `None` when no document is left.
-pub(super) fn merge(inputs: &[Input], schema: &IndexSchema) -> Result<Option<RawSegment>> {
-    let bytes: u64 = inputs.iter().map(|input| input.bytes).sum();
-    let scratch = Scratch::new(bytes)?;
+/// Merges segments; documents keep their order. `None` when no document is left. The stored documents of a large result
+/// are not copied before it is packed, so that `place` needs room for the rest alone.
+pub(super) fn merge(
+    inputs: &[Input],
+    schema: &IndexSchema,
+    place: Place,
+) -> Result<Option<RawSegment>> {
+    let scratch = Scratch::new(place)?;
     let segments: Vec<_> = inputs.iter().map(|input| input.segment.clone()).collect();
     let alive = inputs.iter().map(alive).collect::<Result<Vec<_>>>()?;
-    let settings = IndexSettings {
-        docstore_compress_dedicated_thread: bytes > INLINE_MAX,
-        ..IndexSettings::default()
-    };
-    let merged = merge_filtered_segments(&segments, settings, alive, scratch.directory())?;
-    RawSegment::take(merged, scratch, schema)
+    let merged = merge_filtered_segments(&segments, store_settings(), alive, scratch.directory())?;
+    let stores = Stores::new(inputs.iter().map(|input| input.store.clone()).collect());
+    RawSegment::take(&merged, scratch, Some(stores), schema)
 }
 
 fn alive(input: &Input) -> Result<Option<AliveBitSet>> {

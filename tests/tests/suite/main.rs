@@ -12,6 +12,8 @@
 mod demo;
 mod many;
 mod mayhem;
+mod memory;
 mod reindex;
+mod searches;
 mod shutdown;
 mod sleepers;

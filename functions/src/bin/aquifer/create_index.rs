@@ -15,6 +15,7 @@ use walkdir::WalkDir;
 
 use crate::load::{self, Emit, Item, Local, Origin, Refusal};
 use crate::place::Place;
+use crate::resources::Resources;
 use crate::stop_at::StopAt;
 
 /// Fill an index with a folder of JSON files, one document each
@@ -27,6 +28,8 @@ pub(crate) struct CreateIndex {
     folder: PathBuf,
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    resources: Resources,
     /// The language of documents that do not say theirs and whose text does not tell
     #[arg(long, value_name = "LANGUAGE")]
     default_language: Option<Language>,
@@ -45,7 +48,10 @@ impl CreateIndex {
                 self.folder.display()
             );
         }
-        let aquifer = self.place.root.open(load::config(self.stop_at))?;
+        let aquifer = self
+            .place
+            .root
+            .open(load::config(self.resources, self.stop_at))?;
         let index = self.index(&aquifer)?;
         let progress = load::Progress::new(None);
         let read = |emit: &mut Emit<'_>| walk(&self.folder, emit);

@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::load::{self, Emit, Input, Local, Remote};
 use crate::place::{DEFAULT_INDEX, Root};
+use crate::resources::Resources;
 use crate::stop_at::StopAt;
 
 /// Requests under way at once to a service.
@@ -23,6 +24,8 @@ pub(crate) struct Import {
     file: PathBuf,
     #[command(flatten)]
     root: Root,
+    #[command(flatten)]
+    resources: Resources,
     /// Post the documents to the service at this address, instead of writing to --root
     #[arg(long)]
     url: Option<String>,
@@ -48,7 +51,7 @@ impl Import {
             let service = Remote::new(url, self.index.as_deref())?;
             return load::run(read, &service, self.jobs.unwrap_or(REMOTE_LANES), &progress);
         }
-        let aquifer = self.root.open(load::config(self.stop_at))?;
+        let aquifer = self.root.open(load::config(self.resources, self.stop_at))?;
         let name = self.index.as_deref().unwrap_or(DEFAULT_INDEX);
         let index = Local::new(aquifer.index_or_create(name)?, self.segment_bytes)?;
         load::run(read, &index, self.jobs.unwrap_or(index.lanes()), &progress)

@@ -10,6 +10,7 @@ mod merge;
 mod place;
 mod reindex;
 mod report;
+mod resources;
 mod search;
 mod serve;
 mod stats;
@@ -19,6 +20,7 @@ mod terminal;
 use std::io;
 use std::process::ExitCode;
 
+use aquifer_indexer::descriptors;
 use clap::{Parser, Subcommand};
 
 /// A full-text index that many processes share through one folder.
@@ -45,6 +47,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log::start(matches!(cli.command, Command::Serve(_)));
+    descriptors::raise_limit();
     let outcome = match cli.command {
         Command::Serve(command) => command.run(),
         Command::CreateIndex(command) => command.run(),

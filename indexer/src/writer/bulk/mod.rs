@@ -23,7 +23,6 @@ use std::time::{Duration, Instant};
 
 use self::pile::{Pile, Ticket};
 use super::Writer;
-use super::draft::Draft;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::{Body, Cause, Manifest};
@@ -79,8 +78,8 @@ struct Load {
     began: Arc<Snapshot>,
     /// An index without documents, to put the own segments into.
     empty: Arc<Snapshot>,
-    /// For the names of bundles: the version after that.
-    number: u64,
+    /// For the names of bundles: the first version that may name them.
+    version: u64,
     /// Whether everything goes through ordinary commits.
     ordinary: bool,
     threads: usize,
@@ -116,7 +115,6 @@ impl Bulk {
         let nothing = Manifest::empty(0, manifest.lineage, body);
         let source = writer.follower.source();
         let empty = Snapshot::open(nothing, source, None, &Sections::default())?;
-        let number = Draft::new(Arc::clone(&began), Cause::Commit).version();
         let retention = writer.config.retention;
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let worth = writer.config.writer_memory_bytes / MEMORY_FOR_A_THREAD;
@@ -130,7 +128,7 @@ impl Bulk {
         let load = Arc::new(Load {
             ordinary,
             empty: Arc::new(empty),
-            number,
+            version: began.version() + 1,
             began,
             threads,
             gather_bytes: AtomicUsize::new(gather_bytes),

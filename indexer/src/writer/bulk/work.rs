@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::build::build_in_turn;
+use super::super::ahead::Ahead;
+use super::super::build::{build_in_turn, place};
 use super::super::commit::inputs;
 use super::super::draft::{Draft, Stamp};
+use super::super::fit::{self, Size};
 use super::super::policy::FAN_IN;
 use super::super::scratch::RawSegment;
 use super::super::{merge, pack};
@@ -122,7 +124,10 @@ impl Load {
             .filter(|(at, document)| last.get(document.unique_key()) == Some(at))
             .map(|(at, document)| read.get(&at).unwrap_or(document))
             .collect();
-        let segments = build_in_turn(&kept, schema, self.memory_for_a_thread())?;
+        let memory = self.memory_for_a_thread();
+        let bytes = kept.iter().map(|document| document.source().len()).sum();
+        let place = place(bytes, memory, &self.writer.config.budget);
+        let segments = build_in_turn(&kept, schema, memory, &place)?;
         let mut more = (documents.len() - kept.len()) as u64;
         let mut parts = Vec::new();
         for segment in segments {
@@ -134,7 +139,7 @@ impl Load {
 
     fn bundle(&self, segment: &RawSegment, documents: u64) -> Result<Part> {
         let mount = &self.writer.follower.source().mount;
-        let packed = pack::bundle(std::slice::from_ref(segment), &**mount, self.number)?;
+        let packed = pack::bundle(std::slice::from_ref(segment), &**mount, self.version)?;
         Ok(Part { packed, documents })
     }
 
@@ -156,7 +161,12 @@ impl Load {
             draft.delete(position, &docs)?;
         }
         let kept: Vec<usize> = draft.kept().collect();
-        let merged = merge::merge(&inputs(&draft, &kept)?, built.schema())?;
+        let budget = &self.writer.config.budget;
+        let mount = &self.writer.follower.source().mount;
+        let inputs = inputs(&draft, &kept, &Ahead::of(kept.len(), budget))?;
+        let place = fit::place(&Size::of_inputs(&inputs), budget, mount);
+        let merged = merge::merge(&inputs, built.schema(), place)?;
+        drop(inputs);
         let documents = parts.iter().map(|part| part.documents).sum();
         let merged = merged.map(|segment| self.bundle(&segment, documents));
         let merged = merged.transpose()?;

@@ -12,12 +12,15 @@ use aquifer_indexer::index::{Bulk, Index};
 use super::Destination;
 use super::outcome::{Item, Refusal, Sent};
 use super::progress::Progress;
+use crate::resources::Resources;
 use crate::stop_at::StopAt;
 
 /// Lanes at the least: while one builds a segment, the other reads its documents.
 const LANES_MIN: usize = 2;
 /// Memory for building segments, for each core: as much as makes segments that are seldom merged more than once.
 const MEMORY_PER_CORE: usize = 64 * MIB;
+/// Memory for building segments at the least, where the budget has it.
+const MEMORY_MIN: usize = 128 * MIB;
 /// Memory for building segments at the most.
 const MEMORY_MAX: usize = 1024 * MIB;
 
@@ -25,14 +28,14 @@ const MEMORY_MAX: usize = 1024 * MIB;
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The settings of a process that loads documents.
-pub(crate) fn config(stop_at: StopAt) -> Config {
+pub(crate) fn config(resources: Resources, stop_at: StopAt) -> Config {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let default = Config::default();
-    let memory = (cores * MEMORY_PER_CORE).clamp(default.writer_memory_bytes, MEMORY_MAX);
+    let config = resources.config();
+    let wanted = (cores * MEMORY_PER_CORE).clamp(MEMORY_MIN, MEMORY_MAX);
     Config {
-        writer_memory_bytes: memory,
+        writer_memory_bytes: wanted.min(config.budget.loading_bytes()),
         observer: stop_at.observer(),
-        ..default
+        ..config
     }
 }
 

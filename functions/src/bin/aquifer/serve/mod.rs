@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use aquifer_functions::duration::duration;
@@ -25,6 +25,7 @@ use tokio::sync::watch;
 
 use self::maintenance::{Left, Maintenance};
 use crate::place::Place;
+use crate::resources::Resources;
 use crate::stop_at::StopAt;
 
 /// Where a server listens that is told nothing: to this machine only.
@@ -74,8 +75,10 @@ pub(crate) struct Serve {
     /// lies below them; a relative path begins at the root folder
     #[arg(long, env = "AQUIFER_SOURCES", value_name = "LIST", default_value = "")]
     sources: String,
-    /// Memory for cached parts of the indexes, in MiB
-    #[arg(long, value_name = "MIB")]
+    #[command(flatten)]
+    resources: Resources,
+    /// Memory for cached parts of the indexes, in MiB [default: a share of the memory, 256 at most]
+    #[arg(long, env = "AQUIFER_CACHE_MIB", value_name = "MIB")]
     cache: Option<usize>,
 }
 
@@ -102,8 +105,10 @@ impl Serve {
                 aquifer: Arc::clone(&aquifer),
                 sources: Arc::clone(&sources),
                 left: Arc::clone(&left),
+                interval: self.maintenance_interval,
+                retention: self.retention,
             };
-            tokio::spawn(maintenance.run(self.maintenance_interval, stopped.clone()));
+            tokio::spawn(maintenance.run(stopped.clone()));
         }
         let settings = Settings {
             default_index: self.place.index.clone(),
@@ -113,7 +118,7 @@ impl Serve {
             left,
             ..Settings::default()
         };
-        let router = http::router(AppState::new(aquifer, settings));
+        let router = http::router(AppState::new(Arc::clone(&aquifer), settings));
         let listener = self.listen().await?;
         announce(listener.local_addr()?)?;
         let server = tokio::spawn(answer(listener, router, stopped));
@@ -126,6 +131,10 @@ impl Serve {
                 .context("the server failed")?,
             Err(_elapsed) => tracing::warn!("some requests did not end in time: leaving them"),
         }
+        let stop = move || aquifer.stop(Instant::now() + ABANDON_AFTER);
+        tokio::task::spawn_blocking(stop)
+            .await
+            .context("the server failed")?;
         tracing::info!("stopped");
         Ok(())
     }
@@ -137,7 +146,7 @@ impl Serve {
     }
 
     fn open(&self) -> Result<Aquifer> {
-        let default = Config::default();
+        let default = self.resources.config();
         let cache_bytes = match self.cache {
             Some(mebibytes) => mebibytes.saturating_mul(MIB),
             None => default.cache_bytes,
@@ -171,7 +180,10 @@ impl Serve {
 
 /// Threads for connections, and enough that may block for every request that has a turn.
 fn runtime() -> Result<Runtime> {
-    let blocking = limits::DEFAULT_CONCURRENT_READS + limits::DEFAULT_CONCURRENT_WRITES + 16;
+    let blocking = limits::DEFAULT_CONCURRENT_READS
+        + limits::DEFAULT_CONCURRENT_SEARCHES
+        + limits::DEFAULT_CONCURRENT_WRITES
+        + 16;
     Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(blocking)
