@@ -12,7 +12,7 @@
 pub(super) const FAN_IN: usize = 8;
 /// Segments in one merge at most: each input takes memory and a descriptor. Twice the fan-in works off a backlog with
 /// fewer copies.
-const MEMBERS_MAX: usize = 2 * FAN_IN;
+pub(super) const MEMBERS_MAX: usize = 2 * FAN_IN;
 /// Segments in one step of a full compaction at most: a backlog of 500 is compacted with two copies of each document.
 const COMPACTION_MEMBERS_MAX: usize = 64;
 /// The lowest tier ends here, in bytes.

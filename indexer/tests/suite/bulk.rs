@@ -67,8 +67,8 @@ fn assert_no_leavings(folder: &Folder, index: &Index) {
 fn twenty_thousand_documents_end_in_few_segments_without_leavings() {
     let folder = Folder::new();
     let index = folder.open(&patient());
-    // 200 segments or so, which are merged twice over.
-    let bulk = index.bulk().unwrap().segments_of(20_000);
+    // Some 270 segments, of which most are merged twice.
+    let bulk = index.bulk().unwrap().segments_of(6_000);
     load(&bulk, (0..20_000).map(|number| numbered(number, "first"))).unwrap();
     assert_eq!(folder.reader().stats().unwrap().documents, 0);
     let report = bulk.finish().unwrap();
@@ -138,6 +138,21 @@ fn everything(reader: &Index) -> (Contents, Vec<Vec<String>>) {
     let queries = ["base", "of3", "number12", "round2399", "round0 OR base"];
     let found = queries.map(|query| search(reader, query).unwrap());
     (contents(reader).unwrap().0, found.to_vec())
+}
+
+#[test]
+fn segments_whose_documents_were_all_replaced_leave_nothing() {
+    let folder = Folder::new();
+    let index = folder.open(&patient());
+    let bulk = index.bulk().unwrap().segments_of(2_000);
+    for round in ["first", "second", "third"] {
+        load(&bulk, (0..100).map(|number| numbered(number, round))).unwrap();
+    }
+    let report = bulk.finish().unwrap();
+    assert_eq!((report.created, report.updated), (100, 200));
+    assert_eq!(search(&folder.reader(), "third").unwrap().len(), 100);
+    assert_no_leavings(&folder, &index);
+    assert_clean(&folder.reader());
 }
 
 #[test]
@@ -336,8 +351,8 @@ fn dying_and_failing_at_every_operation_shows_all_of_it_or_nothing() {
             let before = contents(&warm).unwrap().0;
             let after = crate::rig::applied(&before, &all);
             mount.arm(target);
-            // Twelve segments, of which eight are merged, and a few more at the end.
-            let bulk = index.bulk().unwrap().segments_of(400);
+            // Twenty segments and more, of which sixteen are merged, and some at the end.
+            let bulk = index.bulk().unwrap().segments_of(200);
             let result = load(&bulk, all.clone()).and_then(|()| bulk.finish());
             drop(bulk);
             let hit = mount.hit();

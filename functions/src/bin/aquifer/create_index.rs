@@ -55,7 +55,7 @@ impl CreateIndex {
         let index = self.index(&aquifer)?;
         let progress = load::Progress::new(None);
         let read = |emit: &mut Emit<'_>| walk(&self.folder, emit);
-        let local = Local::new(index)?;
+        let local = Local::new(index, None)?;
         load::run(read, &local, local.lanes(), &progress)
     }
 

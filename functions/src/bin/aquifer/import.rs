@@ -35,6 +35,9 @@ pub(crate) struct Import {
     /// Batches under way at once
     #[arg(long, value_name = "COUNT")]
     jobs: Option<usize>,
+    /// Bytes of text that become one segment at first; for trying out much with little
+    #[arg(long, value_name = "BYTES", hide = true)]
+    segment_bytes: Option<usize>,
     #[command(flatten)]
     stop_at: StopAt,
 }
@@ -50,7 +53,7 @@ impl Import {
         }
         let aquifer = self.root.open(load::config(self.resources, self.stop_at))?;
         let name = self.index.as_deref().unwrap_or(DEFAULT_INDEX);
-        let index = Local::new(aquifer.index_or_create(name)?)?;
+        let index = Local::new(aquifer.index_or_create(name)?, self.segment_bytes)?;
         load::run(read, &index, self.jobs.unwrap_or(index.lanes()), &progress)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A commit for each batch would leave a segment for each batch, or copy every document once for each tier that it climbs.
 //! Here the threads of the caller build segments of the size of the memory, write each as a bundle that no version names,
-//! and merge eight at a time. What a merge has read is removed at once, since nobody could have read it. One version then names
+//! and merge sixteen at a time. What a merge has read is removed at once, since nobody could have read it. One version then names
 //! all of it and deletes the documents whose keys came again: the same result as posting one by one. Until then nothing of
 //! it is visible, and whatever a killed process leaves are orphans.
 //!
@@ -34,11 +34,11 @@ use crate::snapshot::Snapshot;
 const MEMORY_FOR_A_THREAD: usize = 32 * 1024 * 1024;
 /// Of a thread's memory for building, the share that the documents of a segment take as text: one in so many. Postings,
 /// positions and the compressed texts take the rest.
-const TEXT_ONE_IN: usize = 2;
+const TEXT_ONE_IN: usize = 3;
 /// Bytes of documents in an ordinary commit.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes that are published at once at the most: what a killed process has to import again.
-const PUBLISH_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+const PUBLISH_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 /// Segments are published when the oldest is so old, as a part of retention: a collection takes what no version names after all
 /// of it, and merging and the lock need time as well.
 const PUBLISH_ONE_IN: u32 = 4;
@@ -160,23 +160,24 @@ impl Bulk {
     /// Whatever building and publishing met; every later call fails too.
     pub fn add(&self, documents: Vec<Document>) -> Result<()> {
         let load = &*self.load;
-        let mut state = load.lock();
-        state.check()?;
-        let now = load.writer.clock.now();
-        state.gathered_since.get_or_insert(now);
-        let bytes = documents.iter().map(|document| document.source().len());
-        state.gathered_bytes += bytes.sum::<usize>();
-        state.gathered.extend(documents);
-        if state.gathered_bytes < load.gather_bytes.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        if load.ordinary {
+        let limit = load.gather_bytes.load(Ordering::Relaxed);
+        let mut documents = documents.into_iter();
+        loop {
+            let now = load.writer.clock.now();
+            let mut state = load.lock();
+            state.check()?;
+            if !state.gather(&mut documents, limit, now) {
+                return Ok(());
+            }
+            if load.ordinary {
+                drop(state);
+                load.keeping(Load::commit_gathered)?;
+                continue;
+            }
+            let cut = state.cut(now);
             drop(state);
-            return load.keeping(Load::commit_gathered);
+            load.keeping(|load| load.work(cut))?;
         }
-        let cut = state.cut(now);
-        drop(state);
-        load.keeping(|load| load.work(cut))
     }
 
     /// Builds and publishes what is left, in few segments, and says what the load did.
@@ -219,6 +220,24 @@ impl State {
             Some(error) => Err(error.copy()),
             None => Ok(()),
         }
+    }
+
+    /// Gathers documents up to `limit` bytes of text; whether there are as many.
+    fn gather(
+        &mut self,
+        documents: &mut impl Iterator<Item = Document>,
+        limit: usize,
+        now: Instant,
+    ) -> bool {
+        while self.gathered_bytes < limit.max(1) {
+            let Some(document) = documents.next() else {
+                return false;
+            };
+            self.gathered_since.get_or_insert(now);
+            self.gathered_bytes += document.source().len();
+            self.gathered.push(document);
+        }
+        true
     }
 
     fn take_gathered(&mut self) -> Vec<Document> {

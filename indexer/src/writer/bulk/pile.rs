@@ -2,12 +2,15 @@
 //!
 //! Of two documents with one key the later one counts. So only neighbours are merged, and a segment keeps its place while it
 //! is built or merged. Every level holds segments that were merged as often; the levels never rise along the pile, so that
-//! the first [`FAN_IN`] of a level are always neighbours.
+//! the first [`MEMBERS_MAX`] of a level are always neighbours. As many are merged at once, since in a load nobody reads the
+//! segments meanwhile: that is fewer copies than the tiers of an index take.
 
 use std::time::Instant;
 
+use roaring::RoaringBitmap;
+
 use super::super::pack::Packed;
-use super::super::policy::FAN_IN;
+use super::super::policy::MEMBERS_MAX;
 
 /// A segment in a bundle of its own, which no version names.
 #[derive(Clone, Debug)]
@@ -21,6 +24,12 @@ impl Part {
     /// The file.
     pub(super) fn path(&self) -> String {
         self.packed.container.id.path()
+    }
+
+    /// Whether any document is left when these are deleted.
+    pub(super) fn lives(&self, deletes: Option<&RoaringBitmap>) -> bool {
+        let docs = self.packed.segments.iter().map(|s| u64::from(s.max_doc));
+        deletes.map_or(0, RoaringBitmap::len) < docs.sum()
     }
 
     /// Bytes of its segment.
@@ -93,10 +102,10 @@ impl Pile {
     pub(super) fn take_due(&mut self, limit_bytes: u64) -> Option<(Ticket, Vec<Part>)> {
         let mut start = 0;
         for level in self.places.chunk_by(|one, next| one.level == next.level) {
-            if let Some(first) = level.get(..FAN_IN)
+            if let Some(first) = level.get(..MEMBERS_MAX)
                 && total(first).is_some_and(|bytes| bytes <= limit_bytes)
             {
-                return self.take(start, FAN_IN);
+                return self.take(start, MEMBERS_MAX);
             }
             start += level.len();
         }
@@ -221,7 +230,7 @@ mod tests {
     #[test]
     fn neighbours_are_merged_in_order_however_late_they_are_ready() {
         let mut pile = Pile::default();
-        let tickets: Vec<Ticket> = (0..20).map(|_| pile.reserve(Instant::now())).collect();
+        let tickets: Vec<Ticket> = (0..36).map(|_| pile.reserve(Instant::now())).collect();
         // The first one comes last.
         for (number, &ticket) in tickets.iter().enumerate().skip(1) {
             pile.fill(ticket, vec![part(number as u64)]);
@@ -230,28 +239,28 @@ mod tests {
         assert!(pile.take_ready().is_empty());
         pile.fill(tickets[0], vec![part(0)]);
         let (first, inputs) = pile.take_due(u64::MAX).unwrap();
-        assert_eq!(sizes(&inputs), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(sizes(&inputs), (0..16).collect::<Vec<_>>());
         let (second, inputs) = pile.take_due(u64::MAX).unwrap();
-        assert_eq!(sizes(&inputs), [8, 9, 10, 11, 12, 13, 14, 15]);
+        assert_eq!(sizes(&inputs), (16..32).collect::<Vec<_>>());
         assert!(pile.take_due(u64::MAX).is_none());
         assert_eq!(pile.merging(), 2);
         pile.fill(second, vec![part(200)]);
         assert!(pile.take_ready().is_empty(), "the first is not ready");
         pile.fill(first, vec![part(100)]);
-        assert_eq!(sizes(&pile.take_ready()), [100, 200, 16, 17, 18, 19]);
+        assert_eq!(sizes(&pile.take_ready()), [100, 200, 32, 33, 34, 35]);
         assert!(pile.is_empty());
     }
 
     #[test]
     fn what_is_too_large_is_not_merged() {
         let mut pile = Pile::default();
-        for _ in 0..8 {
+        for _ in 0..16 {
             let ticket = pile.reserve(Instant::now());
             pile.fill(ticket, vec![part(100)]);
         }
-        assert!(pile.take_due(799).is_none());
-        assert!(pile.take_surplus(4, 499).is_none());
-        assert_eq!(pile.take_due(800).unwrap().1.len(), 8);
+        assert!(pile.take_due(1599).is_none());
+        assert!(pile.take_surplus(12, 499).is_none());
+        assert_eq!(pile.take_due(1600).unwrap().1.len(), 16);
     }
 
     #[test]

@@ -80,6 +80,12 @@ impl Load {
             Published::Version(version, existing) => (version, existing),
             Published::Unfit => return self.commit_parts(parts, &built),
         };
+        drop(built);
+        for (position, part) in parts.iter().enumerate() {
+            if !part.lives(replaced.get(&position)) {
+                self.remove(std::slice::from_ref(part));
+            }
+        }
         let documents: u64 = parts.iter().map(|part| part.documents).sum();
         let created = keys.saturating_sub(existing);
         Ok(BulkReport {
@@ -126,9 +132,9 @@ impl Load {
                 }
             }
             for (position, part) in parts.iter().enumerate() {
-                let deletes = replaced.get(&position).cloned().unwrap_or_default();
-                let docs = part.packed.segments.iter().map(|s| u64::from(s.max_doc));
-                if deletes.len() < docs.sum() {
+                let deletes = replaced.get(&position);
+                if part.lives(deletes) {
+                    let deletes = deletes.cloned().unwrap_or_default();
                     draft.add(part.packed.clone(), vec![deletes]);
                 }
             }

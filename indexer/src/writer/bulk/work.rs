@@ -181,6 +181,7 @@ impl Load {
     /// The segments of some parts, in their order, as an index of their own.
     pub(super) fn open(&self, parts: &[Part]) -> Result<Arc<Snapshot>> {
         let mut draft = Draft::new(Arc::clone(&self.empty), Cause::Commit);
+        draft.stand_alone();
         for part in parts {
             draft.add(part.packed.clone(), Vec::new());
         }

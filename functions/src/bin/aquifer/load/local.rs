@@ -46,8 +46,11 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    pub(crate) fn new(index: Arc<Index>) -> Result<Self> {
-        let bulk = index.bulk()?;
+    pub(crate) fn new(index: Arc<Index>, segment_bytes: Option<usize>) -> Result<Self> {
+        let mut bulk = index.bulk()?;
+        if let Some(bytes) = segment_bytes {
+            bulk = bulk.segments_of(bytes);
+        }
         Ok(Self { index, bulk })
     }
 
