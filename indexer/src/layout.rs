@@ -18,6 +18,10 @@ pub const INBOX: &str = "inbox";
 pub const DRAFTS: &str = "drafts";
 /// The folder of what jobs have built so far.
 pub const JOBS: &str = "jobs";
+/// The folder of scratch files of merges that the local disk has no room for. Made by the first of them.
+pub const SCRATCH: &str = "scratch";
+/// The folder of attempts at large pieces of work that nobody has ended. Made by the first of them.
+pub const ATTEMPTS: &str = "attempts";
 /// The folders of an index.
 pub const FOLDERS: [&str; 5] = [MANIFESTS, DRAFTS, BUNDLES, INBOX, JOBS];
 
@@ -74,6 +78,16 @@ pub fn clock_file(id: Uuid) -> String {
 /// What a job has built by a checkpoint. The name is used once.
 pub fn checkpoint(job: Uuid, number: u64, nonce: Uuid) -> String {
     format!("{JOBS}/{}-{number:020}-{}", job.simple(), nonce.simple())
+}
+
+/// A scratch file. The name is used once.
+pub fn scratch(id: Uuid, name: &str) -> String {
+    format!("{SCRATCH}/{}-{name}", id.simple())
+}
+
+/// An attempt at a large piece of work. The name is used once.
+pub fn attempt(id: Uuid) -> String {
+    format!("{ATTEMPTS}/{}", id.simple())
 }
 
 /// A bundle.

@@ -26,7 +26,7 @@ use crate::snapshot::follow::{Follower, is_stale};
 use crate::snapshot::{Snapshot, Source};
 use crate::writer::rebuild::control::{jobs, no_job};
 use crate::writer::resolve::locate;
-use crate::writer::{GcReport, MergeReport, Outcome, Wait, Writer};
+use crate::writer::{Bulk, GcReport, MergeReport, Outcome, Wait, Writer};
 
 /// How long a batch that was only made durable is worked on after the answer.
 const DRAIN_AFTER: Duration = Duration::from_secs(60);
@@ -208,6 +208,14 @@ impl Index {
             self.drain_later(Arc::clone(writer));
         }
         Ok(outcome)
+    }
+
+    /// Begins to load many documents: faster than batches, and into few segments.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] where this process may not write; [`ErrorKind::Unavailable`], [`ErrorKind::Corrupt`].
+    pub fn bulk(&self) -> Result<Bulk> {
+        self.notice(Bulk::new(Arc::clone(self.writer()?)))
     }
 
     fn drain_later(&self, writer: Arc<Writer>) {

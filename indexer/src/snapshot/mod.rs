@@ -273,6 +273,14 @@ impl Snapshot {
         self.segments.iter().map(|open| &open.container)
     }
 
+    /// The files of the segment at a position in the manifest, by extension.
+    pub(crate) fn segment_files(
+        &self,
+        position: usize,
+    ) -> Option<&BTreeMap<String, Arc<SegmentFile>>> {
+        self.segments.get(position).map(|open| &open.files)
+    }
+
     /// The open containers, each once.
     pub fn containers(&self) -> Vec<Arc<OpenContainer>> {
         let mut containers: Vec<Arc<OpenContainer>> = Vec::new();

@@ -21,12 +21,18 @@ use crate::format::job::JobState;
 use crate::format::manifest::{Cause, ContainerId};
 use crate::format::retired::Retired;
 use crate::inbox::TORN_AFTER;
-use crate::layout::{self, BUNDLES, DRAFTS, JOBS, MANIFESTS};
+use crate::layout::{self, ATTEMPTS, BUNDLES, DRAFTS, JOBS, MANIFESTS, SCRATCH};
 use crate::mount::Mount;
 use crate::snapshot::Snapshot;
 
 /// How long collecting waits for the lock.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
+
+/// A scratch file is left by a merge that was killed when nobody has written it for so long; no merge takes longer.
+const SCRATCH_AFTER: Duration = Duration::from_secs(6 * 3600);
+
+/// How long a process that was killed makes later merges smaller.
+const ATTEMPT_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// A job that nobody has carried on for so long is given up: a weekend and some days longer than a schedule rests.
 const JOB_ABANDONED_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -201,6 +207,10 @@ impl Writer {
         };
         garbage.others = old_manifests(ages, tip, is_needed)?;
         garbage.others.extend(self.torn_batches(ages)?);
+        garbage.others.extend(old_in(ages, SCRATCH, SCRATCH_AFTER)?);
+        garbage
+            .others
+            .extend(old_in(ages, ATTEMPTS, ATTEMPT_AFTER)?);
         garbage
             .others
             .extend(old_locks(ages, body.lock_generation)?);
@@ -253,6 +263,22 @@ fn old_checkpoints(ages: &Ages, tip: &Snapshot) -> Result<Vec<String>> {
     };
     let paths = names.iter().map(|name| format!("{JOBS}/{name}"));
     ages.those_over(paths.filter(|path| current.as_ref() != Some(path)))
+}
+
+/// The files in a folder that may not be there which nobody has touched for so long, and for as long as retention.
+fn old_in(ages: &Ages, folder: &str, after: Duration) -> Result<Vec<String>> {
+    let names = match ages.mount().list(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        names => names.map_err(|error| Error::io(folder, error))?,
+    };
+    let mut old = Vec::new();
+    for name in names {
+        let path = format!("{folder}/{name}");
+        if ages.over(&path)? && ages.over_after(&path, after)? {
+            old.push(path);
+        }
+    }
+    Ok(old)
 }
 
 fn list(mount: &dyn Mount, folder: &str) -> Result<Vec<String>> {

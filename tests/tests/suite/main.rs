@@ -12,6 +12,7 @@
 mod demo;
 mod many;
 mod mayhem;
+mod memory;
 mod reindex;
 mod shutdown;
 mod sleepers;

@@ -10,6 +10,7 @@ mod merge;
 mod place;
 mod reindex;
 mod report;
+mod resources;
 mod search;
 mod serve;
 mod stats;

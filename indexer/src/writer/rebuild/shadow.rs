@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::super::commit::merge_inline;
+use super::super::attempts::Told;
 use super::super::draft::{Draft, Stamp};
 use super::super::resolve::resolve;
 use super::super::{Writer, build, pack};
@@ -21,7 +21,8 @@ use crate::mount::{Access, Mount};
 use crate::reindex::DocumentSource;
 use crate::snapshot::{Snapshot, Source};
 
-/// Merges of up to so many bytes happen while a job builds: some seconds. What is larger is left to maintenance.
+/// Merges of up to so many bytes happen while a job builds, where memory and time allow: some seconds. What is larger is
+/// left to maintenance.
 const MERGE_MAX: u64 = 256 * 1024 * 1024;
 
 /// What a process that works on a job holds.
@@ -31,6 +32,8 @@ pub(super) struct Work {
     /// The checkpoint that `shadow` is.
     pub(super) number: u64,
     pub(super) shadow: Shadow,
+    /// Bytes of a merge that nobody died of.
+    pub(super) merge_max: u64,
     /// The external source, once it is open.
     pub(super) source: Option<Box<dyn DocumentSource>>,
 }
@@ -45,7 +48,7 @@ pub(super) struct Written {
 
 impl Work {
     /// Opens what `job` has built so far.
-    pub(super) fn open(job: &Job, source: &Source) -> Result<Self> {
+    pub(super) fn open(job: &Job, source: &Source, told: &Told) -> Result<Self> {
         let manifest = match &job.checkpoint {
             Some(id) => read_checkpoint(&*source.mount, job.status.id, id)?,
             None => {
@@ -58,6 +61,7 @@ impl Work {
             id: job.status.id,
             number: job.status.checkpoints,
             shadow: Arc::new(shadow),
+            merge_max: told.merge.unwrap_or(MERGE_MAX).min(MERGE_MAX),
             source: None,
         })
     }
@@ -105,6 +109,7 @@ impl Writer {
         shadow: &Shadow,
         changes: &Batch,
         fresh: &[Document],
+        merge_max: u64,
     ) -> Result<Written> {
         let mount = &self.follower.source().mount;
         let resolution = resolve(shadow, &[changes])?;
@@ -116,8 +121,9 @@ impl Writer {
         let mut documents = resolution.documents;
         documents.extend(fresh);
         let memory = self.config.writer_memory_bytes;
-        let mut segments = build::build(&documents, shadow.schema(), memory)?;
-        merge_inline(&mut draft, &mut segments, MERGE_MAX)?;
+        let budget = &self.config.budget;
+        let mut segments = build::build(&documents, shadow.schema(), memory, budget)?;
+        self.merge_inline(&mut draft, &mut segments, merge_max)?;
         let mut paths = Vec::new();
         if !segments.is_empty() {
             let packed = pack::bundle(&segments, &**mount, draft.version())?;

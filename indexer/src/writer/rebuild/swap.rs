@@ -113,7 +113,7 @@ impl Writer {
             draft.delete(position, docs)?;
         }
         let memory = self.config.writer_memory_bytes;
-        let segments = build::build(&resolution.documents, &schema, memory)?;
+        let segments = build::build(&resolution.documents, &schema, memory, &self.config.budget)?;
         if !segments.is_empty() {
             let mount = &self.follower.source().mount;
             let packed = pack::pack(&segments, &**mount, draft.version())?;

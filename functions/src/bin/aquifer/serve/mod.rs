@@ -25,6 +25,7 @@ use tokio::sync::watch;
 
 use self::maintenance::{Left, Maintenance};
 use crate::place::Place;
+use crate::resources::Resources;
 use crate::stop_at::StopAt;
 
 /// Where a server listens that is told nothing: to this machine only.
@@ -74,8 +75,10 @@ pub(crate) struct Serve {
     /// lies below them; a relative path begins at the root folder
     #[arg(long, env = "AQUIFER_SOURCES", value_name = "LIST", default_value = "")]
     sources: String,
-    /// Memory for cached parts of the indexes, in MiB
-    #[arg(long, value_name = "MIB")]
+    #[command(flatten)]
+    resources: Resources,
+    /// Memory for cached parts of the indexes, in MiB [default: a share of the memory, 256 at most]
+    #[arg(long, env = "AQUIFER_CACHE_MIB", value_name = "MIB")]
     cache: Option<usize>,
 }
 
@@ -137,7 +140,7 @@ impl Serve {
     }
 
     fn open(&self) -> Result<Aquifer> {
-        let default = Config::default();
+        let default = self.resources.config();
         let cache_bytes = match self.cache {
             Some(mebibytes) => mebibytes.saturating_mul(MIB),
             None => default.cache_bytes,
