@@ -17,7 +17,7 @@ const BESIDE: u64 = 192 * MIB as u64;
 /// Expects that the server never held more than `bytes` for its requests.
 #[track_caller]
 fn check_peak(server: &Server, before: u64, bytes: usize) {
-    let peak = server.memory("VmHWM");
+    let peak = server.peak_memory();
     println!(
         "{} MiB before, {} MiB at the most",
         before / MIB as u64,
@@ -31,7 +31,7 @@ fn small_bodies_that_unpack_to_millions_of_elements_are_refused_without_collecti
     const CLIENTS: usize = 24;
     let cluster = Cluster::new();
     let server = cluster.writer().start();
-    let before = server.memory("VmHWM");
+    let before = server.peak_memory();
     let many = gzip("[1", ",1", 8 * MIB - 16, "]");
     let wrapped = gzip("{\"documents\":[1", ",1", 8 * MIB - 16, "]}");
     let numbers = gzip("{\"unique_key\":\"k\",\"n\":[1", ",1", 500_000, "]}\n");
@@ -82,7 +82,7 @@ fn bodies_that_are_coming_in_are_bounded_together() {
     const CLIENTS: usize = 100;
     let cluster = Cluster::new();
     let server = cluster.writer().start();
-    let before = server.memory("VmHWM");
+    let before = server.peak_memory();
     let body = vec![b' '; MAX_BODY_BYTES - 1];
     let open: Vec<TcpStream> = (0..CLIENTS)
         .map(|_| {
@@ -137,7 +137,7 @@ fn clients_that_do_not_read_hold_only_so_much_and_are_disconnected() {
     let cluster = Cluster::new();
     let server = cluster.writer().start();
     fill(&server, DOCUMENTS);
-    let before = server.memory("VmHWM");
+    let before = server.peak_memory();
     let request = format!("GET /search?limit={DOCUMENTS} HTTP/1.1\r\nhost: x\r\n\r\n");
     let open: Vec<TcpStream> = (0..CLIENTS)
         .map(|_| {
