@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::descriptors;
+use crate::quote::shortened;
 
 /// The result of an operation of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -25,8 +26,12 @@ pub enum ErrorKind {
     Conflict,
     /// The request exceeds a limit: send less.
     TooLarge,
+    /// The answer exceeds a limit: ask for less.
+    AnswerTooLarge,
     /// Somebody else is working and the deadline came first: try again.
     Busy,
+    /// What was asked takes longer than it may: ask for less, or again later.
+    Deadline,
     /// The file system refused (full, read-only, permission, stale, input/output): try again or mend it.
     Unavailable,
     /// A checksum or a structure is wrong: the file that is named is damaged.
@@ -50,7 +55,7 @@ impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
-            message: message.into(),
+            message: shortened(message.into()).into_owned(),
             path: None,
             source: None,
         }
@@ -108,7 +113,7 @@ impl Error {
         let mut message = self.message.clone();
         let mut cause = StdError::source(self);
         while let Some(error) = cause {
-            message.push_str(&format!(": {error}"));
+            message.push_str(&format!(": {}", shortened(error.to_string())));
             cause = error.source();
         }
         Self {
@@ -206,7 +211,8 @@ impl fmt::Display for Error {
         f.write_str(&self.message)?;
         let mut cause = StdError::source(self);
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
+            // A parser repeats what it was given.
+            write!(f, ": {}", shortened(error.to_string()))?;
             cause = error.source();
         }
         Ok(())

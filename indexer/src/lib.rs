@@ -6,6 +6,7 @@
 //! door: [`Aquifer`] is a root folder of indexes, [`Index`] one of them.
 
 pub mod analysis;
+pub mod budget;
 pub mod check;
 pub mod clock;
 mod concurrent;
@@ -20,6 +21,7 @@ pub mod index;
 pub mod layout;
 pub mod mapping;
 pub mod mount;
+pub mod quote;
 pub mod reindex;
 pub mod search;
 pub mod snapshot;

@@ -165,8 +165,9 @@ impl Round<'_> {
 
     fn merged(&self, merged: MergeReport, task: Task, report: &mut IndexReport) {
         report.progressed |= merged.merges > 0;
+        let postponed = merged.postponed;
         report.merged = Some(merged);
-        if Instant::now() >= self.until {
+        if postponed || Instant::now() >= self.until {
             report.left.push(task);
         }
     }

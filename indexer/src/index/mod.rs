@@ -23,7 +23,7 @@ pub use crate::counters::Counted;
 pub use crate::format::manifest::Counts;
 pub use crate::inbox::{Batch, Operation};
 pub use crate::layout::BatchId;
-pub use crate::writer::{GcReport, MergeReport, Outcome, Wait};
+pub use crate::writer::{Bulk, BulkReport, GcReport, MergeReport, Outcome, Wait};
 
 use crate::clock::{Clock, SystemClock};
 use crate::concurrent;

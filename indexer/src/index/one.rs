@@ -21,13 +21,13 @@ use crate::layout::BatchId;
 use crate::mapping::IndexSchema;
 use crate::mount::Mount;
 use crate::reindex::{JobState, JobStatus, ReindexRequest, Sources};
-use crate::search::{self, KnownTerms, SearchRequest, SearchResponse};
+use crate::search::{self, Allowance, Budget, KnownTerms, SearchRequest, SearchResponse};
 use crate::snapshot::cache::RangeCache;
 use crate::snapshot::follow::{Follower, is_stale};
 use crate::snapshot::{Snapshot, Source};
 use crate::writer::rebuild::control::{jobs, no_job};
 use crate::writer::resolve::locate;
-use crate::writer::{GcReport, MergeReport, Outcome, Wait, Writer};
+use crate::writer::{Bulk, GcReport, MergeReport, Outcome, Wait, Writer};
 
 /// How long deleting an index waits for its writers.
 const DELETE_WAIT: Duration = Duration::from_secs(30);
@@ -244,23 +244,49 @@ impl Index {
         Ok(outcome)
     }
 
+    /// Begins to load many documents: faster than batches, and into few segments.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] where this process may not write; [`ErrorKind::Unavailable`], [`ErrorKind::Corrupt`].
+    pub fn bulk(&self) -> Result<Bulk> {
+        self.notice(Bulk::new(Arc::clone(self.writer()?)))
+    }
+
     /// Applies what lies in the inbox.
     pub fn drain(&self, deadline: Instant) -> Result<()> {
         let writer = self.writer()?;
         guarded(|| writer.drain(deadline))
     }
 
-    /// Searches the newest version: every batch that was answered as applied before this call is in it.
+    /// Searches the newest version: every batch that was answered as applied before this call is in it. Waits
+    /// for `min_version`.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for a bad request; [`ErrorKind::Busy`] when `min_version` does not
-    /// come before the deadline; [`ErrorKind::Corrupt`], [`ErrorKind::Unavailable`].
+    /// [`ErrorKind::Invalid`] for a bad request or one that stands for too much; [`ErrorKind::Busy`] when `min_version` does
+    /// not come before the deadline; [`ErrorKind::Deadline`]; [`ErrorKind::AnswerTooLarge`];
+    /// [`ErrorKind::Corrupt`], [`ErrorKind::Unavailable`].
     pub fn search(&self, request: &SearchRequest, deadline: Instant) -> Result<SearchResponse> {
         request.validate()?;
         self.wait_for(request.min_version, deadline)?;
+        self.search_now(request, &Allowance::until(deadline))
+    }
+
+    /// As [`Self::search`], without waiting for `min_version`, and within an allowance. It ends shortly after
+    /// the deadline, or after nobody waits for it any more.
+    ///
+    /// # Errors
+    /// Like [`Self::search`].
+    pub fn search_now(
+        &self,
+        request: &SearchRequest,
+        allowance: &Allowance,
+    ) -> Result<SearchResponse> {
+        request.validate()?;
         self.read(|snapshot| {
+            reached(snapshot, request.min_version)?;
             let (searcher, schema) = (snapshot.searcher()?, snapshot.schema());
-            let (count, hits) = search::execute(searcher, schema, &self.known, request)?;
+            let budget = Budget::begin(Arc::clone(&self.clock), allowance.clone())?;
+            let (count, hits) = search::execute(searcher, schema, &self.known, request, &budget)?;
             Ok(SearchResponse {
                 count,
                 hits,
@@ -277,7 +303,31 @@ impl Index {
         deadline: Instant,
     ) -> Result<Option<Found>> {
         self.wait_for(min_version, deadline)?;
-        self.read(|snapshot| find(snapshot, unique_key))
+        self.get_now(unique_key, min_version)
+    }
+
+    /// As [`Self::get`], without waiting for `min_version`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] where the newest version is an earlier one.
+    pub fn get_now(&self, unique_key: &str, min_version: Option<u64>) -> Result<Option<Found>> {
+        self.read(|snapshot| {
+            reached(snapshot, min_version)?;
+            find(snapshot, unique_key)
+        })
+    }
+
+    /// The newest version, where it is before `version`. Reads nothing where a later one is held.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Corrupt`], [`ErrorKind::Unavailable`].
+    pub fn behind(&self, version: u64) -> Result<Option<u64>> {
+        let held = self.follower.held();
+        if held.is_some_and(|held| held.version() >= version) {
+            return Ok(None);
+        }
+        let newest = self.snapshot()?.version();
+        Ok((newest < version).then_some(newest))
     }
 
     /// Runs `read` on the newest snapshot. Files that are gone (collected, or forgotten by the
@@ -326,13 +376,7 @@ impl Index {
                 return Ok(());
             }
             if self.clock.now() >= deadline {
-                return Err(Error::new(
-                    ErrorKind::Busy,
-                    format!(
-                        "version {version} does not exist yet, the newest is {newest}: ask again \
-                         later, or without min_version"
-                    ),
-                ));
+                return Err(not_yet(version, newest));
             }
             self.clock.sleep(VERSION_POLL);
         }
@@ -491,6 +535,24 @@ fn check_size(batch: &Batch) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Fails where a snapshot is before the version that was asked for.
+fn reached(snapshot: &Snapshot, min_version: Option<u64>) -> Result<()> {
+    match min_version {
+        Some(version) if snapshot.version() < version => Err(not_yet(version, snapshot.version())),
+        _ => Ok(()),
+    }
+}
+
+fn not_yet(version: u64, newest: u64) -> Error {
+    Error::new(
+        ErrorKind::Busy,
+        format!(
+            "version {version} does not exist yet, the newest is {newest}: ask again later, or without \
+             min_version"
+        ),
+    )
 }
 
 fn find(snapshot: &Snapshot, unique_key: &str) -> Result<Option<Found>> {

@@ -172,6 +172,27 @@ impl OpenContainer {
         }
     }
 
+    /// Whether its first read fetches all of it.
+    pub(crate) fn is_fetched_whole(&self) -> bool {
+        self.pages.len <= WHOLE
+    }
+
+    /// The bytes of `range` of the payload, verified, without a look at the cache and without a trace in it.
+    ///
+    /// # Errors
+    /// Like [`Self::read`].
+    pub(crate) fn read_past_cache(&self, range: &Range<u64>) -> Result<Vec<u8>> {
+        if range.start > range.end || range.end > self.pages.len {
+            return Err(crate::format::damaged(&self.path, "a reference to a page"));
+        }
+        let covering = self.pages.covering(range);
+        let mut bytes = self.pages.read(&*self.file()?, &self.path, &covering)?;
+        let place = |at: u64| usize::try_from(at - covering.start).unwrap_or(usize::MAX);
+        bytes.truncate(place(range.end));
+        bytes.drain(..place(range.start).min(bytes.len()));
+        Ok(bytes)
+    }
+
     fn keep(&self, fetched: &Range<u64>, bytes: Vec<u8>) -> OwnedBytes {
         let bytes = OwnedBytes::new(bytes);
         self.cache

@@ -9,10 +9,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod bulk;
 mod counts;
 mod crash;
 mod damage;
 mod fence;
+mod growth;
+mod merging;
 mod million;
 mod model;
 mod open;
