@@ -5,9 +5,11 @@
 //! answers out; the `aquifer` program in this crate does so on a socket, [`lambda`] with the events of
 //! AWS Lambda.
 
+mod allocator;
 pub mod duration;
 pub mod http;
 pub mod lambda;
+pub mod log_queue;
 pub mod object;
 pub mod sources;
 pub mod texts;

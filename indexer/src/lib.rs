@@ -6,11 +6,13 @@
 //! door: [`Aquifer`] is a root folder of indexes, [`Index`] one of them.
 
 pub mod analysis;
+pub mod budget;
 pub mod check;
 pub mod clock;
 mod concurrent;
 pub mod config;
 pub mod counters;
+pub mod descriptors;
 pub mod document;
 pub mod error;
 pub mod format;
@@ -19,6 +21,7 @@ pub mod index;
 pub mod layout;
 pub mod mapping;
 pub mod mount;
+pub mod quote;
 pub mod reindex;
 pub mod search;
 pub mod snapshot;

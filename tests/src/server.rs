@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -15,7 +16,10 @@ use crate::cluster::Cluster;
 use crate::patience::{eventually, within};
 
 /// How long a server may take to start, to stop at a step, to end. Only a broken one takes that long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How long a request may take: longer than a busy machine needs for any that a test expects to succeed.
+const DEADLINE: &str = "2m";
 
 /// Lines of its log that are shown when a test fails.
 const LOG_LINES: usize = 20;
@@ -27,6 +31,8 @@ pub struct Launch<'a> {
     cluster: &'a Cluster,
     name: String,
     arguments: Vec<String>,
+    descriptors: Option<u32>,
+    stderr: Option<Stdio>,
 }
 
 impl<'a> Launch<'a> {
@@ -34,7 +40,11 @@ impl<'a> Launch<'a> {
         Self {
             cluster,
             name: name.to_owned(),
-            arguments: vec!["serve".into(), "--listen".into(), "127.0.0.1:0".into()],
+            arguments: ["serve", "--listen", "127.0.0.1:0", "--deadline", DEADLINE]
+                .map(str::to_owned)
+                .to_vec(),
+            descriptors: None,
+            stderr: None,
         }
     }
 
@@ -68,6 +78,18 @@ impl<'a> Launch<'a> {
         self.with("--stop-at", step)
     }
 
+    /// How many files it may have open, now and ever.
+    pub fn descriptors(mut self, limit: u32) -> Self {
+        self.descriptors = Some(limit);
+        self
+    }
+
+    /// Where its standard error goes, instead of into a file.
+    pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.stderr = Some(stderr.into());
+        self
+    }
+
     /// Starts it, and waits until it listens.
     ///
     /// # Panics
@@ -75,11 +97,12 @@ impl<'a> Launch<'a> {
     #[track_caller]
     pub fn start(self) -> Server {
         let log = self.cluster.log(&self.name);
+        let own = || File::create(&log).unwrap().into();
         let mut child = self
             .cluster
-            .command(&self.arguments)
+            .limited_command(self.descriptors, &self.arguments)
             .stdout(Stdio::piped())
-            .stderr(File::create(&log).unwrap())
+            .stderr(self.stderr.unwrap_or_else(own))
             .spawn()
             .unwrap();
         let (heard, hears) = mpsc::channel();
@@ -135,6 +158,31 @@ impl Server {
     /// A client of this server for another thread.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// Where it listens, for clients that are none of [`Client`]'s.
+    ///
+    /// # Panics
+    /// When that is no address.
+    pub fn address(&self) -> SocketAddr {
+        let address = self.client.url().strip_prefix("http://").unwrap();
+        address.parse().unwrap()
+    }
+
+    /// Bytes of memory that the system counts for the process under `name`: `VmRSS` now, `VmHWM` at the most so far.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn memory(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kibibytes = line.unwrap().trim_matches([':', ' ', '\t', 'k', 'B']);
+        kibibytes.parse::<u64>().unwrap() * 1024
+    }
+
+    /// What it has logged so far.
+    pub fn logged(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Waits until the process has stopped itself.
@@ -215,8 +263,25 @@ impl Server {
     /// When it does not end.
     #[track_caller]
     pub fn ended(mut self) -> ExitStatus {
+        self.wait()
+    }
+
+    #[track_caller]
+    fn wait(&mut self) -> ExitStatus {
         let ended = within(PATIENCE, || self.child.try_wait().unwrap());
         ended.unwrap_or_else(|| panic!("{} does not end", self.name))
+    }
+
+    /// Asks it to end, and gives what it has logged until then.
+    ///
+    /// # Panics
+    /// When it does not end, or complains.
+    #[track_caller]
+    pub fn end_and_log(mut self) -> String {
+        self.terminate();
+        let status = self.wait();
+        assert!(status.success(), "{}: {status}", self.name);
+        self.logged()
     }
 
     /// Asks it to end, and expects that it does so without complaint.

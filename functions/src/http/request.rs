@@ -8,8 +8,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::{Instrument, field};
 
+use super::counted;
 use super::error::Failure;
-use super::limits::{MAX_ANSWER_BYTES, MAX_REQUEST_ID_BYTES};
+use super::limits::{DEFAULT_ANSWER_BYTES, MAX_REQUEST_ID_BYTES};
 use super::state::AppState;
 
 const REQUEST_ID: &str = "x-request-id";
@@ -40,7 +41,7 @@ impl Context {
             Self {
                 started: now,
                 deadline: now + super::limits::DEFAULT_DEADLINE,
-                answer_bytes: MAX_ANSWER_BYTES,
+                answer_bytes: DEFAULT_ANSWER_BYTES,
             }
         })
     }
@@ -65,9 +66,10 @@ pub(super) async fn observe(
         Some(given) => own.min(given.0),
         None => own,
     };
+    let own = state.settings().answer_bytes;
     let answer_bytes = match request.extensions().get::<AnswerBytes>() {
-        Some(given) => MAX_ANSWER_BYTES.min(given.0),
-        None => MAX_ANSWER_BYTES,
+        Some(given) => own.min(given.0),
+        None => own,
     };
     let context = Context {
         started,
@@ -88,7 +90,8 @@ pub(super) async fn observe(
         version = field::Empty,
         batch = field::Empty,
     );
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let response = next.run(request).instrument(span.clone()).await;
+    let mut response = counted::within(state.budget(), response);
     response.headers_mut().insert(REQUEST_ID, id);
     span.in_scope(|| write_line(&response, context.took_ms()));
     response

@@ -10,8 +10,10 @@
 )]
 
 mod demo;
+mod hostile;
 mod many;
 mod mayhem;
+mod memory;
 mod reindex;
 mod searches;
 mod shutdown;
