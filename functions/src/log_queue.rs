@@ -281,7 +281,10 @@ mod tests {
         queue.flush(Duration::from_millis(1));
         let again = Instant::now();
         queue.flush(PATIENCE);
-        assert!(again.elapsed() < PATIENCE / 2, "it must not wait for a reader that has stalled");
+        assert!(
+            again.elapsed() < PATIENCE / 2,
+            "it must not wait for a reader that has stalled"
+        );
         for _ in 0..1500 {
             allow.send(true).unwrap();
         }

@@ -60,9 +60,7 @@ fn bounded(share: u64, max: u64) -> usize {
 
 /// How many files this process may open.
 pub fn limit() -> u64 {
-    getrlimit(Resource::Nofile)
-        .current
-        .unwrap_or(UNKNOWN_LIMIT)
+    getrlimit(Resource::Nofile).current.unwrap_or(UNKNOWN_LIMIT)
 }
 
 /// Raises this process's limit to what it may be raised to. For programs, before they open anything: the soft limit is
@@ -87,12 +85,23 @@ mod tests {
 
     #[test]
     fn every_limit_is_divided_with_something_left_over() {
-        for limit in [16, 32, 64, 128, 200, 256, 1024, 4096, 65_536, 1 << 20, u64::MAX] {
+        for limit in [
+            16,
+            32,
+            64,
+            128,
+            200,
+            256,
+            1024,
+            4096,
+            65_536,
+            1 << 20,
+            u64::MAX,
+        ] {
             let shares = Shares::of(limit);
             assert!(shares.connections > 0 && shares.indexes > 0 && shares.files > 0);
-            let kept = shares.connections as u64
-                + shares.indexes as u64 * PER_INDEX
-                + shares.files as u64;
+            let kept =
+                shares.connections as u64 + shares.indexes as u64 * PER_INDEX + shares.files as u64;
             // With very few descriptors one index is more than its share.
             let kept = kept.saturating_sub(if limit < 64 { PER_INDEX } else { 0 });
             assert!(kept < limit, "{limit}: {shares:?} keep {kept}");

@@ -82,7 +82,9 @@ impl Packed {
     ) -> Result<Admitted, Problem> {
         let length = self.bytes.len();
         let (unpacked, own) = if self.gzip {
-            let unpacked = length.saturating_mul(DEFLATE_FACTOR).min(purpose.bytes_max());
+            let unpacked = length
+                .saturating_mul(DEFLATE_FACTOR)
+                .min(purpose.bytes_max());
             (unpacked, unpacked)
         } else {
             (length, 0)
@@ -226,12 +228,15 @@ async fn read(
         let stalled = progress.0 + STALL_TIMEOUT;
         let frame = match timeout_at(deadline.min(stalled).into(), body.frame()).await {
             Ok(None) => return Ok(read.into()),
-            Ok(Some(frame)) => frame
-                .map_err(|error| Problem::invalid(format!("the body broke off: {error}")))?,
+            Ok(Some(frame)) => {
+                frame.map_err(|error| Problem::invalid(format!("the body broke off: {error}")))?
+            }
             Err(_elapsed) => return Err(late(deadline <= stalled)),
         };
         // What follows the body is not looked at.
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         if read.len() + data.len() > MAX_BODY_BYTES {
             return Err(too_large(MAX_BODY_BYTES));
         }

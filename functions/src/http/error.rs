@@ -185,9 +185,8 @@ impl Refusals {
     pub(crate) fn add(&mut self, position: usize, error: DocumentError) {
         self.common.not_too_large |= error.kind != kind::TOO_LARGE;
         self.common.readable |= ![kind::INVALID_JSON, kind::NOT_AN_OBJECT].contains(&error.kind);
-        self.bytes += LISTED_BYTES
-            + error.detail.len()
-            + error.unique_key.as_ref().map_or(0, String::len);
+        self.bytes +=
+            LISTED_BYTES + error.detail.len() + error.unique_key.as_ref().map_or(0, String::len);
         if self.bytes > MAX_LISTED_BYTES {
             self.more += 1;
             return;

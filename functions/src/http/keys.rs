@@ -109,6 +109,9 @@ mod tests {
     fn keys_beyond_a_batch_are_counted_and_not_kept() {
         let json = serde_json::to_string(&vec!["k"; BATCH_DOCUMENTS * 3]).unwrap();
         let keys = read(&json).unwrap();
-        assert_eq!((keys.kept.len(), keys.count), (BATCH_DOCUMENTS, BATCH_DOCUMENTS * 3));
+        assert_eq!(
+            (keys.kept.len(), keys.count),
+            (BATCH_DOCUMENTS, BATCH_DOCUMENTS * 3)
+        );
     }
 }

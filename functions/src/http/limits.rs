@@ -81,8 +81,12 @@ pub const DEFAULT_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 /// [`Settings`](super::Settings) say nothing else.
 pub const DEFAULT_REQUEST_BYTES: usize = 256 * 1024 * 1024;
 
-/// Requests and answers up to this size have memory of their own, so that large ones never keep small ones waiting.
+/// Requests and answers up to this size have memory of their own, so that large ones never keep small ones waiting: a document
+/// of 4 KiB, which may take [`PARSED_FACTOR`] times as much.
 pub const SMALL_BYTES: usize = 256 * 1024;
+
+/// The same for those of middling size: a body of 128 KiB.
+pub const MEDIUM_BYTES: usize = 8 * 1024 * 1024;
 
 /// Answers up to this size are not counted: all connections together hold 64 MiB of them. `/health` must not fail because
 /// others are large.

@@ -18,7 +18,7 @@ use super::state::AppState;
 use super::target::Target;
 
 /// What a hit is expected to take of an answer. Where it takes more, and memory is short, the search is made once more.
-const HIT_BYTES: usize = 8 * 1024;
+const HIT_BYTES: usize = 2 * 1024;
 
 /// What `GET /search` understands.
 const PARAMETERS: &[&str] = &[

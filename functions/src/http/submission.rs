@@ -87,21 +87,21 @@ pub(crate) fn hand_over(
     if operations.is_empty() {
         return Err(refusals.into_problem());
     }
-        let outcome = index.submit(Batch { operations }, wait, context.deadline)?;
-        match &outcome {
-            Outcome::Applied { version, .. } => {
-                span.record("version", version);
-            }
-            Outcome::Durable { batch } => {
-                span.record("batch", tracing::field::display(batch));
-                state.settings().left.left(index.name());
-            }
+    let outcome = index.submit(Batch { operations }, wait, context.deadline)?;
+    match &outcome {
+        Outcome::Applied { version, .. } => {
+            span.record("version", version);
         }
-        Ok(Submitted {
-            outcome,
-            accepted,
-            refusals,
-        })
+        Outcome::Durable { batch } => {
+            span.record("batch", tracing::field::display(batch));
+            state.settings().left.left(index.name());
+        }
+    }
+    Ok(Submitted {
+        outcome,
+        accepted,
+        refusals,
+    })
 }
 
 impl Submitted {

@@ -234,7 +234,10 @@ fn validate_name(name: &str, parent: &str) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Error::invalid(format!("field {}: {problem}", quoted(&path))))
+    Err(Error::invalid(format!(
+        "field {}: {problem}",
+        quoted(&path)
+    )))
 }
 
 fn validate_field(field: &FieldDefinition, path: &str) -> Result<()> {

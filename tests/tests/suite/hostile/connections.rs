@@ -107,7 +107,10 @@ fn a_request_that_is_coming_in_is_answered_before_the_end() {
     server.terminate();
     stream.write_all(second.as_bytes()).unwrap();
     let answer = read_all(&mut stream);
-    assert!(answer.contains("200 OK") && answer.contains("\"accepted\":1"), "{answer}");
+    assert!(
+        answer.contains("200 OK") && answer.contains("\"accepted\":1"),
+        "{answer}"
+    );
     let status = server.ended();
     assert!(status.success(), "{status}");
 }

@@ -33,14 +33,21 @@ fn a_log_that_is_not_read_holds_nobody_up_and_says_what_was_lost() {
     let (mut reader, writer) = io::pipe().unwrap();
     let server = cluster.writer().stderr(writer).start();
     let path = long_path();
-    let lost = || server.get("/health").body["log_lines_lost"].as_u64().unwrap();
+    let lost = || {
+        server.get("/health").body["log_lines_lost"]
+            .as_u64()
+            .unwrap()
+    };
     let mut requests = 0;
     while lost() == 0 {
         for _ in 0..100 {
             assert_eq!(server.get(&path).status, 404);
         }
         requests += 100;
-        assert!(requests < REQUESTS_MAX, "nothing is lost, although nothing is read");
+        assert!(
+            requests < REQUESTS_MAX,
+            "nothing is lost, although nothing is read"
+        );
     }
     println!("lines were lost after {requests} requests");
     let log = thread::spawn(move || {

@@ -196,7 +196,10 @@ fn sent(batch: &[Item], answer: Answer) -> Sent {
         let origin = &batch.get(error.position)?.origin;
         Some(Refusal::new(origin.clone(), error.detail).with_key(error.unique_key))
     };
-    let last = answer.errors.last().and_then(|error| batch.get(error.position));
+    let last = answer
+        .errors
+        .last()
+        .and_then(|error| batch.get(error.position));
     let unlisted = last.map(|item| {
         let detail = "others after this one were refused, too: the service lists only the first";
         let refusal = Refusal::new(item.origin.clone(), detail.to_owned());

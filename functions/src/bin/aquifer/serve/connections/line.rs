@@ -78,7 +78,10 @@ impl Line {
 
     /// Whether no request is being answered.
     pub(super) fn is_waiting(&self) -> bool {
-        matches!(self.state().phase, Phase::Idle { .. } | Phase::Header { .. })
+        matches!(
+            self.state().phase,
+            Phase::Idle { .. } | Phase::Header { .. }
+        )
     }
 
     /// Bytes have come from the client.
@@ -179,7 +182,10 @@ mod tests {
         let line = Line::new(&register);
         let idle = line.read_until().unwrap();
         line.has_read();
-        assert!(line.read_until().unwrap() < idle, "a header must come sooner than a request");
+        assert!(
+            line.read_until().unwrap() < idle,
+            "a header must come sooner than a request"
+        );
         assert!(line.is_waiting());
         line.asked();
         assert!(line.read_until().is_none() && !line.is_waiting());

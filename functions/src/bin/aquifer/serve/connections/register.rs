@@ -8,7 +8,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// One place for a connection, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Slot(#[expect(dead_code, reason = "its end is what counts")] OwnedSemaphorePermit);
+pub(super) struct Slot(
+    #[expect(dead_code, reason = "its end is what counts")] OwnedSemaphorePermit,
+);
 
 /// All connections of a server.
 #[derive(Debug)]
