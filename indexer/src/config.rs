@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
+use crate::budget::Budget;
+use crate::concurrent::THREADS_DEFAULT;
+use crate::descriptors::Shares;
+
 /// Settings of a process that opens a root folder.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Never write, lock or create anything; a read-only mount suffices.
     pub read_only: bool,
+    /// What the process may use. The sizes below are shares of it: [`Config::within`] sets them.
+    pub budget: Budget,
     /// Bytes of index files that a process keeps in memory, over all its indexes.
     pub cache_bytes: usize,
     /// Bytes of memory for building segments in one commit. More memory makes fewer, larger segments.
@@ -21,22 +27,47 @@ pub struct Config {
     /// Go on working after an answer was given, in threads of this process. Where the process is frozen between
     /// requests, as a function is, somebody else has to be asked: [`crate::Index::pending`] says what is left.
     pub after_answer: bool,
+    /// Indexes that stay open while nobody uses them; by default as many as the limit of open files has room for.
+    pub open_indexes: usize,
+    /// Threads of this process that wait for the file system at once.
+    pub io_threads: usize,
     /// Stops the process at a step of a commit; for tests of what happens then.
     pub observer: Observer,
 }
 
 impl Default for Config {
     fn default() -> Self {
+        Self::within(Budget::default())
+    }
+}
+
+/// Bytes of documents in the first step of a job, where the budget allows it.
+const JOB_STEP: usize = 4 * MIB;
+/// What a document of a step takes in memory, as a multiple of its source: the source as it was read, the document that
+/// is parsed from it with its own copy, its values, and what of it waits to be compressed.
+const JOB_FACTOR: usize = 4;
+
+impl Config {
+    /// The defaults, with every size as its share of `budget`.
+    pub fn within(budget: Budget) -> Self {
         Self {
             read_only: false,
-            cache_bytes: 256 * MIB,
-            writer_memory_bytes: 128 * MIB,
+            cache_bytes: budget.cache_bytes(),
+            writer_memory_bytes: budget.building_bytes(),
             retention: Duration::from_secs(3600),
             overtake_after: Duration::from_secs(5),
-            job_step_bytes: 4 * MIB,
+            job_step_bytes: JOB_STEP.min(budget.job_bytes() / JOB_FACTOR),
+            budget,
             after_answer: true,
+            open_indexes: Shares::of_this_process().indexes,
+            io_threads: THREADS_DEFAULT,
             observer: Observer::default(),
         }
+    }
+
+    /// Bytes of documents in a step of a job at the most.
+    pub(crate) fn job_step_max(&self) -> usize {
+        self.budget.job_bytes() / JOB_FACTOR
     }
 }
 

@@ -1,9 +1,18 @@
 //! File descriptors: how many a process may have open, and who gets how many.
 //!
 //! A process that has no descriptor left can neither accept a connection nor open a file. So the limit is divided
-//! beforehand: some are reserved, half of the rest is for connections, and half for what the indexes keep open.
+//! beforehand: some are reserved, half of the rest is for connections, and half for what the indexes keep open. What
+//! is only kept open to save a call can be closed at any time: [`retry`] does so when an open fails all the same.
 
+use std::fmt::Debug;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::clock::{Clock as _, SystemClock};
 
 /// Descriptors that nobody gets a share of: the standard streams, the runtime's own (about 10), and what a request or
 /// a merge opens for a moment.
@@ -22,6 +31,11 @@ const FILES_MAX: u64 = 4096;
 const CONNECTIONS_MAX: u64 = 8192;
 /// What is taken for the limit where the system does not say: what Linux gives by default.
 const UNKNOWN_LIMIT: u64 = 1024;
+
+/// How often an open is tried again while other threads close what they have open.
+const TRIES: u32 = 250;
+/// Pause before that, in which a read or a listing ends.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Who may keep how many descriptors open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +93,66 @@ pub fn raise_limit() {
     }
 }
 
+/// Whether an open failed because no descriptor was left, of this process or of the machine.
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// Keeps descriptors open only to save calls.
+pub(crate) trait Spare: Send + Sync + Debug {
+    /// Closes those that nobody uses at this moment.
+    fn let_go(&self);
+}
+
+static SPARE: Mutex<Vec<Weak<dyn Spare>>> = Mutex::new(Vec::new());
+
+fn spare() -> MutexGuard<'static, Vec<Weak<dyn Spare>>> {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has `keeper` close what it can spare when no descriptor is left.
+pub(crate) fn register(keeper: Weak<dyn Spare>) {
+    let mut spare = spare();
+    spare.retain(|known| known.strong_count() > 0);
+    spare.push(keeper);
+}
+
+fn relieve() {
+    let keepers: Vec<_> = spare().iter().filter_map(Weak::upgrade).collect();
+    keepers.iter().for_each(|keeper| keeper.let_go());
+}
+
+/// Opens something. Where no descriptor is left, what can be spared is closed, and it is tried again for some seconds,
+/// since everything else that is open is used for a moment only.
+pub(crate) fn retry<T>(open: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    retry_after(relieve, open)
+}
+
+fn retry_after<T>(
+    relieve: impl Fn(),
+    mut open: impl FnMut() -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    let mut outcome = open();
+    for tries in 0..TRIES {
+        match outcome {
+            Err(Errno::MFILE | Errno::NFILE) => {}
+            done => return done,
+        }
+        relieve();
+        if tries > 0 {
+            SystemClock.sleep(PAUSE);
+        }
+        outcome = open();
+    }
+    outcome
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     #[test]
@@ -119,5 +191,20 @@ mod tests {
         assert_eq!(Shares::of(128), shares(40, 2, 20));
         assert_eq!(Shares::of(1024), shares(480, 30, 240));
         assert_eq!(Shares::of(1 << 20), shares(8192, 256, 4096));
+    }
+
+    #[test]
+    fn what_can_be_spared_is_closed_and_the_open_tried_again() {
+        let relieved = Cell::new(0);
+        let relieve = || relieved.set(relieved.get() + 1);
+        let open = || match relieved.get() {
+            0..2 => Err(Errno::MFILE),
+            _ => Ok("opened"),
+        };
+        assert_eq!(retry_after(relieve, open), Ok("opened"));
+        assert_eq!(relieved.get(), 2);
+        let missing = || Err::<(), _>(Errno::NOENT);
+        assert_eq!(retry_after(relieve, missing), Err(Errno::NOENT));
+        assert_eq!(relieved.get(), 2);
     }
 }

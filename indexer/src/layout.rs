@@ -18,6 +18,10 @@ pub const INBOX: &str = "inbox";
 pub const DRAFTS: &str = "drafts";
 /// The folder of what jobs have built so far.
 pub const JOBS: &str = "jobs";
+/// The folder of scratch files of merges that the local disk has no room for. Made by the first of them.
+pub const SCRATCH: &str = "scratch";
+/// The folder of attempts at large pieces of work that nobody has ended. Made by the first of them.
+pub const ATTEMPTS: &str = "attempts";
 /// The folders of an index.
 pub const FOLDERS: [&str; 5] = [MANIFESTS, DRAFTS, BUNDLES, INBOX, JOBS];
 
@@ -76,14 +80,32 @@ pub fn checkpoint(job: Uuid, number: u64, nonce: Uuid) -> String {
     format!("{JOBS}/{}-{number:020}-{}", job.simple(), nonce.simple())
 }
 
+/// A scratch file. The name is used once.
+pub fn scratch(id: Uuid, name: &str) -> String {
+    format!("{SCRATCH}/{}-{name}", id.simple())
+}
+
+/// An attempt at a large piece of work. The name is used once.
+pub fn attempt(id: Uuid) -> String {
+    format!("{ATTEMPTS}/{}", id.simple())
+}
+
 /// A bundle.
 pub fn bundle(name: &str) -> String {
     format!("{BUNDLES}/{name}{BUNDLE}")
 }
 
-/// The identity of a bundle: `<epoch>-<uuid>`.
-pub fn bundle_name(epoch: u64, id: Uuid) -> String {
-    format!("{epoch}-{}", id.simple())
+/// The identity of a bundle: `<number>-<uuid>`. The number is that of the version it was made for; bundles are
+/// retired by it.
+pub fn bundle_name(number: u64, id: Uuid) -> String {
+    format!("{number}-{}", id.simple())
+}
+
+/// The number in the identity of a bundle.
+pub fn bundle_number(name: &str) -> Option<u64> {
+    let (number, id) = name.split_once('-')?;
+    Uuid::try_parse(id).ok()?;
+    number.parse().ok()
 }
 
 /// The identity in a bundle's file name (without its folder).

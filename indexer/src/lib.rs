@@ -6,6 +6,7 @@
 //! door: [`Aquifer`] is a root folder of indexes, [`Index`] one of them.
 
 pub mod analysis;
+pub mod budget;
 pub mod check;
 pub mod clock;
 mod concurrent;

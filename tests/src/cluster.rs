@@ -15,6 +15,8 @@ use crate::server::Launch;
 #[derive(Debug)]
 pub struct Cluster {
     folder: TempDir,
+    program: PathBuf,
+    variables: Vec<(String, String)>,
     started: AtomicUsize,
 }
 
@@ -40,8 +42,26 @@ impl Cluster {
     pub fn new() -> Self {
         Self {
             folder: TempDir::new().unwrap(),
+            program: program::path().to_owned(),
+            variables: Vec::new(),
             started: AtomicUsize::new(0),
         }
+    }
+
+    /// Runs the program within a limit of memory from now on.
+    #[cfg(target_os = "linux")]
+    pub fn confine(&mut self, confined: &crate::Confined) {
+        self.program = confined.program(program::path());
+    }
+
+    /// Runs the program as it is again.
+    pub fn set_free(&mut self) {
+        self.program = program::path().to_owned();
+    }
+
+    /// Sets a variable of the environment of every program from now on.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// A folder for files of the test, beside the root.
@@ -85,7 +105,7 @@ impl Cluster {
 
     /// The program on this root, with nothing of the environment's.
     pub(crate) fn command(&self, arguments: &[impl AsRef<str>]) -> Command {
-        let mut command = Command::new(program::path());
+        let mut command = Command::new(&self.program);
         command
             .args(arguments.iter().map(AsRef::as_ref))
             .current_dir(self.folder.path())
@@ -93,6 +113,7 @@ impl Cluster {
             .env_remove("AQUIFER_STOP_AT")
             .env_remove("PORT")
             .env_remove("RUST_LOG")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
     }
@@ -134,6 +155,16 @@ impl Cluster {
             out: String::from_utf8(output.stdout).unwrap(),
             err: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// Starts a command and leaves it running.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(&self, arguments: &[&str]) -> std::process::Child {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
     }
 
     /// Expects that `aquifer check` finds nothing wrong.

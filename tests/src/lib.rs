@@ -11,6 +11,8 @@
     reason = "what a test does not expect is to fail it"
 )]
 
+#[cfg(target_os = "linux")]
+mod cgroup;
 mod client;
 mod cluster;
 #[cfg(target_os = "linux")]
@@ -21,6 +23,8 @@ mod patience;
 mod program;
 mod server;
 
+#[cfg(target_os = "linux")]
+pub use cgroup::Confined;
 pub use client::{Answer, Client, Unanswered};
 pub use cluster::{Cluster, Ended};
 pub use patience::{eventually, within};

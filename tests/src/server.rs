@@ -16,7 +16,10 @@ use crate::cluster::Cluster;
 use crate::patience::{eventually, within};
 
 /// How long a server may take to start, to stop at a step, to end. Only a broken one takes that long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How long a request may take: longer than a busy machine needs for any that a test expects to succeed.
+const DEADLINE: &str = "2m";
 
 /// Lines of its log that are shown when a test fails.
 const LOG_LINES: usize = 20;
@@ -37,7 +40,9 @@ impl<'a> Launch<'a> {
         Self {
             cluster,
             name: name.to_owned(),
-            arguments: vec!["serve".into(), "--listen".into(), "127.0.0.1:0".into()],
+            arguments: ["serve", "--listen", "127.0.0.1:0", "--deadline", DEADLINE]
+                .map(str::to_owned)
+                .to_vec(),
             descriptors: None,
             stderr: None,
         }
@@ -195,6 +200,35 @@ impl Server {
             let pid = Pid::from_child(&self.child);
             waitid(WaitId::Pid(pid), options).unwrap()
         });
+    }
+
+    /// Bytes that the process holds in memory, and forgets how many it has held at most.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    #[track_caller]
+    pub fn memory(&self) -> u64 {
+        let folder = PathBuf::from(format!("/proc/{}", self.child.id()));
+        // proc(5): resets the peak of the resident set.
+        fs::write(folder.join("clear_refs"), "5").unwrap();
+        self.status("VmRSS:")
+    }
+
+    /// Bytes that it has held at most since [`Self::memory`] was asked.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    #[track_caller]
+    pub fn peak_memory(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    #[track_caller]
+    fn status(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kib.unwrap().trim().parse::<u64>().unwrap() * 1024
     }
 
     /// Stops the process wherever it is.

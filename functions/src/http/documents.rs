@@ -1,7 +1,7 @@
 //! Documents: posted, read as they came in, deleted.
 
 use aquifer_indexer::document::{self, Document, limits};
-use aquifer_indexer::index::{Index, Operation, Outcome};
+use aquifer_indexer::index::{Operation, Outcome};
 use aquifer_indexer::mapping::IndexSchema;
 use aquifer_indexer::quote::quoted;
 use axum::extract::State;
@@ -17,6 +17,7 @@ use super::request::Context;
 use super::state::AppState;
 use super::submission::{self, Prepared};
 use super::target::{MayWrite, Target, UniqueKey};
+use super::versions;
 
 /// Names the version that a document was read from: its body is the document itself.
 const VERSION: HeaderName = HeaderName::from_static("aquifer-version");
@@ -85,13 +86,17 @@ pub(super) async fn get(
 ) -> Result<Response, Problem> {
     let parameters = Parameters::read(&uri, &["min_version"])?;
     let min_version = parameters.parsed("min_version", "a version number")?;
-    let worker = state.clone();
-    let call = move || {
-        let get = |index: &Index| Ok(index.get(&key, min_version, context.deadline)?);
-        let found = worker.ask(&target.index, get)?;
-        found.ok_or_else(|| no_document(&key, &target))
-    };
-    let found = state.reads().run(context.deadline, call).await?;
+    let wanted = key.clone();
+    let found = versions::ask(
+        &state,
+        state.reads(),
+        &target.index,
+        min_version,
+        context.deadline,
+        move |index| Ok(index.get_now(&wanted, min_version)?),
+    )
+    .await?;
+    let found = found.ok_or_else(|| no_document(&key, &target))?;
     tracing::Span::current().record("version", found.version);
     let headers = [
         (

@@ -128,7 +128,9 @@ impl From<ErrorKind> for Sort {
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::Conflict => Self::Conflict,
             ErrorKind::TooLarge => Self::TooLarge,
+            ErrorKind::AnswerTooLarge => Self::AnswerTooLarge,
             ErrorKind::Busy => Self::Busy,
+            ErrorKind::Deadline => Self::Deadline,
             ErrorKind::Unavailable => Self::Unavailable,
             ErrorKind::Corrupt => Self::Corrupt,
             ErrorKind::Fenced => Self::Fenced,
@@ -250,6 +252,16 @@ impl Problem {
 
     pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(Sort::Invalid, detail)
+    }
+
+    /// Whether the same request may succeed a moment later, since too much is going on now.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.sort == Sort::Busy
+    }
+
+    /// Whether the answer was larger than was allowed.
+    pub(crate) fn is_answer_too_large(&self) -> bool {
+        self.sort == Sort::AnswerTooLarge
     }
 
     /// The answer to a panic, whose own text only the log sees.

@@ -17,9 +17,35 @@ pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(25);
 /// answered without it.
 pub const DEADLINE_OVERRUN: Duration = Duration::from_secs(2);
 
-/// Reads (searches, documents, numbers) that run at once. They wait for the file system more
-/// than they compute.
+/// Bytes of an answer: what the hits of a search may come to, as they lie in memory. Half a minute of a
+/// connection of 8 Mbit/s.
+pub const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+
+/// Reads of documents and numbers that run at once. They wait for the file system more than they
+/// compute.
 pub const DEFAULT_CONCURRENT_READS: usize = 64;
+
+/// Searches that are under way at once; only as many compute as there are processors. Of these at most
+/// [`EXPENSIVE_WAITING`](aquifer_indexer::search::limits::EXPENSIVE_WAITING) are expensive ones that wait for a
+/// processor, so that cheap ones find a place.
+pub const DEFAULT_CONCURRENT_SEARCHES: usize = 96;
+
+/// Requests that wait for a version at once. Each costs a few kilobytes and no thread.
+pub const MAX_VERSION_WAITERS: usize = 1024;
+
+/// How far ahead of the newest version one may be that is waited for. A client waits for what a write has
+/// answered, which is there a moment later; what is further ahead comes from another index, or from this one
+/// before it was created anew.
+pub const MAX_VERSIONS_AHEAD: u64 = 1000;
+
+/// How long a version is waited for. One that a write has answered exists, and only the look at it takes time.
+pub const VERSION_WAIT: Duration = Duration::from_secs(5);
+
+/// The pause before the first look for a version; each further one is twice as long.
+pub const VERSION_POLL_FIRST: Duration = Duration::from_millis(10);
+
+/// The longest pause between two looks for a version.
+pub const VERSION_POLL_LONGEST: Duration = Duration::from_millis(80);
 
 /// Writes that run at once. Nearly all of them wait for one commit that they share, so there
 /// must be many for the sharing to pay.
@@ -72,10 +98,6 @@ pub const MAX_PARSED_BYTES: usize = 64 * 1024 * 1024;
 /// How many times its text a parsed body may take in memory: two bytes of an array of digits become a node of 32 bytes and a
 /// value of 40, in vectors that grow by doubling.
 pub const PARSED_FACTOR: usize = 64;
-
-/// Bytes of an answer where [`Settings`](super::Settings) say nothing else. A page of results is read whole by whoever
-/// asked for it.
-pub const DEFAULT_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 
 /// Bytes for the bodies of all requests, what is read from them, and all answers, where
 /// [`Settings`](super::Settings) say nothing else.

@@ -40,6 +40,7 @@ mod state;
 mod submission;
 mod target;
 mod turnstile;
+mod versions;
 
 use aquifer_indexer::quote::{quoted, shortened};
 use axum::Router;
@@ -52,7 +53,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use answer::search_answer;
 pub use error::DocumentProblem;
 pub use left::{Unannounced, WorkLeft};
-pub use request::Deadline;
+pub use request::{AnswerBytes, Deadline};
 pub use state::{AppState, Settings};
 
 pub(crate) use error::{Problem, Sort};

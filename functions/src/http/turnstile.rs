@@ -97,10 +97,11 @@ impl Turn {
 }
 
 /// A place in the queue, given back when the wait ends in whatever way.
-struct Place<'a>(&'a AtomicUsize);
+pub(crate) struct Place<'a>(&'a AtomicUsize);
 
 impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize, queue: usize) -> Option<Self> {
+    /// A place, unless `queue` are taken.
+    pub(crate) fn take(waiting: &'a AtomicUsize, queue: usize) -> Option<Self> {
         let before = waiting.fetch_add(1, Ordering::Relaxed);
         let place = Self(waiting);
         (before < queue).then_some(place)

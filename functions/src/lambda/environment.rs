@@ -3,11 +3,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use aquifer_indexer::budget::{Budget, MEMORY_VARIABLE, SCRATCH_VARIABLE};
 use aquifer_indexer::config::{Config, MIB};
 use aquifer_indexer::{Error, Result};
 
 use crate::duration::duration;
 use crate::sources::ExternalSources;
+
+/// Threads that wait for the file system: one for so much memory, since each takes its share of it for its stack and
+/// for what it has read.
+const BYTES_PER_THREAD: usize = 8 * MIB;
+/// As many threads wait for the file system at least: a cold start reads some tens of files at once.
+const IO_THREADS_MIN: usize = 16;
 
 /// The settings of a function; the table in [`super`] says what each means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +30,13 @@ pub struct Environment {
     /// `AQUIFER_BASE_PATH`, with a slash before it and none behind; empty without one.
     pub base_path: String,
     /// `AQUIFER_CACHE_MIB`, in bytes.
-    pub cache_bytes: usize,
-    /// Memory for building segments, in bytes.
-    pub writer_memory_bytes: usize,
+    pub cache_bytes: Option<usize>,
+    /// `AQUIFER_MEMORY_MIB`, or the function's size, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// `AQUIFER_SCRATCH_MIB`, in bytes.
+    pub scratch_bytes: Option<u64>,
+    /// Threads that wait for the file system at once.
+    pub io_threads: usize,
     /// `AQUIFER_RETENTION`.
     pub retention: Duration,
     /// The function's own name, as Lambda gives it.
@@ -49,19 +60,25 @@ impl Environment {
     pub fn of(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let get = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
         let default = Config::default();
-        let memory_mib = get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|mib| mib.parse().ok());
-        // Half of the memory is left to what runs beside: the request, the answer, the segments that are read.
-        let quarter = memory_mib.map_or(usize::MAX, |mib: usize| mib.saturating_mul(MIB) / 4);
+        let mib = |name: &str| {
+            let text = get(name);
+            text.map(|text| parse_mib(name, &text)).transpose()
+        };
+        let memory_bytes = match mib(MEMORY_VARIABLE)? {
+            Some(bytes) => Some(bytes),
+            None => mib("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?,
+        };
+        let io_threads = memory_bytes.map_or(default.io_threads, |bytes| {
+            let threads = usize::try_from(bytes).unwrap_or(usize::MAX) / BYTES_PER_THREAD;
+            threads.clamp(IO_THREADS_MIN, default.io_threads)
+        });
         let root = get("AQUIFER_ROOT").ok_or_else(|| {
             Error::invalid(
                 "AQUIFER_ROOT is not set: set it to the folder of the indexes, which is where \
                  the file system is mounted, /mnt/aquifer for instance",
             )
         })?;
-        let cache_bytes = match get("AQUIFER_CACHE_MIB") {
-            Some(text) => parse_mib("AQUIFER_CACHE_MIB", &text)?,
-            None => quarter.min(default.cache_bytes),
-        };
+        let cache_bytes = mib("AQUIFER_CACHE_MIB")?;
         let retention = match get("AQUIFER_RETENTION") {
             Some(text) => duration(&text)
                 .map_err(|error| wrong("AQUIFER_RETENTION", &text, &error.to_string()))?,
@@ -73,8 +90,10 @@ impl Environment {
             reindex_function: get("AQUIFER_REINDEX_FUNCTION"),
             sources: get("AQUIFER_SOURCES").unwrap_or_default(),
             base_path: base_path(&get("AQUIFER_BASE_PATH").unwrap_or_default()),
-            cache_bytes,
-            writer_memory_bytes: quarter.min(default.writer_memory_bytes),
+            cache_bytes: cache_bytes.and_then(|bytes| usize::try_from(bytes).ok()),
+            memory_bytes,
+            scratch_bytes: mib(SCRATCH_VARIABLE)?,
+            io_threads,
             retention,
             function: get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
         })
@@ -93,23 +112,24 @@ impl Environment {
 
     /// How an index is opened here: nothing works on after an answer, since the process is frozen then.
     pub fn config(&self, read_only: bool) -> Config {
+        let shares = Config::within(Budget::of_process(self.memory_bytes, self.scratch_bytes));
         Config {
             read_only,
-            cache_bytes: self.cache_bytes,
-            writer_memory_bytes: self.writer_memory_bytes,
+            cache_bytes: self.cache_bytes.unwrap_or(shares.cache_bytes),
             retention: self.retention,
+            io_threads: self.io_threads,
             after_answer: false,
-            ..Config::default()
+            ..shares
         }
     }
 }
 
-fn parse_mib(name: &str, text: &str) -> Result<usize> {
-    let mib: usize = text
+fn parse_mib(name: &str, text: &str) -> Result<u64> {
+    let mib: u64 = text
         .trim()
         .parse()
         .map_err(|error| wrong(name, text, &format!("write a number of MiB: {error}")))?;
-    Ok(mib.saturating_mul(MIB))
+    Ok(mib.saturating_mul(MIB as u64))
 }
 
 fn base_path(text: &str) -> String {
@@ -139,7 +159,7 @@ mod tests {
         assert_eq!(read.index, "default");
         assert_eq!(read.retention, Duration::from_secs(3600));
         assert_eq!((read.base_path.as_str(), read.sources.as_str()), ("", ""));
-        assert_eq!(read.cache_bytes, 256 * MIB);
+        assert_eq!((read.cache_bytes, read.memory_bytes), (None, None));
         assert!(!read.config(true).after_answer);
     }
 
@@ -153,10 +173,10 @@ mod tests {
             ("AQUIFER_RETENTION", "90s"),
         ]);
         let read = read.unwrap();
-        assert_eq!(
-            (read.cache_bytes, read.writer_memory_bytes),
-            (100 * MIB, 100 * MIB)
-        );
+        let config = read.config(false);
+        assert_eq!(config.budget.memory_bytes(), 400 * MIB as u64);
+        assert_eq!(config.cache_bytes, config.budget.cache_bytes());
+        assert!(config.cache_bytes < 100 * MIB, "{}", config.cache_bytes);
         assert_eq!(read.sources, "s3://a/b,in/");
         assert_eq!(read.base_path, "/v1/docs");
         assert_eq!(read.retention, Duration::from_secs(90));
@@ -165,7 +185,12 @@ mod tests {
     #[test]
     fn a_bad_value_names_its_variable() {
         let root = ("AQUIFER_ROOT", "/mnt/a");
-        for (name, value) in [("AQUIFER_CACHE_MIB", "much"), ("AQUIFER_RETENTION", "1d")] {
+        for (name, value) in [
+            ("AQUIFER_CACHE_MIB", "much"),
+            ("AQUIFER_MEMORY_MIB", "1 GB"),
+            ("AQUIFER_SCRATCH_MIB", "-1"),
+            ("AQUIFER_RETENTION", "1d"),
+        ] {
             let error = of(&[root, (name, value)]).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains(value), "{error}");
         }

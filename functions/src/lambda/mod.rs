@@ -20,7 +20,9 @@
 //! | `AQUIFER_REINDEX_FUNCTION` | name or ARN of the function that long work is handed to | the writer hands nothing over; the reindex function goes on with itself |
 //! | `AQUIFER_SOURCES` | what a reindex may read documents from: folders and `s3://BUCKET/PREFIX/`, between commas, with what lies below them; a relative path begins at the root folder | nothing |
 //! | `AQUIFER_BASE_PATH` | what the paths of a custom domain begin with | nothing |
-//! | `AQUIFER_CACHE_MIB` | memory for parts of the indexes, in MiB | a quarter of the function's, 256 at most |
+//! | `AQUIFER_MEMORY_MIB` | memory that the process may use, in MiB | the function's size |
+//! | `AQUIFER_SCRATCH_MIB` | scratch disk that merges may use in the folder `TMPDIR`, in MiB | nine tenths of what is free in `/tmp` |
+//! | `AQUIFER_CACHE_MIB` | memory for parts of the indexes, in MiB | 3/16 of the memory above 32 MiB, 256 at most |
 //! | `AQUIFER_RETENTION` | how long a file that no version names is kept for readers: longer than any request takes | `1h` |
 //! | `RUST_LOG`, else `AWS_LAMBDA_LOG_LEVEL` | what is written to the log | `info` |
 //! | `AWS_ENDPOINT_URL_LAMBDA`, else `AWS_ENDPOINT_URL` | where functions are invoked | Amazon's address |

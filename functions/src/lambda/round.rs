@@ -76,7 +76,7 @@ impl Round<'_> {
             unstarted: self.reindex.is_some(),
             ..IndexReport::default()
         };
-        let index = match aquifer.index(name) {
+        let index = match aquifer.visit(name) {
             Ok(index) => index,
             Err(error) => {
                 let task = self.tasks.first().copied().unwrap_or(Task::Drain);
@@ -165,8 +165,9 @@ impl Round<'_> {
 
     fn merged(&self, merged: MergeReport, task: Task, report: &mut IndexReport) {
         report.progressed |= merged.merges > 0;
+        let postponed = merged.postponed;
         report.merged = Some(merged);
-        if Instant::now() >= self.until {
+        if postponed || Instant::now() >= self.until {
             report.left.push(task);
         }
     }

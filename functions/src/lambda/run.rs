@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use aquifer_indexer::{Error, Result};
+use aquifer_indexer::{Error, Result, descriptors};
 use lambda_runtime::tower::layer::layer_fn;
 use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, Service, service_fn};
 use serde_json::value::RawValue;
@@ -48,6 +48,7 @@ where
             )));
         }
     }
+    descriptors::raise_limit();
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)

@@ -57,6 +57,22 @@ impl SegmentFile {
         self.container.cached(&self.in_container(range))
     }
 
+    /// The bytes of `range` if they are in memory, or the file is so small that they are about to be.
+    pub(crate) fn at_hand(&self, range: &Range<usize>) -> Result<Option<OwnedBytes>> {
+        if let Some(bytes) = self.in_memory(range) {
+            return Ok(Some(bytes));
+        }
+        if self.container.is_fetched_whole() {
+            return self.container.read(&self.in_container(range)).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// The bytes of `range`, verified, from the mount; the cache is left alone.
+    pub(crate) fn past_cache(&self, range: Range<usize>) -> Result<Vec<u8>> {
+        self.container.read_past_cache(&self.in_container(&range))
+    }
+
     fn in_container(&self, range: &Range<usize>) -> Range<u64> {
         self.span.offset + range.start as u64..self.span.offset + range.end as u64
     }
@@ -116,18 +132,23 @@ pub(crate) fn alive_file(deleted: &roaring::RoaringBitmap, max_doc: u32) -> Resu
     let mut bytes = Vec::new();
     let written = tantivy::fastfield::write_alive_bitset(&alive, &mut bytes);
     written.map_err(|error| Error::internal("a bitset cannot be written").because(error))?;
-    let footer = Footer {
-        version: tantivy::version().clone(),
-        crc: crate::format::crc(&bytes),
-    };
-    let footer = serde_json::to_vec(&footer)
-        .map_err(|error| Error::internal("a footer cannot be written").because(error))?;
-    bytes.extend(&footer);
-    bytes.extend(crate::format::len_field(footer.len())?);
+    bytes.extend(footer(crate::format::crc(&bytes))?);
+    Ok(OwnedBytes::new(bytes))
+}
+
+/// What tantivy writes behind each file: its own version, and the checksum of the file.
+pub(crate) fn footer(crc: u32) -> Result<Vec<u8>> {
     /// tantivy's `FOOTER_MAGIC_NUMBER` (directory/footer.rs).
     const FOOTER_MAGIC: u32 = 1337;
+    let footer = Footer {
+        version: tantivy::version().clone(),
+        crc,
+    };
+    let mut bytes = serde_json::to_vec(&footer)
+        .map_err(|error| Error::internal("a footer cannot be written").because(error))?;
+    bytes.extend(crate::format::len_field(bytes.len())?);
     bytes.extend(FOOTER_MAGIC.to_le_bytes());
-    Ok(OwnedBytes::new(bytes))
+    Ok(bytes)
 }
 
 impl fmt::Debug for SnapshotDirectory {

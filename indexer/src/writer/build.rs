@@ -5,7 +5,9 @@ use std::thread;
 use tantivy::indexer::SingleSegmentIndexWriter;
 use tantivy::{Index, IndexSettings};
 
-use super::scratch::{RawSegment, Scratch};
+use super::scratch::{Place, RawSegment, Scratch};
+use super::store_settings;
+use crate::budget::Budget;
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::mapping::IndexSchema;
@@ -14,6 +16,10 @@ use crate::mapping::IndexSchema;
 const BYTES_FOR_A_THREAD: usize = 2 * 1024 * 1024;
 /// The least memory tantivy takes for building a segment, and what a small commit gives it.
 const SMALL_ARENA: usize = 1024 * 1024;
+/// Memory that a thread needs to be of use: with less its segments are small.
+const THREAD_MEMORY: usize = 8 * 1024 * 1024;
+/// The share of the memory for building that finished segments may take, as a divisor: larger ones go to the local disk.
+const HELD_SHARE: usize = 2;
 /// Segments under this size compress their documents in the thread that builds them.
 const SMALL_SEGMENT: usize = 1024 * 1024;
 
@@ -22,6 +28,7 @@ pub(super) fn build(
     documents: &[&Document],
     schema: &IndexSchema,
     memory: usize,
+    budget: &Budget,
 ) -> Result<Vec<RawSegment>> {
     if documents.is_empty() {
         return Ok(Vec::new());
@@ -31,15 +38,20 @@ pub(super) fn build(
         .map(|document| document.source().len())
         .sum();
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let threads = (bytes / BYTES_FOR_A_THREAD).clamp(1, cores);
+    let most = cores.min(memory / THREAD_MEMORY).max(1);
+    let threads = (bytes / BYTES_FOR_A_THREAD).clamp(1, most);
+    let place = place(bytes, memory, budget);
     if threads == 1 {
-        return build_in_turn(documents, schema, memory);
+        return build_in_turn(documents, schema, memory, &place);
     }
     let share = documents.len().div_ceil(threads);
     thread::scope(|scope| {
         let builders: Vec<_> = documents
             .chunks(share)
-            .map(|part| scope.spawn(move || build_in_turn(part, schema, memory / threads)))
+            .map(|part| {
+                let place = &place;
+                scope.spawn(move || build_in_turn(part, schema, memory / threads, place))
+            })
             .collect();
         let mut segments = Vec::new();
         for builder in builders {
@@ -57,16 +69,28 @@ pub(super) fn build(
     })
 }
 
-fn build_in_turn(
+/// Where segments of so many bytes of documents are put together.
+pub(super) fn place(bytes: usize, memory: usize, budget: &Budget) -> Place {
+    let disk = budget.scratch();
+    if bytes > memory / HELD_SHARE && disk.available() / 2 > bytes as u64 {
+        Place::Disk(std::sync::Arc::clone(disk))
+    } else {
+        Place::Memory
+    }
+}
+
+/// Builds segments one after the other, each of about `memory` bytes while it is built.
+pub(super) fn build_in_turn(
     documents: &[&Document],
     schema: &IndexSchema,
     memory: usize,
+    place: &Place,
 ) -> Result<Vec<RawSegment>> {
     let mut segments = Vec::new();
     let mut rest = documents;
     while !rest.is_empty() {
         let bytes: usize = rest.iter().map(|document| document.source().len()).sum();
-        let scratch = Scratch::new(bytes.min(memory) as u64 * 2)?;
+        let scratch = Scratch::new(place.clone())?;
         let mut writer = segment_writer(&scratch, schema, bytes, memory)?;
         let mut taken = 0;
         for document in rest {
@@ -77,7 +101,12 @@ fn build_in_turn(
             }
         }
         rest = rest.get(taken..).unwrap_or_default();
-        segments.extend(RawSegment::take(writer.finalize()?, scratch, schema)?);
+        segments.extend(RawSegment::take(
+            &writer.finalize()?,
+            scratch,
+            None,
+            schema,
+        )?);
     }
     Ok(segments)
 }
@@ -91,7 +120,7 @@ fn segment_writer(
     let arena = memory.min(bytes.saturating_mul(4)).max(SMALL_ARENA);
     let settings = IndexSettings {
         docstore_compress_dedicated_thread: bytes > SMALL_SEGMENT,
-        ..IndexSettings::default()
+        ..store_settings()
     };
     let builder = Index::builder()
         .schema(schema.tantivy().clone())

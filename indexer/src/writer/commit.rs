@@ -4,9 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::ahead::{Ahead, Input};
+use super::attempts::{self, Attempt, Work};
 use super::draft::{Draft, Stamp};
+use super::fit::{self, Fit, Size};
 use super::lock::Held;
-use super::merge::{self, Candidate, Input};
+use super::merge;
+use super::policy::{self, Candidate};
 use super::publish::Published;
 use super::resolve::resolve;
 use super::scratch::RawSegment;
@@ -75,12 +79,14 @@ impl Writer {
             draft.delete(position, docs)?;
         }
         let memory = self.config.writer_memory_bytes;
-        let mut segments = build::build(&resolution.documents, schema, memory)?;
-        merge_inline(&mut draft, &mut segments, merge::INLINE_MAX)?;
+        let budget = &self.config.budget;
+        let mut segments = build::build(&resolution.documents, schema, memory, budget)?;
+        let limit = policy::inline_limit(draft.kept().count() + segments.len());
+        self.merge_inline(&mut draft, &mut segments, limit)?;
         let mut bundle = None;
         if !segments.is_empty() {
             let mount = &self.follower.source().mount;
-            let packed = pack::pack(&segments, &**mount, draft.version(), draft.epoch(self.id))?;
+            let packed = pack::pack(&segments, &**mount, draft.version())?;
             drop(segments);
             bundle = Some(packed.container.id.clone());
             draft.add(packed, Vec::new());
@@ -163,51 +169,65 @@ fn touched(batches: &[&Batch]) -> Vec<String> {
     keys.into_iter().map(str::to_owned).collect()
 }
 
-/// Merges small segments of the base and new ones, while they are small enough for a commit.
-pub(super) fn merge_inline(
-    draft: &mut Draft,
-    segments: &mut Vec<RawSegment>,
-    limit: u64,
-) -> Result<()> {
-    let kept: Vec<usize> = draft.kept().collect();
-    let mut candidates = candidates(draft, &kept)?;
-    candidates.extend(segments.iter().map(|segment| Candidate {
-        bytes: segment.bytes(),
-        docs: u64::from(segment.max_doc),
-        deleted: 0,
-    }));
-    let chosen = merge::choose(&candidates, limit);
-    if chosen.is_empty() {
-        return Ok(());
-    }
-    let (old, new): (Vec<usize>, Vec<usize>) = chosen
-        .into_iter()
-        .partition(|&position| position < kept.len());
-    let old: Vec<usize> = old.iter().filter_map(|&at| kept.get(at).copied()).collect();
-    let mut inputs = inputs(draft, &old)?;
-    let mut rest = Vec::new();
-    let mut taken = Vec::new();
-    for (position, segment) in segments.drain(..).enumerate() {
-        if !new.contains(&(position + kept.len())) {
-            rest.push(segment);
-            continue;
+impl Writer {
+    /// Merges small segments of the base and new ones, of at most `limit` bytes.
+    pub(super) fn merge_inline(
+        &self,
+        draft: &mut Draft,
+        segments: &mut Vec<RawSegment>,
+        limit: u64,
+    ) -> Result<()> {
+        let kept: Vec<usize> = draft.kept().collect();
+        let mut candidates = candidates(draft, &kept)?;
+        candidates.extend(segments.iter().map(|segment| Candidate {
+            bytes: segment.bytes(),
+            docs: u64::from(segment.max_doc),
+            deleted: 0,
+        }));
+        let fit = Fit {
+            budget: &self.config.budget,
+            in_time: None,
+            unharmed: None,
+        };
+        let mut chosen = policy::choose(&candidates, limit);
+        chosen.truncate(fit.inputs());
+        if chosen.is_empty() {
+            return Ok(());
         }
-        for part in segment.index.searchable_segments()? {
-            let (deletes, bytes) = (Default::default(), segment.bytes());
-            inputs.push(Input {
-                segment: part,
-                deletes,
-                bytes,
-            });
+        let schema = Arc::clone(draft.content().schema());
+        let ahead = Ahead::of(chosen.len(), &self.config.budget);
+        let (old, new): (Vec<usize>, Vec<usize>) = chosen
+            .into_iter()
+            .partition(|&position| position < kept.len());
+        let old: Vec<usize> = old.iter().filter_map(|&at| kept.get(at).copied()).collect();
+        let mut inputs = inputs(draft, &old, &ahead)?;
+        let mut rest = Vec::new();
+        for (position, segment) in segments.drain(..).enumerate() {
+            if new.contains(&(position + kept.len())) {
+                inputs.push(Input::of_raw(&segment, &schema)?);
+            } else {
+                rest.push(segment);
+            }
         }
-        taken.push(segment);
+        let mount = &self.follower.source().mount;
+        let size = Size::of_inputs(&inputs);
+        let _attempt = self.attempt(size.bytes)?;
+        let place = fit::place(&size, &self.config.budget, mount);
+        rest.extend(merge::merge(&inputs, &schema, place)?);
+        *segments = rest;
+        old.into_iter().for_each(|position| draft.remove(position));
+        Ok(())
     }
-    let merged = merge::merge(&inputs, draft.content().schema())?;
-    drop(taken);
-    rest.extend(merged);
-    *segments = rest;
-    old.into_iter().for_each(|position| draft.remove(position));
-    Ok(())
+
+    /// Writes a merge down before it begins, if it is large.
+    pub(super) fn attempt(&self, bytes: u64) -> Result<Option<Attempt>> {
+        if bytes < attempts::MERGE_FROM {
+            return Ok(None);
+        }
+        let mount = &self.follower.source().mount;
+        let memory = self.config.budget.memory_bytes();
+        attempts::begin(mount, Work::Merge, bytes, memory).map(Some)
+    }
 }
 
 /// The kept segments of a draft as candidates for a merge.
@@ -215,7 +235,7 @@ pub(super) fn candidates(draft: &Draft, positions: &[usize]) -> Result<Vec<Candi
     let segments = &draft.content().manifest().body.segments;
     let candidate = |&position: &usize| {
         let segment = segments.get(position).ok_or_else(no_segment)?;
-        let deleted = draft.deletes(position)?.len();
+        let deleted = draft.deleted(position)?;
         Ok(Candidate {
             bytes: segment.bytes(),
             docs: u64::from(segment.max_doc),
@@ -226,19 +246,16 @@ pub(super) fn candidates(draft: &Draft, positions: &[usize]) -> Result<Vec<Candi
 }
 
 /// The kept segments of a draft as inputs of a merge.
-pub(super) fn inputs(draft: &Draft, positions: &[usize]) -> Result<Vec<Input>> {
-    let segments = &draft.content().manifest().body.segments;
-    let open = draft.content().index().searchable_segments()?;
+pub(super) fn inputs(draft: &Draft, positions: &[usize], ahead: &Ahead) -> Result<Vec<Input>> {
+    let content = draft.content();
     let input = |&position: &usize| {
-        let entry = segments.get(position).ok_or_else(no_segment)?;
-        let id = entry.id.simple().to_string();
-        let segment = open.iter().find(|segment| segment.id().uuid_string() == id);
-        let segment = segment.ok_or_else(no_segment)?.clone();
-        Ok(Input {
-            segment,
-            deletes: draft.deletes(position)?,
-            bytes: entry.bytes(),
-        })
+        let segment = content.manifest().body.segments.get(position);
+        let (segment, files) = segment
+            .zip(content.segment_files(position))
+            .ok_or_else(no_segment)?;
+        let (id, max_doc) = (segment.id, segment.max_doc);
+        let deletes = draft.deletes(position)?;
+        Input::of_snapshot(id, max_doc, files.iter(), deletes, content.schema(), ahead)
     };
     positions.iter().map(input).collect()
 }

@@ -11,12 +11,16 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Writer;
-use super::collect::server_time;
+use super::age::server_time;
+use super::ahead::Ahead;
+use super::attempts::{self, Told};
 use super::commit::{Failure, candidates, inputs};
 use super::draft::Draft;
+use super::fit::{self, Fit, Limit, Size};
 use super::lock::Held;
-use super::merge::{self, Candidate};
+use super::merge;
 use super::pack::{self, Packed};
+use super::policy::{self, Candidate};
 use super::scratch::RawSegment;
 use crate::config::Step;
 use crate::error::{Error, ErrorKind, Result};
@@ -44,6 +48,9 @@ pub struct MergeReport {
     pub segments_before: usize,
     /// Segments now.
     pub segments: usize,
+    /// Whether a merge is due for which the time that was left did not suffice.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub postponed: bool,
 }
 
 impl Writer {
@@ -52,7 +59,7 @@ impl Writer {
     /// # Errors
     /// [`ErrorKind::Busy`] when the lock could not be had; whatever merging met.
     pub fn merge(&self, deadline: Option<Instant>) -> Result<MergeReport> {
-        self.merge_while(deadline, |candidates| merge::choose(candidates, u64::MAX))
+        self.merge_while(deadline, policy::choose)
     }
 
     /// Merges everything into as few segments as possible, without deleted documents.
@@ -60,7 +67,7 @@ impl Writer {
     /// # Errors
     /// Like [`Self::merge`].
     pub fn compact(&self, deadline: Option<Instant>) -> Result<MergeReport> {
-        self.merge_while(deadline, merge::choose_all)
+        self.merge_while(deadline, policy::choose_all)
     }
 
     /// Whether a merge is due in `snapshot` that is too large for a commit.
@@ -70,24 +77,21 @@ impl Writer {
     pub fn is_merge_due(snapshot: Arc<Snapshot>) -> Result<bool> {
         let draft = Draft::new(snapshot, Cause::Merge);
         let kept: Vec<usize> = draft.kept().collect();
-        Ok(!merge::choose(&candidates(&draft, &kept)?, u64::MAX).is_empty())
+        Ok(!policy::choose(&candidates(&draft, &kept)?, u64::MAX).is_empty())
     }
 
-    fn merge_while(
-        &self,
-        deadline: Option<Instant>,
-        choose: impl Fn(&[Candidate]) -> Vec<usize>,
-    ) -> Result<MergeReport> {
+    fn merge_while(&self, deadline: Option<Instant>, choose: Choose) -> Result<MergeReport> {
         let before = self.follower.newest()?;
         let mut report = MergeReport {
             segments_before: before.manifest().body.segments.len(),
             ..MergeReport::default()
         };
+        let mut withheld = None;
         for _ in 0..MERGES_MAX {
             if deadline.is_some_and(|deadline| self.clock.now() >= deadline) {
                 break;
             }
-            match self.merge_once(&choose, deadline)? {
+            match self.merge_once(choose, deadline, &mut withheld)? {
                 Progress::Nothing => break,
                 Progress::Merged => report.merges += 1,
                 Progress::Lost => {}
@@ -96,31 +100,104 @@ impl Writer {
         let after = self.follower.newest()?;
         report.version = after.version();
         report.segments = after.manifest().body.segments.len();
+        report.postponed = withheld == Some(Limit::Time);
         Ok(report)
+    }
+
+    /// The positions of segments of `draft` to merge, and what they come to: the largest choice that fits.
+    fn choose_fitting(
+        &self,
+        choose: Choose,
+        draft: &Draft,
+        deadline: Option<Instant>,
+        withheld: &mut Option<Limit>,
+    ) -> Result<(Vec<usize>, Size)> {
+        let kept: Vec<usize> = draft.kept().collect();
+        let candidates = candidates(draft, &kept)?;
+        let segments = &draft.content().manifest().body.segments;
+        let mut told: Option<Told> = None;
+        let mut limit = u64::MAX;
+        loop {
+            let mut fit = Fit {
+                budget: &self.config.budget,
+                in_time: fit::in_time(deadline, self.clock.now(), !self.config.after_answer),
+                unharmed: None,
+            };
+            let mut chosen = choose(&candidates, limit);
+            chosen.truncate(fit.inputs());
+            let known = |&at: &usize| {
+                candidates
+                    .get(at)
+                    .copied()
+                    .zip(segments.get(*kept.get(at)?))
+            };
+            let size = Size::of(chosen.iter().filter_map(known));
+            if size.bytes >= attempts::MERGE_FROM {
+                let told = match told {
+                    Some(told) => told,
+                    None => *told.insert(self.told()?),
+                };
+                if told.elsewhere {
+                    tracing::info!("another process is at a large merge: this one leaves it alone");
+                    limit = attempts::MERGE_FROM - 1;
+                    continue;
+                }
+                fit.unharmed = told.merge;
+            }
+            let refused = fit.refuses(&size).filter(|_| !chosen.is_empty());
+            let Some(reason) = refused else {
+                let positions = chosen.iter().filter_map(|&at| kept.get(at).copied());
+                return Ok((positions.collect(), size));
+            };
+            if withheld.replace(reason) != Some(reason) {
+                let mib = size.bytes / crate::config::MIB as u64;
+                tracing::info!(
+                    mib,
+                    documents = size.docs,
+                    "a merge does not fit into {reason}: a smaller one is tried"
+                );
+            }
+            limit = limit.min(size.bytes) / 2;
+        }
+    }
+
+    /// What earlier attempts tell.
+    pub(super) fn told(&self) -> Result<Told> {
+        let memory = self.config.budget.memory_bytes();
+        attempts::told(&*self.follower.source().mount, memory)
     }
 
     fn merge_once(
         &self,
-        choose: &impl Fn(&[Candidate]) -> Vec<usize>,
+        choose: Choose,
         deadline: Option<Instant>,
+        withheld: &mut Option<Limit>,
     ) -> Result<Progress> {
         let base = self.follower.newest()?;
         let draft = Draft::new(Arc::clone(&base), Cause::Merge);
-        let kept: Vec<usize> = draft.kept().collect();
-        let chosen = choose(&candidates(&draft, &kept)?);
+        let (chosen, size) = self.choose_fitting(choose, &draft, deadline, withheld)?;
         if chosen.is_empty() {
             return Ok(Progress::Nothing);
         }
+        let attempt = self.attempt(size.bytes)?;
         self.config.observer.reached(Step::BeforeBundle);
-        let merged = merge::merge(&inputs(&draft, &chosen)?, base.schema())?;
+        let began = self.clock.now();
         let mut prepared = Prepared::new(&base, &chosen)?;
         let mount = &self.follower.source().mount;
-        match merged {
+        let budget = &self.config.budget;
+        let inputs = inputs(&draft, &chosen, &Ahead::of(chosen.len(), budget))?;
+        let place = fit::place(&size, budget, mount);
+        match merge::merge(&inputs, base.schema(), place)? {
             Some(merged) if merged.bytes() > pack::EMBED_MAX => {
-                prepared.bundle = Some(pack::bundle(&[merged], &**mount, draft.epoch(self.id))?);
+                prepared.bundle = Some(pack::bundle(&[merged], &**mount, draft.version())?);
             }
             merged => prepared.small = merged,
         }
+        drop((inputs, attempt));
+        fit::measured(
+            size.bytes,
+            self.clock.now().saturating_duration_since(began),
+        );
         let deadline = deadline.unwrap_or_else(|| self.clock.now() + LOCK_WAIT);
         let result = self.publish_merge(&mut prepared, deadline);
         // After an error the version may exist all the same; then only a collection may tell.
@@ -155,13 +232,8 @@ impl Writer {
             let packed = match (&prepared.bundle, &prepared.small) {
                 (Some(bundle), _) => Some(bundle.clone()),
                 (None, Some(small)) => {
-                    let (version, epoch) = (draft.version(), draft.epoch(self.id));
-                    Some(pack::pack(
-                        std::slice::from_ref(small),
-                        &**mount,
-                        version,
-                        epoch,
-                    )?)
+                    let small = std::slice::from_ref(small);
+                    Some(pack::pack(small, &**mount, draft.version())?)
                 }
                 (None, None) => None,
             };
@@ -264,6 +336,9 @@ fn busy() -> Error {
         "another process is writing: try again later",
     )
 }
+
+/// Chooses candidates to merge, of at most so many live bytes.
+type Choose = fn(&[Candidate], u64) -> Vec<usize>;
 
 enum Progress {
     Nothing,

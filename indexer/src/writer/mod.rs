@@ -5,29 +5,40 @@
 //! and gives everybody their result; the others wait. While another process holds the lock, batches are laid
 //! into the inbox, where the holder finds them.
 
+mod age;
+mod ahead;
 mod alone;
+mod assembly;
+mod attempts;
 mod build;
+mod bulk;
 mod collect;
 mod commit;
 mod create;
 mod draft;
+mod fit;
 mod group;
+mod head;
 mod lock;
 mod maintain;
 mod merge;
 mod pack;
+mod policy;
 mod publish;
 mod queue;
 pub(crate) mod rebuild;
 pub(crate) mod resolve;
 mod scratch;
+mod skips;
 mod stored;
+mod stores;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex};
 
 use uuid::Uuid;
 
+use self::collect::Rest;
 use self::group::Leader;
 use self::lock::Lock;
 use self::publish::Publisher;
@@ -38,17 +49,27 @@ use crate::inbox::Inbox;
 use crate::layout::BatchId;
 use crate::snapshot::follow::Follower;
 
+pub use self::bulk::{Bulk, BulkReport};
 pub use self::collect::GcReport;
 pub use self::create::create;
+pub(crate) use self::group::Drained;
 pub use self::maintain::MergeReport;
 pub use self::queue::{Outcome, Wait};
+
+/// How documents are stored: in which blocks, compressed by what. In the thread that asks, unless said otherwise.
+fn store_settings() -> tantivy::IndexSettings {
+    tantivy::IndexSettings {
+        docstore_compress_dedicated_thread: false,
+        ..tantivy::IndexSettings::default()
+    }
+}
 
 /// Writes one index. Shared by all threads of a process.
 #[derive(Debug)]
 pub struct Writer {
     id: Uuid,
     follower: Arc<Follower>,
-    inbox: Inbox,
+    inbox: Arc<Inbox>,
     lock: Lock,
     publisher: Publisher,
     clock: Arc<dyn Clock>,
@@ -58,6 +79,8 @@ pub struct Writer {
     leader: Mutex<Leader>,
     /// Applied batches whose files this process knows to be gone.
     confirmed: Mutex<BTreeSet<BatchId>>,
+    /// When the next collection has to look.
+    rest: Mutex<Option<Rest>>,
 }
 
 impl Writer {
@@ -73,7 +96,7 @@ impl Writer {
         );
         Self {
             id,
-            inbox: Inbox::new(mount, Arc::clone(&clock)),
+            inbox: Arc::new(Inbox::new(mount, Arc::clone(&clock))),
             lock,
             publisher: Publisher::new(Arc::clone(&follower), config.observer.clone()),
             follower,
@@ -83,6 +106,7 @@ impl Writer {
             changed: Condvar::new(),
             leader: Mutex::default(),
             confirmed: Mutex::default(),
+            rest: Mutex::default(),
         }
     }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::scratch::RawSegment;
+use super::scratch::{HOT_RANGE_MAX, RawSegment};
 use crate::error::{Error, Result};
 use crate::format::bundle::{self, Entry, Table};
-use crate::format::hot;
+use crate::format::hot::{self, HotRange};
 use crate::format::manifest::{Container, ContainerId, Span};
 use crate::format::pages::PageWriter;
 use crate::layout;
@@ -20,8 +20,11 @@ use crate::mount::{Access, Mount, MountFile};
 /// and a warm reader has them with the same read. Larger ones would make every copy of the
 /// manifest in HEAD long.
 pub(super) const EMBED_MAX: u64 = 128 * 1024;
-/// Hot sections of up to so many bytes are kept in every manifest, so that opening a snapshot takes one read.
+/// Hot sections of up to so many bytes are copied into the manifest that adds their segment, so that a warm reader has
+/// them with it.
 pub(super) const HOT_IN_MANIFEST_MAX: usize = 16 * 1024;
+/// Bytes of the end of a store that are hot however long its index is: they hold its own footer and tantivy's.
+const HOT_END: usize = 4096;
 /// Bytes handed to the file system at once: what one NFS WRITE carries at most on EFS.
 const WRITE_SIZE: usize = 1024 * 1024;
 
@@ -37,10 +40,13 @@ pub(super) struct PackedSegment {
 /// Where a packed segment's hot section goes.
 #[derive(Clone, Debug)]
 pub(super) enum PackedHot {
-    /// Into the manifest's blob.
-    Blob(Vec<u8>),
-    /// It is in the bundle.
-    File(Span),
+    /// Into the manifest, along with the pages.
+    Embedded(Vec<u8>),
+    /// It is in the bundle; a short one is given for a copy in the manifest.
+    Bundled {
+        span: Span,
+        section: Option<Vec<u8>>,
+    },
 }
 
 /// Packed segments and their container.
@@ -52,18 +58,13 @@ pub(super) struct Packed {
     pub(super) pages: Vec<u8>,
 }
 
-/// Packs `segments` for version `version`, written in `epoch`. A bundle is durable when this returns.
-pub(super) fn pack(
-    segments: &[RawSegment],
-    mount: &dyn Mount,
-    version: u64,
-    epoch: u64,
-) -> Result<Packed> {
+/// Packs `segments` for version `version`. A bundle is durable when this returns.
+pub(super) fn pack(segments: &[RawSegment], mount: &dyn Mount, version: u64) -> Result<Packed> {
     let bytes: u64 = segments.iter().map(RawSegment::bytes).sum();
     if bytes <= EMBED_MAX {
         embed(segments, version)
     } else {
-        bundle(segments, mount, epoch)
+        bundle(segments, mount, version)
     }
 }
 
@@ -72,8 +73,8 @@ fn embed(segments: &[RawSegment], version: u64) -> Result<Packed> {
     let mut pages = PageWriter::new(Vec::new(), uuid);
     let mut packed = Vec::new();
     for segment in segments {
-        let files = copy_files(segment, &mut pages).map_err(|error| Error::io("memory", error))?;
-        let hot = PackedHot::Blob(hot::encode(&segment.hot)?);
+        let (files, hot) = copy_files(segment, &mut pages)?;
+        let hot = PackedHot::Embedded(hot::encode(&hot)?);
         packed.push(PackedSegment {
             id: segment.id,
             max_doc: segment.max_doc,
@@ -97,10 +98,10 @@ fn embed(segments: &[RawSegment], version: u64) -> Result<Packed> {
     })
 }
 
-/// Writes a bundle: pages, hot sections, file table, trailer.
-pub(super) fn bundle(segments: &[RawSegment], mount: &dyn Mount, epoch: u64) -> Result<Packed> {
+/// Writes a bundle for version `version`, or a later one: pages, hot sections, file table, trailer.
+pub(super) fn bundle(segments: &[RawSegment], mount: &dyn Mount, version: u64) -> Result<Packed> {
     let uuid = Uuid::new_v4();
-    let name = layout::bundle_name(epoch, uuid);
+    let name = layout::bundle_name(version, uuid);
     let path = layout::bundle(&name);
     let file = mount
         .open(&path, Access::CreateNew)
@@ -131,26 +132,21 @@ fn write_bundle(
     let mut pages = PageWriter::new(FileWriter::new(Arc::clone(file)), uuid);
     let mut packed = Vec::new();
     for segment in segments {
-        let files = copy_files(segment, &mut pages).map_err(io)?;
-        packed.push((segment, files));
+        let (files, hot) = copy_files(segment, &mut pages)?;
+        packed.push((segment, files, hot::encode(&hot)?));
     }
     let len = pages.position();
     let mut out = pages.finish().map_err(io)?;
     let mut segments = Vec::new();
     let mut entries = Vec::new();
-    for (segment, files) in packed {
-        let section = hot::encode(&segment.hot)?;
+    for (segment, files, section) in packed {
         let span = Span {
             offset: out.position,
             len: section.len() as u64,
         };
         out.write_all(&section).map_err(io)?;
-        let small = section.len() <= HOT_IN_MANIFEST_MAX;
-        let hot = if small {
-            PackedHot::Blob(section)
-        } else {
-            PackedHot::File(span)
-        };
+        let section = (section.len() <= HOT_IN_MANIFEST_MAX).then_some(section);
+        let hot = PackedHot::Bundled { span, section };
         let (id, max_doc) = (segment.id, segment.max_doc);
         entries.push(Entry {
             id,
@@ -186,20 +182,32 @@ fn write_bundle(
     })
 }
 
+/// Copies the files of a segment into pages. Gives where they are, and its hot ranges.
 fn copy_files<W: Write>(
     segment: &RawSegment,
     pages: &mut PageWriter<W>,
-) -> io::Result<BTreeMap<String, Span>> {
+) -> Result<(BTreeMap<String, Span>, Vec<HotRange>)> {
     let mut files = BTreeMap::new();
-    for (extension, &len) in &segment.files {
-        let span = Span {
-            offset: pages.position(),
-            len,
-        };
-        pages.write_all(&segment.file(extension).map_err(Error::into_io)?)?;
-        files.insert(extension.clone(), span);
+    let mut hot = segment.hot.clone();
+    for extension in segment.extensions() {
+        let offset = pages.position();
+        let (len, tail) = segment.copy(extension, pages)?;
+        files.insert(extension.to_owned(), Span { offset, len });
+        if let Some(mut tail) = tail {
+            // Of a long index of blocks, only what says where it is.
+            if tail.bytes.len() > HOT_RANGE_MAX {
+                let cut = tail.bytes.len() - HOT_END;
+                tail.bytes.drain(..cut);
+                tail.start += cut as u64;
+            }
+            hot.push(HotRange {
+                extension: extension.to_owned(),
+                offset: tail.start,
+                bytes: tail.bytes,
+            });
+        }
     }
-    Ok(files)
+    Ok((files, hot))
 }
 
 /// Writes one file from its beginning, in large pieces.

@@ -9,12 +9,16 @@
     reason = "a test fails by panicking"
 )]
 
+mod bulk;
 mod counts;
 mod crash;
 mod damage;
 mod fence;
+mod growth;
+mod merging;
 mod million;
 mod model;
+mod open;
 mod rebuild;
 mod refusals;
 mod rig;

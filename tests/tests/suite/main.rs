@@ -13,6 +13,8 @@ mod demo;
 mod hostile;
 mod many;
 mod mayhem;
+mod memory;
 mod reindex;
+mod searches;
 mod shutdown;
 mod sleepers;

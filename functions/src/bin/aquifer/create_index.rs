@@ -8,7 +8,6 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use aquifer_functions::texts::keyed;
 use aquifer_indexer::analysis::Language;
-use aquifer_indexer::config::Config;
 use aquifer_indexer::index::{Aquifer, Index};
 use aquifer_indexer::mapping::Definition;
 use clap::Args;
@@ -16,6 +15,8 @@ use walkdir::WalkDir;
 
 use crate::load::{self, Emit, Item, Local, Origin, Refusal};
 use crate::place::Place;
+use crate::resources::Resources;
+use crate::stop_at::StopAt;
 
 /// Fill an index with a folder of JSON files, one document each
 ///
@@ -27,12 +28,16 @@ pub(crate) struct CreateIndex {
     folder: PathBuf,
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    resources: Resources,
     /// The language of documents that do not say theirs and whose text does not tell
     #[arg(long, value_name = "LANGUAGE")]
     default_language: Option<Language>,
     /// The language to read every document in, whatever it says
     #[arg(long, value_name = "LANGUAGE")]
     force_language: Option<Language>,
+    #[command(flatten)]
+    stop_at: StopAt,
 }
 
 impl CreateIndex {
@@ -43,11 +48,15 @@ impl CreateIndex {
                 self.folder.display()
             );
         }
-        let aquifer = self.place.root.open(Config::default())?;
+        let aquifer = self
+            .place
+            .root
+            .open(load::config(self.resources, self.stop_at))?;
         let index = self.index(&aquifer)?;
         let progress = load::Progress::new(None);
         let read = |emit: &mut Emit<'_>| walk(&self.folder, emit);
-        load::run(read, &Local::new(index), load::LOCAL_LANES, &progress)
+        let local = Local::new(index)?;
+        load::run(read, &local, local.lanes(), &progress)
     }
 
     /// With settings of its own, the index is created with them, or exists with the same; without

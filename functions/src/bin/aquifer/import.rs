@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use aquifer_indexer::config::Config;
 use clap::Args;
 
 use crate::load::{self, Emit, Input, Local, Remote};
 use crate::place::{DEFAULT_INDEX, Root};
+use crate::resources::Resources;
+use crate::stop_at::StopAt;
 
 /// Requests under way at once to a service.
 const REMOTE_LANES: usize = 4;
@@ -23,6 +24,8 @@ pub(crate) struct Import {
     file: PathBuf,
     #[command(flatten)]
     root: Root,
+    #[command(flatten)]
+    resources: Resources,
     /// Post the documents to the service at this address, instead of writing to --root
     #[arg(long)]
     url: Option<String>,
@@ -32,6 +35,8 @@ pub(crate) struct Import {
     /// Batches under way at once
     #[arg(long, value_name = "COUNT")]
     jobs: Option<usize>,
+    #[command(flatten)]
+    stop_at: StopAt,
 }
 
 impl Import {
@@ -43,14 +48,9 @@ impl Import {
             let service = Remote::new(url, self.index.as_deref())?;
             return load::run(read, &service, self.jobs.unwrap_or(REMOTE_LANES), &progress);
         }
-        let aquifer = self.root.open(Config::default())?;
+        let aquifer = self.root.open(load::config(self.resources, self.stop_at))?;
         let name = self.index.as_deref().unwrap_or(DEFAULT_INDEX);
-        let index = Local::new(aquifer.index_or_create(name)?);
-        load::run(
-            read,
-            &index,
-            self.jobs.unwrap_or(load::LOCAL_LANES),
-            &progress,
-        )
+        let index = Local::new(aquifer.index_or_create(name)?)?;
+        load::run(read, &index, self.jobs.unwrap_or(index.lanes()), &progress)
     }
 }

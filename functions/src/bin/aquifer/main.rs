@@ -10,6 +10,7 @@ mod merge;
 mod place;
 mod reindex;
 mod report;
+mod resources;
 mod search;
 mod serve;
 mod stats;
@@ -19,6 +20,7 @@ mod terminal;
 use std::io;
 use std::process::ExitCode;
 
+use aquifer_indexer::descriptors;
 use clap::{Parser, Subcommand};
 
 /// A full-text index that many processes share through one folder.
@@ -43,6 +45,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    descriptors::raise_limit();
     match Cli::parse().command {
         Command::Serve(command) => serve(command),
         command => run(command),

@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::place::Place;
 use crate::report;
+use crate::resources::Resources;
 use crate::stop_at::StopAt;
 
 /// Compact an index: few large segments, and no deleted documents
@@ -19,6 +20,8 @@ pub(crate) struct Merge {
     /// Begin no further step after so many seconds
     #[arg(long, value_name = "SECONDS")]
     within: Option<u64>,
+    #[command(flatten)]
+    resources: Resources,
     #[command(flatten)]
     stop_at: StopAt,
     /// Print JSON
@@ -32,7 +35,7 @@ impl Merge {
         let deadline = within.and_then(|within| Instant::now().checked_add(within));
         let config = Config {
             observer: self.stop_at.observer(),
-            ..Config::default()
+            ..self.resources.config()
         };
         report::print(&self.place.change(config)?.compact(deadline)?, self.json)?;
         Ok(ExitCode::SUCCESS)

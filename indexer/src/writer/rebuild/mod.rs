@@ -24,6 +24,7 @@ use uuid::Uuid;
 use self::pace::Pace;
 use self::shadow::Work;
 use super::Writer;
+use super::attempts::{self, Attempt, Told};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::job::{Job, JobState, JobStatus};
 use crate::reindex::Sources;
@@ -74,7 +75,14 @@ impl Writer {
         watch: &mut dyn FnMut(&JobStatus),
     ) -> Result<Option<JobStatus>> {
         let mut work: Option<Work> = None;
-        let mut pace = Pace::new(self.config.job_step_bytes);
+        let told = match self.follower.newest()?.manifest().body.job {
+            Some(_) => self.told()?,
+            None => Told::default(),
+        };
+        let most = told.step.and_then(|bytes| usize::try_from(bytes).ok());
+        let most = most.unwrap_or(usize::MAX).min(self.config.job_step_max());
+        let mut pace = Pace::new(self.config.job_step_bytes, most);
+        let mut attempt = Attempted::default();
         let (mut stale, mut again, mut met) = (0, 0, false);
         loop {
             let tip = self.follower.newest()?;
@@ -85,7 +93,8 @@ impl Writer {
             if !pace.allows(began, until) {
                 return Ok(Some(job.status.clone()));
             }
-            let step = self.step(&tip, job, sources, &mut work, pace.bytes(), until);
+            self.attempt_step(&mut attempt, pace.bytes())?;
+            let step = self.step(&tip, job, sources, &mut work, pace.bytes(), &told, until);
             match step {
                 Ok(Stepped::Checkpoint(status)) => {
                     (stale, again) = (0, 0);
@@ -119,6 +128,28 @@ impl Writer {
                 }
             }
         }
+    }
+}
+
+/// The largest step so far, as it was written down.
+#[derive(Default)]
+struct Attempted {
+    bytes: usize,
+    file: Option<Attempt>,
+}
+
+impl Writer {
+    /// Writes a step down before it begins, if it is larger than those before.
+    fn attempt_step(&self, attempted: &mut Attempted, bytes: usize) -> Result<()> {
+        if attempted.file.is_some() && bytes <= attempted.bytes {
+            return Ok(());
+        }
+        let memory = self.config.budget.memory_bytes();
+        let mount = &self.follower.source().mount;
+        let file = attempts::begin(mount, attempts::Work::Step, bytes as u64, memory)?;
+        attempted.file = Some(file);
+        attempted.bytes = bytes;
+        Ok(())
     }
 }
 

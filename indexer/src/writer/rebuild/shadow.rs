@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::super::commit::merge_inline;
+use super::super::attempts::Told;
 use super::super::draft::{Draft, Stamp};
 use super::super::resolve::resolve;
 use super::super::{Writer, build, pack};
@@ -12,16 +12,17 @@ use super::Shadow;
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::format::damaged;
-use crate::format::head::HotImage;
 use crate::format::job::{CheckpointId, Job};
 use crate::format::manifest::{Body, Cause, Manifest};
+use crate::format::section::Sections;
 use crate::inbox::Batch;
 use crate::layout::JOBS;
 use crate::mount::{Access, Mount};
 use crate::reindex::DocumentSource;
 use crate::snapshot::{Snapshot, Source};
 
-/// Merges of up to so many bytes happen while a job builds: some seconds. What is larger is left to maintenance.
+/// Merges of up to so many bytes happen while a job builds, where memory and time allow: some seconds. What is larger is
+/// left to maintenance.
 const MERGE_MAX: u64 = 256 * 1024 * 1024;
 
 /// What a process that works on a job holds.
@@ -31,6 +32,8 @@ pub(super) struct Work {
     /// The checkpoint that `shadow` is.
     pub(super) number: u64,
     pub(super) shadow: Shadow,
+    /// Bytes of a merge that nobody died of.
+    pub(super) merge_max: u64,
     /// The external source, once it is open.
     pub(super) source: Option<Box<dyn DocumentSource>>,
 }
@@ -45,7 +48,7 @@ pub(super) struct Written {
 
 impl Work {
     /// Opens what `job` has built so far.
-    pub(super) fn open(job: &Job, source: &Source) -> Result<Self> {
+    pub(super) fn open(job: &Job, source: &Source, told: &Told) -> Result<Self> {
         let manifest = match &job.checkpoint {
             Some(id) => read_checkpoint(&*source.mount, job.status.id, id)?,
             None => {
@@ -53,11 +56,12 @@ impl Work {
                 Manifest::empty(0, job.lineage, body)
             }
         };
-        let shadow = Snapshot::open(manifest, source, None, &HotImage::default())?;
+        let shadow = Snapshot::open(manifest, source, None, &Sections::default())?;
         Ok(Self {
             id: job.status.id,
             number: job.status.checkpoints,
             shadow: Arc::new(shadow),
+            merge_max: told.merge.unwrap_or(MERGE_MAX).min(MERGE_MAX),
             source: None,
         })
     }
@@ -89,7 +93,7 @@ pub(in crate::writer) fn read_checkpoint(
     let mut bytes = vec![0; len];
     let read = file.read_at(&mut bytes, 0).map_err(io)?;
     bytes.truncate(read);
-    let (manifest, _) = Manifest::decode(&bytes, &path)?;
+    let manifest = Manifest::decode(&bytes, &path)?;
     if manifest.nonce != id.nonce || manifest.version != id.number {
         return Err(damaged(&path, "the identity of a checkpoint"));
     }
@@ -105,21 +109,24 @@ impl Writer {
         shadow: &Shadow,
         changes: &Batch,
         fresh: &[Document],
+        merge_max: u64,
     ) -> Result<Written> {
         let mount = &self.follower.source().mount;
         let resolution = resolve(shadow, &[changes])?;
         let mut draft = Draft::new(Arc::clone(shadow), Cause::Job);
+        draft.stand_alone();
         for (&position, docs) in &resolution.deletes {
             draft.delete(position, docs)?;
         }
         let mut documents = resolution.documents;
         documents.extend(fresh);
         let memory = self.config.writer_memory_bytes;
-        let mut segments = build::build(&documents, shadow.schema(), memory)?;
-        merge_inline(&mut draft, &mut segments, MERGE_MAX)?;
+        let budget = &self.config.budget;
+        let mut segments = build::build(&documents, shadow.schema(), memory, budget)?;
+        self.merge_inline(&mut draft, &mut segments, merge_max)?;
         let mut paths = Vec::new();
         if !segments.is_empty() {
-            let packed = pack::bundle(&segments, &**mount, draft.epoch(self.id))?;
+            let packed = pack::bundle(&segments, &**mount, draft.version())?;
             paths.push(packed.container.id.path());
             draft.add(packed, Vec::new());
         }
@@ -149,8 +156,8 @@ impl Writer {
             return Err(Error::io(&path, error));
         }
         let source = self.follower.source();
-        let image = HotImage::default();
-        let shadow = Arc::new(Snapshot::open(manifest, source, Some(shadow), &image)?);
+        let sections = Sections::default();
+        let shadow = Arc::new(Snapshot::open(manifest, source, Some(shadow), &sections)?);
         Ok(Written { id, shadow, paths })
     }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::Writer;
+use super::super::attempts::Told;
 use super::super::draft::Draft;
+use super::super::fit;
 use super::super::maintain::may_be_collected;
 use super::log::current;
 use super::shadow::{Work, Written};
@@ -14,7 +16,7 @@ use crate::config::Step;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::job::{Job, JobState, OnRefused, Position, Refusal};
-use crate::format::manifest::{Cause, Segment};
+use crate::format::manifest::{Cause, Container, Segment};
 use crate::inbox::{Batch, Operation};
 use crate::mapping::IndexSchema;
 use crate::reindex::{Chunk, Sources};
@@ -24,6 +26,8 @@ use crate::snapshot::Snapshot;
 const REPLAY_KEYS: usize = 10_000;
 /// Keys that are carried over under the lock at the most, so that writers wait no longer than for a commit.
 pub(super) const SWAP_KEYS: usize = 1_000;
+/// Bytes of a merge within a step, as a multiple of the memory for merging: it streams.
+const MERGE_MEMORIES: u64 = 4;
 /// Refusals that are told with their reason; the others are counted.
 const REFUSALS_TOLD: usize = 10;
 
@@ -44,13 +48,14 @@ impl Writer {
         sources: &dyn Sources,
         work: &mut Option<Work>,
         bytes: usize,
+        told: &Told,
         until: Instant,
     ) -> Result<Stepped, Stop> {
         self.config.observer.reached(Step::BeforeBundle);
         let work = match work {
             Some(work) if work.is_at(job) => work,
             Some(work) => return Ok(elsewhere(ended(tip, work.id))),
-            None => work.insert(Work::open(job, self.follower.source())?),
+            None => work.insert(Work::open(job, self.follower.source(), told)?),
         };
         let touched = self.touched(job.replayed_to, tip.version(), REPLAY_KEYS)?;
         let mut next = job.clone();
@@ -89,9 +94,17 @@ impl Writer {
             &work.shadow,
             &additions.changes,
             &additions.fresh,
+            self.merge_max(work, until),
         )?;
         next.arrive(&written, self.clock.wall_ms());
         self.publish_checkpoint(tip, job, next, written, work, until)
+    }
+
+    /// Bytes of a merge within a step at the most: what memory holds several times over, and what there is time for.
+    fn merge_max(&self, work: &Work, until: Instant) -> u64 {
+        let memory = self.config.budget.merging_bytes() * MERGE_MEMORIES;
+        let time = fit::in_time(Some(until), self.clock.now(), !self.config.after_answer);
+        work.merge_max.min(memory).min(time.unwrap_or(u64::MAX))
     }
 
     /// Publishes a version that names the next checkpoint.
@@ -126,11 +139,21 @@ impl Writer {
         }
         if let Some(before) = &job.checkpoint {
             self.publisher.remove(&before.path(job.status.id));
+            // No version has ever named them, nobody but this job has read them, and it is past them.
+            self.remove_all(&only_of(&work.shadow, &written.shadow));
         }
         work.number = next.status.checkpoints;
         work.shadow = written.shadow;
         Ok(Stepped::Checkpoint(next.status))
     }
+}
+
+/// The bundles of `before` that `after` has no more.
+fn only_of(before: &Snapshot, after: &Snapshot) -> Vec<String> {
+    let after = &after.manifest().body.containers;
+    let gone = |container: &&Container| !after.iter().any(|kept| kept.id == container.id);
+    let before = before.manifest().body.containers.iter().filter(gone);
+    before.map(|container| container.id.path()).collect()
 }
 
 /// The next documents of an external source.

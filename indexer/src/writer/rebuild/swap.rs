@@ -113,10 +113,10 @@ impl Writer {
             draft.delete(position, docs)?;
         }
         let memory = self.config.writer_memory_bytes;
-        let segments = build::build(&resolution.documents, &schema, memory)?;
+        let segments = build::build(&resolution.documents, &schema, memory, &self.config.budget)?;
         if !segments.is_empty() {
             let mount = &self.follower.source().mount;
-            let packed = pack::pack(&segments, &**mount, draft.version(), draft.epoch(self.id))?;
+            let packed = pack::pack(&segments, &**mount, draft.version())?;
             if let ContainerId::Bundle(_) = packed.container.id {
                 bundles.push(packed.container.id.path());
             }

@@ -13,6 +13,7 @@ use ureq::http::{Response, StatusCode, header};
 
 use super::Destination;
 use super::outcome::{Item, Refusal, Sent};
+use super::progress::Progress;
 
 /// How often a batch is tried before the load is given up: over two minutes of waiting.
 const ATTEMPTS: u32 = 9;
@@ -176,7 +177,7 @@ impl Destination for Remote {
     }
 
     /// A service applies by itself what it accepted.
-    fn finish(&self) -> Result<()> {
+    fn finish(&self, _progress: &Progress) -> Result<()> {
         Ok(())
     }
 }
@@ -214,6 +215,7 @@ fn sent(batch: &[Item], answer: Answer) -> Sent {
         created: answer.created,
         updated: answer.updated,
         pending,
+        taken: 0,
         refusals: answer
             .errors
             .into_iter()

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::place::Place;
 use crate::report;
+use crate::resources::Resources;
 use crate::stop_at::StopAt;
 use crate::terminal::complain;
 
@@ -52,6 +53,8 @@ pub(crate) struct Reindex {
     #[arg(long, value_name = "JOB", conflicts_with_all = ["definition", "source"])]
     cancel: Option<Uuid>,
     #[command(flatten)]
+    resources: Resources,
+    #[command(flatten)]
     stop_at: StopAt,
     /// Print JSON
     #[arg(long)]
@@ -70,7 +73,7 @@ impl Reindex {
         }
         let index = self.place.change(Config {
             observer: self.stop_at.observer(),
-            ..Config::default()
+            ..self.resources.config()
         })?;
         if let Some(id) = self.cancel {
             let status = index.cancel_job(id, Instant::now() + PATIENCE)?;

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use aquifer_functions::duration::duration;
@@ -15,7 +15,6 @@ use aquifer_functions::http::{self, AppState, Settings, limits};
 use aquifer_functions::log_queue::LogQueue;
 use aquifer_functions::sources::ExternalSources;
 use aquifer_indexer::config::{Config, MIB};
-use aquifer_indexer::descriptors;
 use aquifer_indexer::index::Aquifer;
 use aquifer_indexer::reindex::Sources;
 use clap::Args;
@@ -26,6 +25,7 @@ use tokio::sync::watch;
 
 use self::maintenance::{Left, Maintenance};
 use crate::place::Place;
+use crate::resources::Resources;
 use crate::stop_at::StopAt;
 
 /// Where a server listens that is told nothing: to this machine only.
@@ -75,8 +75,10 @@ pub(crate) struct Serve {
     /// lies below them; a relative path begins at the root folder
     #[arg(long, env = "AQUIFER_SOURCES", value_name = "LIST", default_value = "")]
     sources: String,
-    /// Memory for cached parts of the indexes, in MiB
-    #[arg(long, value_name = "MIB")]
+    #[command(flatten)]
+    resources: Resources,
+    /// Memory for cached parts of the indexes, in MiB [default: a share of the memory, 256 at most]
+    #[arg(long, env = "AQUIFER_CACHE_MIB", value_name = "MIB")]
     cache: Option<usize>,
 }
 
@@ -94,7 +96,6 @@ impl Serve {
     async fn serve(self, log: &LogQueue) -> Result<()> {
         // Before anything else, so that a signal never meets a process that does not know it.
         let signalled = Signalled::new()?;
-        descriptors::raise_limit();
         let aquifer = Arc::new(self.open()?);
         let (stop, stopped) = watch::channel(false);
         let sources: Arc<dyn Sources> = Arc::new(self.sources()?);
@@ -104,8 +105,10 @@ impl Serve {
                 aquifer: Arc::clone(&aquifer),
                 sources: Arc::clone(&sources),
                 left: Arc::clone(&left),
+                interval: self.maintenance_interval,
+                retention: self.retention,
             };
-            tokio::spawn(maintenance.run(self.maintenance_interval, stopped.clone()));
+            tokio::spawn(maintenance.run(stopped.clone()));
         }
         let settings = Settings {
             default_index: self.place.index.clone(),
@@ -113,10 +116,11 @@ impl Serve {
             deadline: self.deadline,
             sources,
             left,
+            request_bytes: self.resources.config().budget.request_bytes(),
             log: Some(log.clone()),
             ..Settings::default()
         };
-        let router = http::router(AppState::new(aquifer, settings));
+        let router = http::router(AppState::new(Arc::clone(&aquifer), settings));
         let listener = self.listen().await?;
         announce(listener.local_addr()?);
         let server = tokio::spawn(connections::serve(listener, router, stopped));
@@ -127,6 +131,10 @@ impl Serve {
             Ok(outcome) => outcome.context("the server failed")?,
             Err(_elapsed) => tracing::warn!("some requests did not end in time: leaving them"),
         }
+        let stop = move || aquifer.stop(Instant::now() + ABANDON_AFTER);
+        tokio::task::spawn_blocking(stop)
+            .await
+            .context("the server failed")?;
         tracing::info!("stopped");
         Ok(())
     }
@@ -138,7 +146,7 @@ impl Serve {
     }
 
     fn open(&self) -> Result<Aquifer> {
-        let default = Config::default();
+        let default = self.resources.config();
         let cache_bytes = match self.cache {
             Some(mebibytes) => mebibytes.saturating_mul(MIB),
             None => default.cache_bytes,
@@ -172,7 +180,10 @@ impl Serve {
 
 /// Threads for connections, and enough that may block for every request that has a turn.
 fn runtime() -> Result<Runtime> {
-    let blocking = limits::DEFAULT_CONCURRENT_READS + limits::DEFAULT_CONCURRENT_WRITES + 16;
+    let blocking = limits::DEFAULT_CONCURRENT_READS
+        + limits::DEFAULT_CONCURRENT_SEARCHES
+        + limits::DEFAULT_CONCURRENT_WRITES
+        + 16;
     Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(blocking)

@@ -1,5 +1,4 @@
-//! Where segments are built: memory while they are small, a temporary folder on the local disk
-//! otherwise. Never the shared mount.
+//! The hot section of a new segment: what a reader reads to open it.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,140 +8,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
 use tantivy::directory::{
-    DirectoryLock, FileHandle, Lock, MmapDirectory, OwnedBytes, RamDirectory, WatchCallback,
-    WatchHandle, WritePtr,
+    DirectoryLock, FileHandle, Lock, OwnedBytes, WatchCallback, WatchHandle, WritePtr,
 };
 use tantivy::{Directory, HasLen, Index};
-use tempfile::TempDir;
-use uuid::Uuid;
 
+use super::Scratch;
 use crate::error::{Error, Result};
 use crate::format::hot::HotRange;
 use crate::mapping::IndexSchema;
 
-/// Above so many bytes, segments are built on the local disk.
-const MEMORY_MAX: u64 = 256 * 1024 * 1024;
 /// A range longer than this is no matter of opening a segment: it is read when it is needed.
-const HOT_RANGE_MAX: usize = 1024 * 1024;
+pub(in crate::writer) const HOT_RANGE_MAX: usize = 1024 * 1024;
 /// Segments of up to this many documents keep their field norms (a byte for each document and field) hot.
 const HOT_NORMS_MAX_DOCS: u32 = 8192;
-
-/// A folder to build one segment in.
-#[derive(Debug)]
-pub(super) struct Scratch {
-    directory: Box<dyn Directory>,
-    /// Removed when the scratch is dropped.
-    _folder: Option<TempDir>,
-}
-
-impl Scratch {
-    /// Room for a segment of about `bytes`.
-    pub(super) fn new(bytes: u64) -> Result<Self> {
-        if bytes <= MEMORY_MAX {
-            return Ok(Self {
-                directory: Box::new(RamDirectory::create()),
-                _folder: None,
-            });
-        }
-        let folder = tempfile::Builder::new().prefix("aquifer-").tempdir();
-        let folder = folder.map_err(|error| Error::io(std::env::temp_dir(), error))?;
-        let directory = MmapDirectory::open(folder.path()).map_err(tantivy::TantivyError::from)?;
-        Ok(Self {
-            directory: Box::new(directory),
-            _folder: Some(folder),
-        })
-    }
-
-    pub(super) fn directory(&self) -> Box<dyn Directory> {
-        self.directory.box_clone()
-    }
-}
-
-/// A finished segment that is not on the mount yet.
-#[derive(Debug)]
-pub(super) struct RawSegment {
-    pub(super) id: Uuid,
-    pub(super) max_doc: u32,
-    /// Its files by extension, with their lengths.
-    pub(super) files: BTreeMap<String, u64>,
-    pub(super) hot: Vec<HotRange>,
-    pub(super) index: Index,
-    scratch: Scratch,
-}
-
-impl RawSegment {
-    /// Takes the one segment of `index`, which was built in `scratch`. `None` when it is empty.
-    pub(super) fn take(
-        mut index: Index,
-        scratch: Scratch,
-        schema: &IndexSchema,
-    ) -> Result<Option<Self>> {
-        index.set_tokenizers(schema.tokenizers());
-        let metas = index.load_metas()?;
-        let Some(meta) = metas.segments.first().filter(|meta| meta.max_doc() > 0) else {
-            return Ok(None);
-        };
-        let id = meta.id().uuid_string();
-        let mut files = BTreeMap::new();
-        for path in metas.list_segment_files() {
-            let name = path.to_string_lossy();
-            let Some(extension) = name
-                .strip_prefix(&id)
-                .and_then(|rest| rest.strip_prefix('.'))
-            else {
-                continue;
-            };
-            if scratch
-                .directory
-                .exists(&path)
-                .map_err(tantivy::TantivyError::from)?
-            {
-                let file = scratch
-                    .directory
-                    .open_read(&path)
-                    .map_err(tantivy::TantivyError::from)?;
-                files.insert(extension.to_owned(), file.len() as u64);
-            }
-        }
-        let id = id.parse().map_err(|error: uuid::Error| {
-            Error::internal("tantivy's segment has no identity").because(error)
-        })?;
-        let hot = record_hot(&scratch, meta.max_doc(), schema)?;
-        let max_doc = meta.max_doc();
-        Ok(Some(Self {
-            id,
-            max_doc,
-            files,
-            hot,
-            index,
-            scratch,
-        }))
-    }
-
-    /// Bytes of its files.
-    pub(super) fn bytes(&self) -> u64 {
-        self.files.values().sum()
-    }
-
-    /// The bytes of one of its files, footer included.
-    pub(super) fn file(&self, extension: &str) -> Result<OwnedBytes> {
-        let path = PathBuf::from(format!("{}.{extension}", self.id.simple()));
-        let file = self
-            .scratch
-            .directory
-            .open_read(&path)
-            .map_err(tantivy::TantivyError::from)?;
-        file.read_bytes().map_err(|error| Error::io(path, error))
-    }
-}
-
 /// Dictionaries of up to so many terms are kept hot as a whole: languages, flags, a few tags.
 const HOT_DICTIONARY_TERMS: usize = 64;
 
 /// Opens the segment as a reader would and keeps the ranges that this reads.
-fn record_hot(scratch: &Scratch, max_doc: u32, schema: &IndexSchema) -> Result<Vec<HotRange>> {
+pub(super) fn record_hot(
+    scratch: &Scratch,
+    max_doc: u32,
+    schema: &IndexSchema,
+) -> Result<Vec<HotRange>> {
     let recording = RecordingDirectory {
-        inner: scratch.directory.box_clone(),
+        inner: Box::new(scratch.directory.clone()),
         log: Arc::default(),
     };
     let mut index = Index::open(recording.clone())?;
