@@ -9,9 +9,11 @@ use tantivy::{DocSet as _, TERMINATED};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::hot;
-use crate::format::manifest::HotPlace;
+use crate::format::manifest::Manifest;
+use crate::format::retired::RANGES_MAX;
 use crate::inbox::Inbox;
 use crate::layout::{self, INBOX, MANIFESTS};
+use crate::mount::Mount;
 use crate::snapshot::Snapshot;
 use crate::snapshot::follow::Follower;
 
@@ -63,7 +65,7 @@ pub fn check(follower: &Follower, inbox: &Inbox) -> Result<CheckReport> {
     match follower.newest() {
         Ok(snapshot) => {
             report.version = snapshot.version();
-            check_snapshot(&snapshot, &mut report);
+            check_snapshot(&*follower.source().mount, &snapshot, &mut report);
         }
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
         Err(error) => report.blame(MANIFESTS, &error),
@@ -74,9 +76,7 @@ pub fn check(follower: &Follower, inbox: &Inbox) -> Result<CheckReport> {
 
 fn check_head(follower: &Follower, report: &mut CheckReport) {
     match follower.read_head() {
-        Ok(head)
-            if head.manifest.is_none() && head.id.len < crate::format::head::MAX as u64 / 2 =>
-        {
+        Ok(head) if head.has_copy && head.manifest.is_none() => {
             let detail = "the copy of the manifest is damaged: the next commit mends it; until then \
                           cold readers take one read more";
             report.problems.push(Problem {
@@ -84,9 +84,9 @@ fn check_head(follower: &Follower, report: &mut CheckReport) {
                 detail: detail.into(),
             });
         }
-        Ok(head) if !head.hot_there || !head.hot.is_whole() => {
-            let detail = "the hot image is damaged: the next commit of another process mends it; until then \
-                          cold readers fetch from the bundles";
+        Ok(head) if !head.is_whole() => {
+            let detail = "a section in it is damaged: the next commit of another process writes it again; until \
+                          then cold readers fetch it from where it belongs";
             report.problems.push(Problem {
                 file: layout::HEAD.into(),
                 detail: detail.into(),
@@ -166,7 +166,30 @@ fn check_inbox(follower: &Follower, inbox: &Inbox, report: &mut CheckReport) -> 
     Ok(())
 }
 
-fn check_snapshot(snapshot: &Snapshot, report: &mut CheckReport) {
+/// What a manifest says that none should say.
+fn wrong_in(manifest: &Manifest) -> Option<&'static str> {
+    let body = &manifest.body;
+    let retired = || body.retired.iter();
+    let refers_ahead = body
+        .segments
+        .iter()
+        .filter_map(|segment| segment.base())
+        .any(|base| base.version > manifest.version);
+    if refers_ahead {
+        return Some("it refers to a bitmap of a later version");
+    }
+    if retired().any(|range| {
+        range.from > range.to || range.since > range.until || range.until > manifest.version
+    }) {
+        return Some("a range of retired files is none, or was retired later");
+    }
+    if retired().len() > RANGES_MAX {
+        return Some("it names more ranges of retired files than there may be");
+    }
+    None
+}
+
+fn check_snapshot(mount: &dyn Mount, snapshot: &Snapshot, report: &mut CheckReport) {
     let mut whole = true;
     for container in snapshot.containers() {
         report.files += 1;
@@ -182,14 +205,23 @@ fn check_snapshot(snapshot: &Snapshot, report: &mut CheckReport) {
         .iter()
         .zip(snapshot.segment_containers())
     {
-        if let HotPlace::File(span) = segment.hot
-            && let Err(error) = container
-                .read_raw(span)
-                .and_then(|bytes| hot::decode(&bytes, container.path()))
-        {
+        let section = container.read_raw(segment.hot);
+        if let Err(error) = section.and_then(|bytes| hot::decode(&bytes, container.path())) {
             report.blame(container.path(), &error);
             whole = false;
         }
+        if let Some(base) = segment.base()
+            && let Err(error) = crate::snapshot::fetch_bitmap(mount, base)
+        {
+            report.blame(&base.section().id.file.path(), &error);
+            whole = false;
+        }
+    }
+    if let Some(detail) = wrong_in(snapshot.manifest()) {
+        report.problems.push(Problem {
+            file: snapshot.manifest().path(),
+            detail: detail.into(),
+        });
     }
     if whole && let Err(error) = check_keys(snapshot, report) {
         report.blame(&snapshot.manifest().path(), &error);

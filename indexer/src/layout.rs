@@ -95,9 +95,17 @@ pub fn bundle(name: &str) -> String {
     format!("{BUNDLES}/{name}{BUNDLE}")
 }
 
-/// The identity of a bundle: `<epoch>-<uuid>`.
-pub fn bundle_name(epoch: u64, id: Uuid) -> String {
-    format!("{epoch}-{}", id.simple())
+/// The identity of a bundle: `<number>-<uuid>`. The number is that of the version it was made for; bundles are
+/// retired by it.
+pub fn bundle_name(number: u64, id: Uuid) -> String {
+    format!("{number}-{}", id.simple())
+}
+
+/// The number in the identity of a bundle.
+pub fn bundle_number(name: &str) -> Option<u64> {
+    let (number, id) = name.split_once('-')?;
+    Uuid::try_parse(id).ok()?;
+    number.parse().ok()
 }
 
 /// The identity in a bundle's file name (without its folder).

@@ -7,7 +7,7 @@ use ureq::Agent;
 use ureq::http::Response;
 
 /// Longer than any request may take: a server answers before, or it is dead.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Talks to one server, and keeps its connections: one that is started again at the same port gets another client.
 #[derive(Clone, Debug)]

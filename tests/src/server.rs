@@ -15,7 +15,10 @@ use crate::cluster::Cluster;
 use crate::patience::{eventually, within};
 
 /// How long a server may take to start, to stop at a step, to end. Only a broken one takes that long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How long a request may take: longer than a busy machine needs for any that a test expects to succeed.
+const DEADLINE: &str = "2m";
 
 /// Lines of its log that are shown when a test fails.
 const LOG_LINES: usize = 20;
@@ -34,7 +37,9 @@ impl<'a> Launch<'a> {
         Self {
             cluster,
             name: name.to_owned(),
-            arguments: vec!["serve".into(), "--listen".into(), "127.0.0.1:0".into()],
+            arguments: ["serve", "--listen", "127.0.0.1:0", "--deadline", DEADLINE]
+                .map(str::to_owned)
+                .to_vec(),
         }
     }
 

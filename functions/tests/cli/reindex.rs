@@ -10,7 +10,7 @@ use crate::serve::Server;
 use crate::{Place, text};
 
 /// How long a test waits for what another process does.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))

@@ -37,7 +37,7 @@ fn index(service: &Service, name: &str) -> Arc<Index> {
 
 fn work(service: &Service, name: &str) {
     let sources = ExternalSources::any(service.root.path());
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_secs(300);
     let status = index(service, name).carry_on(&sources, until, &mut |_| {});
     assert!(!status.unwrap().unwrap().state.is_running());
 }

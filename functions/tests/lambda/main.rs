@@ -128,7 +128,7 @@ fn context(left: Duration) -> Context {
 }
 
 /// Time enough.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(300);
 
 /// What an event is answered, as it stands in the payload.
 async fn invoke(front: &Front, payload: impl Into<String>, left: Duration) -> Value {

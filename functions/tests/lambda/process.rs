@@ -20,7 +20,7 @@ use crate::endpoint::Endpoint;
 use crate::senders::{Asked, http_v2};
 
 /// For whatever has to happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// An invocation on its way to a program.
 struct Event {

@@ -1,29 +1,28 @@
 //! The manifest: one immutable file that says what one version of an index consists of.
 //!
 //! ```text
-//! header | body (JSON) | blob (hot sections, deletes) | 0.. | pages of small segments | 0.. | mark page
+//! header | blob (sections) | body (compressed JSON) | 0.. | pages of small segments | 0.. | mark page
 //! ```
 //!
-//! Header, body and blob together are the **prefix**: what a reader needs to open the version.
-//! Pages and mark page begin at multiples of 4096.
+//! The blob holds the sections that this version adds; those of earlier versions are referred to where they are.
+//! Pages and mark page begin at multiples of 4096. `prefix.rs` reads and writes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::deletes::{Base, Deletes};
 use super::job::{Job, JobStatus};
-use super::mark::{ManifestId, MarkPage};
+use super::mark::ManifestId;
 use super::pages::{Pages, paged_len};
-use super::{Fields, crc};
-use crate::error::{Error, Result};
+use super::prefix::HEADER;
+use super::retired::Retired;
+use super::section::{SectionId, SectionRef};
+use crate::error::Result;
 use crate::layout::{self, BatchId};
 use crate::mapping::Definition;
 use crate::mount::COHERENT_PAGE;
-
-const MAGIC: [u8; 4] = *b"AQMF";
-/// Bytes of the header.
-pub const HEADER: usize = 4 + 2 + 2 + 8 + 8 + 16 + 16 + 8 + 8 + 8 + 8 + 4 + 4;
 
 /// Where the pages of some segments lie.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -43,6 +42,14 @@ impl ContainerId {
             Self::Manifest(version) => layout::manifest(*version),
         }
     }
+
+    /// The number by which it is retired; none for a bundle with another name than bundles have.
+    pub fn number(&self) -> Option<u64> {
+        match self {
+            Self::Bundle(name) => layout::bundle_number(name),
+            Self::Manifest(version) => Some(*version),
+        }
+    }
 }
 
 /// A file that holds the pages of some segments.
@@ -51,8 +58,9 @@ pub struct Container {
     /// Which file.
     pub id: ContainerId,
     /// Identity that the page checksums are bound to.
+    #[serde(with = "uuid::serde::simple")]
     pub uuid: Uuid,
-    /// Offset of the first page in the file.
+    /// Offset of the first page in the file; of the pages in the manifest itself, its header says it.
     pub base: u64,
     /// Payload bytes of all pages.
     pub len: u64,
@@ -83,40 +91,24 @@ pub struct Span {
     pub len: u64,
 }
 
-/// Where a segment's hot section is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HotPlace {
-    /// In the blob of this manifest.
-    Blob(Span),
-    /// At this place of the container's file, outside its pages.
-    File(Span),
-}
-
-/// The deleted documents of a segment: a Roaring bitmap in the blob.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deletes {
-    /// How many.
-    pub count: u32,
-    /// The version that changed them last.
-    pub version: u64,
-    /// The bitmap, in the portable serialisation of Roaring.
-    pub blob: Span,
-}
-
 /// One segment of the index.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     /// tantivy's identity of it.
+    #[serde(with = "uuid::serde::simple")]
     pub id: Uuid,
     /// Documents in it, deleted ones included.
     pub max_doc: u32,
     /// Index of its container in [`Body::containers`].
     pub container: usize,
-    /// Its files by extension: where they lie in the container's payload.
+    /// Its files by extension: where they lie in the container's payload, one behind the other.
+    #[serde(with = "consecutive")]
     pub files: BTreeMap<String, Span>,
-    /// Its hot section.
-    pub hot: HotPlace,
+    /// Its hot section: where it lies in the container's file, outside the pages.
+    pub hot: Span,
+    /// A copy of the hot section in this manifest's file, where it adds a segment in a bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hot_copy: Option<Span>,
     /// Its deleted documents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletes: Option<Deletes>,
@@ -126,12 +118,17 @@ impl Segment {
     /// Documents that are not deleted.
     pub fn live_docs(&self) -> u32 {
         self.max_doc
-            .saturating_sub(self.deletes.map_or(0, |deletes| deletes.count))
+            .saturating_sub(self.deletes.as_ref().map_or(0, |deletes| deletes.count))
     }
 
     /// Bytes of its files.
     pub fn bytes(&self) -> u64 {
         self.files.values().map(|span| span.len).sum()
+    }
+
+    /// The bitmap of its deleted documents.
+    pub fn base(&self) -> Option<&Base> {
+        self.deletes.as_ref()?.base.as_ref()
     }
 }
 
@@ -160,15 +157,6 @@ pub struct Applied {
     /// Whether its file may still lie in the inbox.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_inbox: bool,
-}
-
-/// A container that no segment uses any more since `version`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retired {
-    /// Which.
-    pub container: ContainerId,
-    /// The first version without it.
-    pub version: u64,
 }
 
 /// Why a version was published.
@@ -217,7 +205,7 @@ pub struct Body {
     pub segments: Vec<Segment>,
     /// The batches applied by this version, and earlier ones whose files may still exist.
     pub applied: Vec<Applied>,
-    /// Containers that readers of earlier versions may still use.
+    /// Files that readers of earlier versions may still use.
     pub retired: Vec<Retired>,
     /// The job that runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -267,7 +255,7 @@ pub struct Manifest {
     pub lineage: Uuid,
     /// The JSON part.
     pub body: Body,
-    /// Hot sections and deletes.
+    /// The sections that it adds. Empty in a copy, and in a version that is open.
     pub blob: Vec<u8>,
     /// Offset of the embedded pages.
     pub pages_base: u64,
@@ -305,14 +293,74 @@ impl Manifest {
         }
     }
 
-    /// Bytes of a range of the blob.
-    pub fn blob_at(&self, span: Span) -> Result<&[u8]> {
-        let range = usize::try_from(span.offset)
-            .ok()
+    /// Bytes of the blob, by where they lie in the file.
+    fn blob_at(&self, span: Span) -> Result<&[u8]> {
+        let offset = span.offset.checked_sub(HEADER as u64);
+        let range = offset
+            .and_then(|offset| usize::try_from(offset).ok())
             .zip(usize::try_from(span.len).ok());
         range
             .and_then(|(offset, len)| self.blob.get(offset..offset.checked_add(len)?))
             .ok_or_else(|| super::damaged(&self.path(), "a reference into the blob"))
+    }
+
+    /// The sections that opening this version takes, in the order of the segments.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] when a reference leads nowhere.
+    pub fn sections(&self) -> Result<Vec<SectionRef>> {
+        let mut sections = Vec::new();
+        for segment in &self.body.segments {
+            sections.push(self.hot_section(segment)?);
+            sections.extend(segment.base().map(Base::section));
+        }
+        Ok(sections)
+    }
+
+    /// The hot section of a segment.
+    ///
+    /// # Errors
+    /// Like [`Self::sections`].
+    pub fn hot_section(&self, segment: &Segment) -> Result<SectionRef> {
+        let file = self.container(segment)?.id.clone();
+        let Span { offset, len } = segment.hot;
+        let id = SectionId { file, offset };
+        Ok(SectionRef { id, len })
+    }
+
+    /// The sections that are in the blob.
+    ///
+    /// # Errors
+    /// Like [`Self::sections`].
+    pub fn carried(&self) -> Result<Vec<(SectionId, &[u8])>> {
+        let mut carried = Vec::new();
+        if self.blob.is_empty() {
+            return Ok(carried);
+        }
+        let own = ContainerId::Manifest(self.version);
+        for segment in &self.body.segments {
+            let hot = self.hot_section(segment)?.id;
+            let place = match segment.hot_copy {
+                None => (hot.file == own).then_some(segment.hot),
+                copy => copy,
+            };
+            if let Some(place) = place {
+                carried.push((hot, self.blob_at(place)?));
+            }
+            if let Some(base) = segment.base().filter(|base| base.version == self.version) {
+                carried.push((base.section().id, self.blob_at(base.span)?));
+            }
+        }
+        Ok(carried)
+    }
+
+    /// The files that this version uses: bundles and manifests, perhaps its own.
+    pub fn files(&self) -> BTreeSet<ContainerId> {
+        let containers = self.body.containers.iter();
+        let mut files: BTreeSet<_> = containers.map(|container| container.id.clone()).collect();
+        let bases = self.body.segments.iter().filter_map(Segment::base);
+        files.extend(bases.map(|base| ContainerId::Manifest(base.version)));
+        files
     }
 
     /// The container of a segment.
@@ -327,114 +375,51 @@ impl Manifest {
     pub fn path(&self) -> String {
         layout::manifest(self.version)
     }
+}
 
-    /// Header, body and blob as bytes. Sets where the embedded pages (of `pages_len` bytes) begin.
-    ///
-    /// The containers in the body that are this very manifest get their base from it.
-    pub fn encode_prefix(&mut self) -> Result<Vec<u8>> {
-        // The base of the embedded pages is part of the body, and the body's length decides it: a
-        // number of fixed width would do, JSON's is not, so leave room and settle.
-        let mut base = 0_u64;
-        loop {
-            for container in &mut self.body.containers {
-                if container.id == ContainerId::Manifest(self.version) {
-                    container.base = base;
-                }
-            }
-            let body = serde_json::to_vec(&self.body)
-                .map_err(|error| Error::internal("a manifest cannot be written").because(error))?;
-            let prefix = (HEADER + body.len() + self.blob.len()) as u64;
-            let needed = prefix.next_multiple_of(COHERENT_PAGE as u64);
-            if needed <= base {
-                self.pages_base = base;
-                return Ok(self.assemble(&body));
-            }
-            base = needed;
-        }
+/// Files that lie one behind the other: where the first begins, and the length of each.
+mod consecutive {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+    use super::Span;
+
+    #[derive(Serialize, Deserialize)]
+    struct Consecutive {
+        from: u64,
+        len: BTreeMap<String, u64>,
     }
 
-    fn assemble(&self, body: &[u8]) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEADER + body.len() + self.blob.len());
-        bytes.extend(MAGIC);
-        bytes.extend(super::FORMAT_VERSION.to_le_bytes());
-        bytes.extend([0; 2]);
-        bytes.extend(self.version.to_le_bytes());
-        bytes.extend(self.epoch.to_le_bytes());
-        bytes.extend(self.nonce.as_bytes());
-        bytes.extend(self.lineage.as_bytes());
-        bytes.extend((body.len() as u64).to_le_bytes());
-        bytes.extend((self.blob.len() as u64).to_le_bytes());
-        bytes.extend(self.pages_base.to_le_bytes());
-        bytes.extend(self.pages_len.to_le_bytes());
-        let mut hasher = crc32fast::Hasher::new();
-        hasher.update(body);
-        hasher.update(&self.blob);
-        bytes.extend(hasher.finalize().to_le_bytes());
-        bytes.extend(crc(&bytes).to_le_bytes());
-        bytes.extend(body);
-        bytes.extend(&self.blob);
-        bytes
-    }
-
-    /// The whole file: prefix, embedded pages, mark page without a successor.
-    pub fn encode_file(&mut self, pages: &[u8]) -> Result<Vec<u8>> {
-        self.pages_len = pages.len() as u64;
-        let mut bytes = self.encode_prefix()?;
-        let too_long = |error| Error::internal("a manifest exceeds memory").because(error);
-        bytes.resize(usize::try_from(self.pages_base).map_err(too_long)?, 0);
-        bytes.extend(pages);
-        bytes.resize(bytes.len().next_multiple_of(COHERENT_PAGE), 0);
-        bytes.extend(
-            MarkPage {
-                owner: self.id(),
-                successor: None,
+    pub(super) fn serialize<S: Serializer>(
+        files: &BTreeMap<String, Span>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let from = files.values().next().map_or(0, |span| span.offset);
+        let mut end = from;
+        let mut len = BTreeMap::new();
+        for (extension, span) in files {
+            if span.offset != end {
+                return Err(ser::Error::custom("the files of a segment lie apart"));
             }
-            .encode(),
-        );
-        Ok(bytes)
+            end += span.len;
+            len.insert(extension.clone(), span.len);
+        }
+        Consecutive { from, len }.serialize(serializer)
     }
 
-    /// Reads the prefix at the beginning of `bytes`; gives its length too.
-    ///
-    /// # Errors
-    /// [`crate::ErrorKind::Corrupt`] naming `path`.
-    pub fn decode(bytes: &[u8], path: &str) -> Result<(Self, usize)> {
-        let mut fields = Fields::new(bytes, path);
-        let header = fields.take(HEADER)?;
-        let mut fields = Fields::new(header, path);
-        fields.expect_format(MAGIC)?;
-        fields.take(2)?;
-        let (version, epoch) = (fields.u64()?, fields.u64()?);
-        let (nonce, lineage) = (fields.uuid()?, fields.uuid()?);
-        let (body_len, blob_len) = (fields.u64()?, fields.u64()?);
-        let (pages_base, pages_len) = (fields.u64()?, fields.u64()?);
-        let content_crc = fields.u32()?;
-        if fields.u32()? != crc(header.get(..HEADER - 4).unwrap_or_default()) {
-            return Err(fields.damaged("the checksum of the header"));
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, Span>, D::Error> {
+        let Consecutive { from, len } = Consecutive::deserialize(deserializer)?;
+        let mut offset = from;
+        let mut files = BTreeMap::new();
+        for (extension, len) in len {
+            let span = Span { offset, len };
+            let end = offset.checked_add(len);
+            offset = end.ok_or_else(|| de::Error::custom("a segment is too long"))?;
+            files.insert(extension, span);
         }
-        let content_len = body_len
-            .checked_add(blob_len)
-            .and_then(|len| usize::try_from(len).ok());
-        let content_len = content_len.ok_or_else(|| fields.damaged("the length of the body"))?;
-        let content =
-            Fields::new(bytes.get(HEADER..).unwrap_or_default(), path).take(content_len)?;
-        if crc(content) != content_crc {
-            return Err(fields.damaged("the checksum of the body"));
-        }
-        let (body, blob) = content.split_at(content_len - usize::try_from(blob_len).unwrap_or(0));
-        let body = serde_json::from_slice(body)
-            .map_err(|error| super::damaged(path, "the JSON of the body").because(error))?;
-        let blob = blob.to_vec();
-        let manifest = Self {
-            version,
-            epoch,
-            nonce,
-            lineage,
-            body,
-            blob,
-            pages_base,
-            pages_len,
-        };
-        Ok((manifest, HEADER + content_len))
+        Ok(files)
     }
 }

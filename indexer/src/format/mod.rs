@@ -5,17 +5,22 @@
 
 pub mod batch;
 pub mod bundle;
+pub mod deletes;
 pub mod head;
 pub mod hot;
+pub mod image;
 pub mod job;
 pub mod manifest;
 pub mod mark;
 pub mod pages;
+pub mod prefix;
+pub mod retired;
+pub mod section;
 
 use crate::error::{Error, Result};
 
 /// The version of all formats together; a reader refuses any other.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 
 /// A cursor over bytes that may be too short.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ pub struct Stats {
     /// Bytes of the segments.
     pub bytes: u64,
     /// Files that are kept for readers of earlier versions.
-    pub retired_containers: usize,
+    pub retired_containers: u64,
     /// Batches that are accepted and not yet applied.
     pub inbox: usize,
     /// Bytes of index files in this process's memory, over all its indexes.
@@ -49,7 +49,7 @@ impl Stats {
                 .iter()
                 .map(crate::format::manifest::Segment::bytes)
                 .sum(),
-            retired_containers: body.retired.len(),
+            retired_containers: body.retired.iter().map(|range| range.files).sum(),
             inbox: inbox.list()?.len(),
             cache_bytes: cache.bytes(),
         })

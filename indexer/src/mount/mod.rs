@@ -49,6 +49,8 @@ pub struct Metadata {
     pub len: u64,
     /// Last modification by the clock of the file server.
     pub modified: SystemTime,
+    /// Names that the file has.
+    pub names: u64,
 }
 
 /// A lock that is held until it is dropped.

@@ -8,9 +8,10 @@ use super::follow::{Follower, Opened, is_stale, no_index};
 use super::mark::read_successor;
 use crate::concurrent;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::head::{self, Head, HotImage};
+use crate::format::head::{self, Head};
 use crate::format::manifest::Manifest;
 use crate::format::mark::MarkPage;
+use crate::format::section::Sections;
 use crate::layout;
 use crate::mount::{Access, MountFile};
 
@@ -100,22 +101,23 @@ impl Follower {
         for folder in [layout::MANIFESTS, layout::BUNDLES] {
             self.source.mount.anticipate(folder);
         }
-        let (id, copy, hot) = match self.read_head() {
-            Ok(Head {
-                id, manifest, hot, ..
-            }) => (id, manifest, hot),
+        let mut head = match self.read_head() {
+            Ok(head) => head,
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
             Err(error) => {
                 tracing::info!(%error, "HEAD cannot be read: listing the manifests");
                 return self.cold_from_listing();
             }
         };
-        let Some(manifest) = copy else {
-            let (manifest, page, file) = self.read_manifest(id)?;
-            return self.cold_from(manifest, page, file, &hot);
+        let Some(manifest) = head.manifest.take() else {
+            let (manifest, page, file) = self.read_manifest(head.id)?;
+            let sections = head.sections(&manifest)?;
+            return self.cold_from(manifest, page, file, sections);
         };
         self.applied.remember(&manifest.body.applied);
-        let snapshot = Snapshot::open(manifest, &self.source, None, &hot)?;
+        let sections = head.sections(&manifest)?;
+        drop(head);
+        let snapshot = Snapshot::open(manifest, &self.source, None, &sections)?;
         snapshot.unchecked.store(true, Ordering::SeqCst);
         self.hold(snapshot, None)
     }
@@ -123,7 +125,7 @@ impl Follower {
     fn cold_from_listing(&self) -> Result<Arc<Snapshot>> {
         let (manifest, page, file) = self.newest_listed()?;
         self.applied.remember(&manifest.body.applied);
-        self.cold_from(manifest, page, file, &HotImage::default())
+        self.cold_from(manifest, page, file, Sections::default())
     }
 
     fn cold_from(
@@ -131,13 +133,16 @@ impl Follower {
         manifest: Manifest,
         page: MarkPage,
         file: Arc<dyn MountFile>,
-        hot: &HotImage,
+        mut sections: Sections,
     ) -> Result<Arc<Snapshot>> {
         let (manifest, file) = match page.successor {
             None => (manifest, file),
-            Some(next) => self.follow(next)?,
+            Some(next) => {
+                sections.follow(&manifest)?;
+                self.follow(next, &mut sections)?
+            }
         };
-        let snapshot = Snapshot::open(manifest, &self.source, None, hot)?;
+        let snapshot = Snapshot::open(manifest, &self.source, None, &sections)?;
         self.hold(snapshot, Some(file))
     }
 
@@ -205,6 +210,6 @@ impl Follower {
         bytes.truncate(read);
         // A network file system waits for the server when a file is closed; nothing here depends on that.
         concurrent::spawn(move || drop(file))?;
-        head::decode(&bytes, layout::HEAD)
+        Head::decode(bytes, layout::HEAD)
     }
 }

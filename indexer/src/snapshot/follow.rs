@@ -14,9 +14,9 @@ use super::{Snapshot, Source};
 use crate::concurrent;
 use crate::counters::Counters;
 use crate::error::{Error, Result};
-use crate::format::head::HotImage;
 use crate::format::manifest::{Applied, Cause, Manifest};
 use crate::format::mark::ManifestId;
+use crate::format::section::Sections;
 use crate::layout::BatchId;
 use crate::mount::{Access, MountFile};
 
@@ -177,8 +177,8 @@ impl Follower {
             return Ok(held);
         }
         self.applied.remember(&manifest.body.applied);
-        let image = HotImage::default();
-        let snapshot = Snapshot::open(manifest, &self.source, Some(base), &image)?;
+        let sections = Sections::default();
+        let snapshot = Snapshot::open(manifest, &self.source, Some(base), &sections)?;
         self.hold(snapshot, Some(file))
     }
 
@@ -223,10 +223,10 @@ impl Follower {
             }
         };
         let Some(next) = next else { return Ok(from) };
-        match self.follow(next) {
+        let mut sections = Sections::default();
+        match self.follow(next, &mut sections) {
             Ok((manifest, file)) => {
-                let image = HotImage::default();
-                let opened = Snapshot::open(manifest, &self.source, Some(&from), &image);
+                let opened = Snapshot::open(manifest, &self.source, Some(&from), &sections);
                 match opened {
                     Ok(snapshot) => {
                         self.counters.refreshed();
@@ -239,8 +239,13 @@ impl Follower {
         }
     }
 
-    /// The newest manifest, from `next` on along the marks.
-    pub(super) fn follow(&self, mut next: ManifestId) -> Result<(Manifest, Arc<dyn MountFile>)> {
+    /// The newest manifest, from `next` on along the marks. What the versions on the way carry of the sections that it
+    /// refers to is added to `sections`.
+    pub(super) fn follow(
+        &self,
+        mut next: ManifestId,
+        sections: &mut Sections,
+    ) -> Result<(Manifest, Arc<dyn MountFile>)> {
         let mut step = 0;
         loop {
             let (manifest, page, file) = self.read_manifest(next)?;
@@ -250,12 +255,16 @@ impl Follower {
                 None => return Ok((manifest, file)),
                 Some(successor) => next = successor,
             }
+            sections.follow(&manifest)?;
             step += 1;
             if step == FOLLOW_BEFORE_HEAD
                 && self.access == Access::CoherentRead
                 && let Ok(head) = self.read_head()
                 && head.id.version > next.version
             {
+                if let Some(manifest) = &head.manifest {
+                    *sections = head.sections(manifest)?;
+                }
                 next = head.id;
             }
         }
@@ -272,9 +281,9 @@ impl Follower {
         let Some(next) = self.successor(&snapshot)? else {
             return Ok(snapshot);
         };
-        let (manifest, file) = self.follow(next)?;
-        let image = HotImage::default();
-        let newest = Snapshot::open(manifest, &self.source, Some(&snapshot), &image)?;
+        let mut sections = Sections::default();
+        let (manifest, file) = self.follow(next, &mut sections)?;
+        let newest = Snapshot::open(manifest, &self.source, Some(&snapshot), &sections)?;
         self.hold(newest, Some(file))
     }
 

@@ -55,7 +55,7 @@ impl Follower {
         let mut bytes = vec![0; len];
         let read = file.read_at(&mut bytes, 0).map_err(io)?;
         bytes.truncate(read);
-        let (manifest, _) = Manifest::decode(&bytes, &path)?;
+        let manifest = Manifest::decode(&bytes, &path)?;
         let page = len
             .checked_sub(COHERENT_PAGE)
             .and_then(|start| bytes.get(start..));

@@ -4,6 +4,7 @@ mod applied;
 pub mod cache;
 mod cold;
 pub mod container;
+mod deleted;
 pub(crate) mod directory;
 pub mod follow;
 mod load;
@@ -24,12 +25,14 @@ use uuid::Uuid;
 
 use self::cache::RangeCache;
 use self::container::OpenContainer;
+pub(crate) use self::deleted::fetch as fetch_bitmap;
+use self::deleted::{Deleted, PendingDeletes};
 use self::directory::{SegmentFile, SnapshotDirectory};
 use crate::concurrent;
 use crate::error::{Error, Result};
-use crate::format::head::HotImage;
 use crate::format::hot::{self, HotRange};
-use crate::format::manifest::{Body, ContainerId, HotPlace, Manifest, Segment};
+use crate::format::manifest::{Body, ContainerId, Manifest, Segment};
+use crate::format::section::{SectionId, Sections};
 use crate::mapping::{Definition, IndexSchema};
 use crate::mount::{Mount, MountFile};
 
@@ -54,6 +57,8 @@ pub struct Snapshot {
     /// The schema by which documents are accepted, where that is another.
     intake: OnceLock<Arc<IndexSchema>>,
     segments: Vec<Arc<OpenSegment>>,
+    /// The deleted documents of the segments that have any.
+    deleted: HashMap<Uuid, Arc<Deleted>>,
     index: tantivy::Index,
     searcher: OnceLock<Opened>,
     mark: OnceLock<Arc<dyn MountFile>>,
@@ -82,16 +87,16 @@ pub struct OpenSegment {
 }
 
 impl Snapshot {
-    /// Opens the version that `manifest` describes, sharing what `previous` has open. Hot sections that
-    /// are neither in the manifest nor in `image` are fetched, all at once.
+    /// Opens the version that `manifest` describes, sharing what `previous` has open. Sections that
+    /// are neither in the manifest nor in `sections` are fetched, all at once.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`] or [`crate::ErrorKind::Unavailable`].
     pub fn open(
-        manifest: Manifest,
+        mut manifest: Manifest,
         source: &Source,
         previous: Option<&Self>,
-        image: &HotImage,
+        sections: &Sections,
     ) -> Result<Self> {
         let shared: HashMap<Uuid, &Arc<OpenSegment>> = previous
             .map(|previous| {
@@ -106,8 +111,16 @@ impl Snapshot {
             .values()
             .map(|open| (open.container.id().clone(), Arc::clone(&open.container)))
             .collect();
+        let carried: HashMap<SectionId, &[u8]> = manifest.carried()?.into_iter().collect();
+        let at_hand = |id: &SectionId| carried.get(id).copied().or_else(|| sections.get(id));
         let mut pending = Vec::new();
+        let mut deletes = Vec::new();
         for segment in &manifest.body.segments {
+            if segment.deletes.is_some() {
+                let known = previous.and_then(|previous| previous.deleted.get(&segment.id));
+                let started = PendingDeletes::start(segment, known, &at_hand, &source.mount)?;
+                deletes.extend(started.map(|started| (segment, started)));
+            }
             if let Some(open) = shared.get(&segment.id) {
                 pending.push(Pending::Open(Arc::clone(open)));
                 continue;
@@ -117,24 +130,30 @@ impl Snapshot {
                 let (mount, cache) = (Arc::clone(&source.mount), Arc::clone(&source.cache));
                 Arc::new(OpenContainer::new(described, mount, cache))
             });
-            pending.push(Pending::start(
-                &manifest,
-                segment,
-                Arc::clone(container),
-                image,
-            )?);
+            let hot = manifest.hot_section(segment)?;
+            let at_hand = at_hand(&hot.id);
+            pending.push(Pending::start(segment, Arc::clone(container), at_hand)?);
         }
-        let segments = pending.into_iter().zip(&manifest.body.segments);
-        let segments: Vec<_> = segments
+        let segments: Vec<_> = pending
+            .into_iter()
+            .zip(&manifest.body.segments)
             .map(|(pending, segment)| pending.finish(segment))
             .collect::<Result<_>>()?;
+        let deleted = deletes
+            .into_iter()
+            .map(|(segment, pending)| Ok((segment.id, pending.finish(&manifest, segment)?)))
+            .collect::<Result<_>>()?;
+        drop(carried);
+        // Whoever needs a section from here on has it open, or finds it in its file.
+        manifest.blob = Vec::new();
         let schema = match previous {
             Some(previous) if previous.manifest.body.definition == manifest.body.definition => {
                 Arc::clone(&previous.schema)
             }
             _ => Arc::new(IndexSchema::compile(&manifest.body.definition)?),
         };
-        let mut index = tantivy::Index::open(tantivy_directory(&manifest, &segments, &schema)?)?;
+        let mut index =
+            tantivy::Index::open(tantivy_directory(&manifest, &segments, &deleted, &schema)?)?;
         index.set_tokenizers(schema.tokenizers());
         let (searcher, mark) = (OnceLock::new(), OnceLock::new());
         let intake = match previous {
@@ -146,6 +165,7 @@ impl Snapshot {
             schema,
             intake,
             segments,
+            deleted,
             index,
             searcher,
             mark,
@@ -230,8 +250,22 @@ impl Snapshot {
     }
 
     /// The deleted documents of a segment of this version.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Internal`] when the segment is not one of this version.
     pub fn deletes(&self, segment: &Segment) -> Result<RoaringBitmap> {
-        deletes(&self.manifest, segment)
+        Ok(self
+            .deleted(segment)?
+            .map(|deleted| deleted.all.as_ref().clone())
+            .unwrap_or_default())
+    }
+
+    pub(crate) fn deleted(&self, segment: &Segment) -> Result<Option<&Arc<Deleted>>> {
+        let deleted = self.deleted.get(&segment.id);
+        if deleted.is_none() && segment.deletes.is_some() {
+            return Err(Error::internal("a segment's deletes are not open"));
+        }
+        Ok(deleted)
     }
 
     /// The open container of each segment, in the order of the manifest.
@@ -262,16 +296,6 @@ impl Snapshot {
     }
 }
 
-fn deletes(manifest: &Manifest, segment: &Segment) -> Result<RoaringBitmap> {
-    let Some(deletes) = segment.deletes else {
-        return Ok(RoaringBitmap::new());
-    };
-    let bytes = manifest.blob_at(deletes.blob)?;
-    RoaringBitmap::deserialize_from(bytes).map_err(|error| {
-        crate::format::damaged(&manifest.path(), "a bitmap of deletes").because(error)
-    })
-}
-
 /// A segment on its way to being open.
 enum Pending {
     Open(Arc<OpenSegment>),
@@ -287,24 +311,15 @@ enum Pending {
 
 impl Pending {
     fn start(
-        manifest: &Manifest,
         segment: &Segment,
         container: Arc<OpenContainer>,
-        image: &HotImage,
+        at_hand: Option<&[u8]>,
     ) -> Result<Self> {
-        let span = match segment.hot {
-            HotPlace::Blob(span) => {
-                let hot = hot::decode(manifest.blob_at(span)?, &manifest.path())?;
-                return Ok(Self::Here { container, hot });
-            }
-            HotPlace::File(span) => span,
-        };
-        if let Some(section) = image.section(container.id(), span.offset)
-            && let Ok(hot) = hot::decode(section, crate::layout::HEAD)
-        {
+        if let Some(section) = at_hand {
+            let hot = hot::decode(section, container.path())?;
             return Ok(Self::Here { container, hot });
         }
-        let from = Arc::clone(&container);
+        let (from, span) = (Arc::clone(&container), segment.hot);
         let hot = concurrent::spawn(move || hot::decode(&from.read_raw(span)?, from.path()))?;
         Ok(Self::Fetching { container, hot })
     }
@@ -340,6 +355,7 @@ impl Pending {
 fn tantivy_directory(
     manifest: &Manifest,
     segments: &[Arc<OpenSegment>],
+    deleted: &HashMap<Uuid, Arc<Deleted>>,
     schema: &IndexSchema,
 ) -> Result<SnapshotDirectory> {
     let mut files: HashMap<PathBuf, Arc<dyn FileHandle>> = HashMap::new();
@@ -349,14 +365,14 @@ fn tantivy_directory(
         for (extension, file) in &open.files {
             files.insert(format!("{name}.{extension}").into(), Arc::clone(file) as _);
         }
-        if let Some(deletes_meta) = segment.deletes {
-            let alive = directory::alive_file(&deletes(manifest, segment)?, segment.max_doc)?;
-            let path = format!("{name}.{}.del", deletes_meta.version);
-            files.insert(path.into(), Arc::new(alive));
+        let mut deletes = None;
+        if let (Some(described), Some(deleted)) = (&segment.deletes, deleted.get(&segment.id)) {
+            let path = format!("{name}.{}.del", described.version);
+            files.insert(path.into(), Arc::new(deleted.alive.clone()));
+            deletes = Some(serde_json::json!({
+                "num_deleted_docs": described.count, "opstamp": described.version,
+            }));
         }
-        let deletes = segment.deletes.map(
-            |deletes| serde_json::json!({"num_deleted_docs": deletes.count, "opstamp": deletes.version}),
-        );
         metas.push(serde_json::json!({
             "segment_id": segment.id, "max_doc": segment.max_doc, "deletes": deletes,
         }));

@@ -84,7 +84,7 @@ impl Writer {
         let mut bundle = None;
         if !segments.is_empty() {
             let mount = &self.follower.source().mount;
-            let packed = pack::pack(&segments, &**mount, draft.version(), draft.epoch(self.id))?;
+            let packed = pack::pack(&segments, &**mount, draft.version())?;
             drop(segments);
             bundle = Some(packed.container.id.clone());
             draft.add(packed, Vec::new());
@@ -233,7 +233,7 @@ pub(super) fn candidates(draft: &Draft, positions: &[usize]) -> Result<Vec<Candi
     let segments = &draft.content().manifest().body.segments;
     let candidate = |&position: &usize| {
         let segment = segments.get(position).ok_or_else(no_segment)?;
-        let deleted = draft.deletes(position)?.len();
+        let deleted = draft.deleted(position)?;
         Ok(Candidate {
             bytes: segment.bytes(),
             docs: u64::from(segment.max_doc),

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 use uuid::Uuid;
 
-use super::pack::{Packed, PackedHot};
+use super::assembly::Assembly;
+use super::pack::Packed;
 use crate::error::{Error, Result};
 use crate::format::job::{ENDED_JOBS_MAX, Job, JobStatus};
-use crate::format::manifest::{
-    Applied, Body, Cause, Container, ContainerId, Deletes, HotPlace, Manifest, Retired, Segment,
-    Span,
-};
+use crate::format::manifest::{Applied, Body, Cause, Manifest, Segment};
+use crate::format::retired::{Retired, retire};
 use crate::snapshot::Snapshot;
 
 /// The next version, based on a snapshot.
@@ -27,8 +26,10 @@ pub(super) struct Draft {
     packed: Vec<(Packed, Vec<RoaringBitmap>)>,
     /// Batches this version applies, and earlier ones whose files may still lie in the inbox.
     pub(super) applied: Vec<Applied>,
-    /// Retired containers whose files are collected with this version.
-    collected: Vec<ContainerId>,
+    /// Ranges of retired files that are collected with this version.
+    expired: Vec<Retired>,
+    /// Whether it may refer to no other file for its deletes.
+    stands_alone: bool,
     /// The job as it is in this version.
     pub(super) job: Option<Box<Job>>,
     /// A job that ends with this version.
@@ -64,7 +65,8 @@ impl Draft {
             kept,
             packed: Vec::new(),
             applied: Vec::new(),
-            collected: Vec::new(),
+            expired: Vec::new(),
+            stands_alone: false,
             job,
             ended_job: None,
             touched: Vec::new(),
@@ -105,6 +107,22 @@ impl Draft {
             .ok_or_else(|| Error::internal("a draft names no segment"))
     }
 
+    /// Makes it a version that is read without those before it: a checkpoint of a job, whose predecessor goes.
+    pub(super) fn stand_alone(&mut self) {
+        self.stands_alone = true;
+    }
+
+    /// How many documents of a kept segment are deleted so far.
+    pub(super) fn deleted(&self, index: usize) -> Result<u64> {
+        Ok(match self.kept.get(&index) {
+            Some(Some(deletes)) => deletes.len(),
+            _ => {
+                let deletes = self.segment(index)?.deletes.as_ref();
+                deletes.map_or(0, |deletes| u64::from(deletes.count))
+            }
+        })
+    }
+
     /// All deletes of a kept segment so far.
     pub(super) fn deletes(&self, index: usize) -> Result<RoaringBitmap> {
         match self.kept.get(&index) {
@@ -139,9 +157,9 @@ impl Draft {
         self.packed.push((packed, deletes));
     }
 
-    /// Drops a container from the list of retired ones: its file is about to be removed.
-    pub(super) fn collect(&mut self, container: ContainerId) {
-        self.collected.push(container);
+    /// Drops a range of retired files: they are about to be removed.
+    pub(super) fn expire(&mut self, range: Retired) {
+        self.expired.push(range);
     }
 
     /// The manifest and the bytes of its embedded pages.
@@ -149,26 +167,22 @@ impl Draft {
         let version = self.version();
         let epoch = self.epoch(stamp.writer);
         let (base, content) = (self.base.manifest(), self.content.manifest());
-        let mut assembly = Assembly::default();
+        let same_history = !self.stands_alone && Arc::ptr_eq(&self.base, &self.content);
+        let mut assembly = Assembly::new(version, &self.content, same_history);
         for (&index, deletes) in &self.kept {
-            assembly.keep(content, self.segment(index)?, deletes.as_ref(), version)?;
+            assembly.keep(index, deletes.as_ref())?;
         }
         let mut pages = Vec::new();
         for (packed, deletes) in self.packed {
             pages.extend_from_slice(&packed.pages);
-            assembly.add(packed, &deletes, version)?;
+            assembly.add(packed, &deletes)?;
         }
-        let live = |id: &ContainerId| assembly.containers.iter().any(|known| &known.id == id);
+        if !same_history && !self.stands_alone {
+            assembly.copy_hot_sections()?;
+        }
+        let (containers, segments, blob) = assembly.finish()?;
         let mut retired = base.body.retired.clone();
-        retired.retain(|entry| !self.collected.contains(&entry.container));
-        for container in &base.body.containers {
-            if !live(&container.id) {
-                retired.push(Retired {
-                    container: container.id.clone(),
-                    version,
-                });
-            }
-        }
+        retired.retain(|range| !self.expired.contains(range));
         let mut ended_jobs: Vec<_> = self.ended_job.into_iter().collect();
         ended_jobs.extend(base.body.ended_jobs.iter().cloned());
         ended_jobs.truncate(ENDED_JOBS_MAX);
@@ -185,122 +199,34 @@ impl Draft {
                 base.body.collected
             },
             definition: content.body.definition.clone(),
-            containers: assembly.containers,
-            segments: assembly.segments,
+            containers,
+            segments,
             applied: self.applied,
             retired,
             job: self.job,
             ended_jobs,
             touched: self.touched,
         };
-        let manifest = Manifest {
+        let mut manifest = Manifest {
             version,
             epoch,
             nonce: Uuid::new_v4(),
             lineage: content.lineage,
             body,
-            blob: assembly.blob,
+            blob,
             pages_base: 0,
             pages_len: 0,
         };
+        let files = manifest.files();
+        let unused: Vec<u64> = base
+            .files()
+            .difference(&files)
+            .map(|file| {
+                let message = "a bundle's name has no number";
+                file.number().ok_or_else(|| Error::internal(message))
+            })
+            .collect::<Result<_>>()?;
+        retire(&mut manifest.body.retired, unused, version);
         Ok((manifest, pages))
-    }
-}
-
-#[derive(Debug, Default)]
-struct Assembly {
-    containers: Vec<Container>,
-    segments: Vec<Segment>,
-    blob: Vec<u8>,
-}
-
-impl Assembly {
-    fn put(&mut self, bytes: &[u8]) -> Span {
-        let span = Span {
-            offset: self.blob.len() as u64,
-            len: bytes.len() as u64,
-        };
-        self.blob.extend_from_slice(bytes);
-        span
-    }
-
-    fn container(&mut self, container: &Container) -> usize {
-        let known = self
-            .containers
-            .iter()
-            .position(|known| known.id == container.id);
-        known.unwrap_or_else(|| {
-            self.containers.push(container.clone());
-            self.containers.len() - 1
-        })
-    }
-
-    fn put_deletes(&mut self, deletes: &RoaringBitmap, version: u64) -> Result<Option<Deletes>> {
-        if deletes.is_empty() {
-            return Ok(None);
-        }
-        let mut bytes = Vec::new();
-        let written = deletes.serialize_into(&mut bytes);
-        written.map_err(|error| Error::internal("a bitmap cannot be written").because(error))?;
-        let count = u32::try_from(deletes.len())
-            .map_err(|error| Error::internal("too many deletes").because(error))?;
-        Ok(Some(Deletes {
-            count,
-            version,
-            blob: self.put(&bytes),
-        }))
-    }
-
-    fn keep(
-        &mut self,
-        base: &Manifest,
-        segment: &Segment,
-        changed: Option<&RoaringBitmap>,
-        version: u64,
-    ) -> Result<()> {
-        let container = self.container(base.container(segment)?);
-        let hot = match segment.hot {
-            HotPlace::Blob(span) => HotPlace::Blob(self.put(base.blob_at(span)?)),
-            HotPlace::File(span) => HotPlace::File(span),
-        };
-        let deletes = match (changed, segment.deletes) {
-            (Some(changed), _) => self.put_deletes(changed, version)?,
-            (None, Some(old)) => Some(Deletes {
-                blob: self.put(base.blob_at(old.blob)?),
-                ..old
-            }),
-            (None, None) => None,
-        };
-        self.segments.push(Segment {
-            container,
-            hot,
-            deletes,
-            ..segment.clone()
-        });
-        Ok(())
-    }
-
-    fn add(&mut self, packed: Packed, deletes: &[RoaringBitmap], version: u64) -> Result<()> {
-        let container = self.container(&packed.container);
-        for (index, segment) in packed.segments.into_iter().enumerate() {
-            let hot = match segment.hot {
-                PackedHot::Blob(section) => HotPlace::Blob(self.put(&section)),
-                PackedHot::File(span) => HotPlace::File(span),
-            };
-            let deletes = match deletes.get(index) {
-                Some(deletes) => self.put_deletes(deletes, version)?,
-                None => None,
-            };
-            let (id, max_doc, files) = (segment.id, segment.max_doc, segment.files);
-            self.segments.push(Segment {
-                id,
-                max_doc,
-                container,
-                files,
-                hot,
-                deletes,
-            });
-        }
-        Ok(())
     }
 }

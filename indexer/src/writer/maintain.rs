@@ -11,9 +11,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Writer;
+use super::age::server_time;
 use super::ahead::Ahead;
 use super::attempts::{self, Told};
-use super::collect::server_time;
 use super::commit::{Failure, candidates, inputs};
 use super::draft::Draft;
 use super::fit::{self, Fit, Limit, Size};
@@ -188,7 +188,7 @@ impl Writer {
         let place = fit::place(&size, budget, mount);
         match merge::merge(&inputs, base.schema(), place)? {
             Some(merged) if merged.bytes() > pack::EMBED_MAX => {
-                prepared.bundle = Some(pack::bundle(&[merged], &**mount, draft.epoch(self.id))?);
+                prepared.bundle = Some(pack::bundle(&[merged], &**mount, draft.version())?);
             }
             merged => prepared.small = merged,
         }
@@ -231,13 +231,8 @@ impl Writer {
             let packed = match (&prepared.bundle, &prepared.small) {
                 (Some(bundle), _) => Some(bundle.clone()),
                 (None, Some(small)) => {
-                    let (version, epoch) = (draft.version(), draft.epoch(self.id));
-                    Some(pack::pack(
-                        std::slice::from_ref(small),
-                        &**mount,
-                        version,
-                        epoch,
-                    )?)
+                    let small = std::slice::from_ref(small);
+                    Some(pack::pack(small, &**mount, draft.version())?)
                 }
                 (None, None) => None,
             };

@@ -5,8 +5,10 @@
 //! and gives everybody their result; the others wait. While another process holds the lock, batches are laid
 //! into the inbox, where the holder finds them.
 
+mod age;
 mod ahead;
 mod alone;
+mod assembly;
 mod attempts;
 mod build;
 mod collect;
@@ -15,6 +17,7 @@ mod create;
 mod draft;
 mod fit;
 mod group;
+mod head;
 mod lock;
 mod maintain;
 mod merge;
@@ -33,6 +36,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use uuid::Uuid;
 
+use self::collect::Rest;
 use self::group::Leader;
 use self::lock::Lock;
 use self::publish::Publisher;
@@ -71,6 +75,8 @@ pub struct Writer {
     leader: Mutex<Leader>,
     /// Applied batches whose files this process knows to be gone.
     confirmed: Mutex<BTreeSet<BatchId>>,
+    /// When the next collection has to look.
+    rest: Mutex<Option<Rest>>,
 }
 
 impl Writer {
@@ -96,6 +102,7 @@ impl Writer {
             changed: Condvar::new(),
             leader: Mutex::default(),
             confirmed: Mutex::default(),
+            rest: Mutex::default(),
         }
     }
 

@@ -20,7 +20,8 @@ use crate::mount::{Access, Mount, MountFile};
 /// and a warm reader has them with the same read. Larger ones would make every copy of the
 /// manifest in HEAD long.
 pub(super) const EMBED_MAX: u64 = 128 * 1024;
-/// Hot sections of up to so many bytes are kept in every manifest, so that opening a snapshot takes one read.
+/// Hot sections of up to so many bytes are copied into the manifest that adds their segment, so that a warm reader has
+/// them with it.
 pub(super) const HOT_IN_MANIFEST_MAX: usize = 16 * 1024;
 /// Bytes of the end of a store that are hot however long its index is: they hold its own footer and tantivy's.
 const HOT_END: usize = 4096;
@@ -39,10 +40,13 @@ pub(super) struct PackedSegment {
 /// Where a packed segment's hot section goes.
 #[derive(Clone, Debug)]
 pub(super) enum PackedHot {
-    /// Into the manifest's blob.
-    Blob(Vec<u8>),
-    /// It is in the bundle.
-    File(Span),
+    /// Into the manifest, along with the pages.
+    Embedded(Vec<u8>),
+    /// It is in the bundle; a short one is given for a copy in the manifest.
+    Bundled {
+        span: Span,
+        section: Option<Vec<u8>>,
+    },
 }
 
 /// Packed segments and their container.
@@ -54,18 +58,13 @@ pub(super) struct Packed {
     pub(super) pages: Vec<u8>,
 }
 
-/// Packs `segments` for version `version`, written in `epoch`. A bundle is durable when this returns.
-pub(super) fn pack(
-    segments: &[RawSegment],
-    mount: &dyn Mount,
-    version: u64,
-    epoch: u64,
-) -> Result<Packed> {
+/// Packs `segments` for version `version`. A bundle is durable when this returns.
+pub(super) fn pack(segments: &[RawSegment], mount: &dyn Mount, version: u64) -> Result<Packed> {
     let bytes: u64 = segments.iter().map(RawSegment::bytes).sum();
     if bytes <= EMBED_MAX {
         embed(segments, version)
     } else {
-        bundle(segments, mount, epoch)
+        bundle(segments, mount, version)
     }
 }
 
@@ -75,7 +74,7 @@ fn embed(segments: &[RawSegment], version: u64) -> Result<Packed> {
     let mut packed = Vec::new();
     for segment in segments {
         let (files, hot) = copy_files(segment, &mut pages)?;
-        let hot = PackedHot::Blob(hot::encode(&hot)?);
+        let hot = PackedHot::Embedded(hot::encode(&hot)?);
         packed.push(PackedSegment {
             id: segment.id,
             max_doc: segment.max_doc,
@@ -99,10 +98,10 @@ fn embed(segments: &[RawSegment], version: u64) -> Result<Packed> {
     })
 }
 
-/// Writes a bundle: pages, hot sections, file table, trailer.
-pub(super) fn bundle(segments: &[RawSegment], mount: &dyn Mount, epoch: u64) -> Result<Packed> {
+/// Writes a bundle for version `version`, or a later one: pages, hot sections, file table, trailer.
+pub(super) fn bundle(segments: &[RawSegment], mount: &dyn Mount, version: u64) -> Result<Packed> {
     let uuid = Uuid::new_v4();
-    let name = layout::bundle_name(epoch, uuid);
+    let name = layout::bundle_name(version, uuid);
     let path = layout::bundle(&name);
     let file = mount
         .open(&path, Access::CreateNew)
@@ -146,12 +145,8 @@ fn write_bundle(
             len: section.len() as u64,
         };
         out.write_all(&section).map_err(io)?;
-        let small = section.len() <= HOT_IN_MANIFEST_MAX;
-        let hot = if small {
-            PackedHot::Blob(section)
-        } else {
-            PackedHot::File(span)
-        };
+        let section = (section.len() <= HOT_IN_MANIFEST_MAX).then_some(section);
+        let hot = PackedHot::Bundled { span, section };
         let (id, max_doc) = (segment.id, segment.max_doc);
         entries.push(Entry {
             id,

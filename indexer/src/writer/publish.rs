@@ -1,38 +1,25 @@
 //! Publishing: a version comes into existence for everybody at once, or not at all.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::commit::Failure;
+use super::head::HeadWriter;
 use crate::config::{Observer, Step};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::head::{self, HotEntry, HotImage};
-use crate::format::manifest::{HotPlace, Manifest};
+use crate::format::manifest::Manifest;
 use crate::format::mark::ManifestId;
-use crate::layout::{self, HEAD};
+use crate::layout;
 use crate::mount::{Access, MountFile};
 use crate::snapshot::Snapshot;
 use crate::snapshot::follow::Follower;
-
-/// Hot sections in HEAD take at most this, so that HEAD with a copy of the manifest stays within one read.
-const HOT_IMAGE_MAX: usize = head::MAX * 3 / 4;
 
 /// Publishes versions of one index.
 #[derive(Debug)]
 pub(super) struct Publisher {
     follower: Arc<Follower>,
     observer: Observer,
-    head: Mutex<HeadState>,
-}
-
-/// What this process knows of the HEAD it writes.
-#[derive(Debug, Default)]
-struct HeadState {
-    /// The term in which it was last written; in another one, another writer has written it since.
-    epoch: u64,
-    file: Option<Arc<dyn MountFile>>,
-    image: HotImage,
-    room: Option<usize>,
+    head: HeadWriter,
 }
 
 /// A version that exists, until its HEAD is written.
@@ -40,6 +27,8 @@ struct HeadState {
 pub(super) struct Published {
     pub(super) id: ManifestId,
     pub(super) manifest: Manifest,
+    /// Its header and body, for HEAD.
+    pub(super) copy: Vec<u8>,
     /// What it was written through: its mark can be read and set through it without opening it again.
     pub(super) file: Arc<dyn MountFile>,
 }
@@ -47,9 +36,9 @@ pub(super) struct Published {
 impl Publisher {
     pub(super) fn new(follower: Arc<Follower>, observer: Observer) -> Self {
         Self {
+            head: HeadWriter::new(Arc::clone(&follower)),
             follower,
             observer,
-            head: Mutex::default(),
         }
     }
 
@@ -62,6 +51,7 @@ impl Publisher {
         pages: &[u8],
     ) -> Result<Published, Failure> {
         let bytes = manifest.encode_file(pages)?;
+        let copy = Manifest::copy_of(&bytes, &manifest.path())?;
         let id = manifest.id();
         let draft = layout::draft(id.version, id.nonce);
         let file = match self.write_draft(&draft, &bytes) {
@@ -89,7 +79,12 @@ impl Publisher {
             tracing::debug!(%error, "the pages just written are read back when they are needed");
         }
         self.observer.reached(Step::BeforeHead);
-        Ok(Published { id, manifest, file })
+        Ok(Published {
+            id,
+            manifest,
+            copy,
+            file,
+        })
     }
 
     fn write_draft(&self, draft: &str, bytes: &[u8]) -> Result<Arc<dyn MountFile>> {
@@ -193,51 +188,14 @@ impl Publisher {
 
     /// What may come after the answer: HEAD.
     pub(super) fn finish(&self, published: &Published, snapshot: &Snapshot) {
-        if let Err(error) = self.write_head(&published.manifest, snapshot) {
-            tracing::warn!(%error, "HEAD could not be written; readers find the version without it");
-            *self.lock_head() = HeadState::default();
-        }
+        self.head
+            .write(&published.manifest, &published.copy, snapshot);
     }
 
     pub(super) fn remove(&self, path: &str) {
         if let Err(error) = self.follower.source().mount.unlink(path) {
             tracing::debug!(%error, path, "a file could not be removed; it is swept later");
         }
-    }
-
-    fn lock_head(&self) -> std::sync::MutexGuard<'_, HeadState> {
-        self.head.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Overwrites HEAD. Only its beginning, as long as the set of large bundles stays the same.
-    pub(super) fn write_head(&self, manifest: &Manifest, snapshot: &Snapshot) -> Result<()> {
-        let mut state = self.lock_head();
-        let io = |error| Error::io(HEAD, error);
-        if state.file.is_none() || state.epoch != manifest.epoch {
-            *state = HeadState {
-                epoch: manifest.epoch,
-                ..HeadState::default()
-            };
-            let mount = &self.follower.source().mount;
-            let known = self.follower.read_head().ok();
-            state.file = Some(mount.open(HEAD, Access::Update).map_err(io)?);
-            // What is damaged is written anew, not carried on.
-            if let Some(known) = known.filter(|known| known.hot_there && known.hot.is_whole()) {
-                state.room = Some(known.hot_offset);
-                state.image = known.hot;
-            }
-        }
-        let image = hot_image(manifest, snapshot, &state.image)?;
-        let room = state.room.filter(|_| image == state.image);
-        let mut copy = manifest.clone();
-        let prefix = copy.encode_prefix()?;
-        let (bytes, hot_offset) = head::encode(manifest.id(), &prefix, &image, room)?;
-        if let Some(file) = &state.file {
-            file.write_durably_at(&bytes, 0).map_err(io)?;
-        }
-        state.image = image;
-        state.room = Some(hot_offset);
-        Ok(())
     }
 }
 
@@ -247,40 +205,4 @@ enum Existing {
     None(io::Error),
     /// A manifest.
     Manifest(Box<Manifest>),
-}
-
-/// The hot sections that are not in the manifest, those that `known` has from there.
-fn hot_image(manifest: &Manifest, snapshot: &Snapshot, known: &HotImage) -> Result<HotImage> {
-    let mut image = HotImage::default();
-    for segment in &manifest.body.segments {
-        let HotPlace::File(span) = segment.hot else {
-            continue;
-        };
-        let id = &manifest.container(segment)?.id;
-        let section = match known.section(id, span.offset) {
-            Some(section) => section.to_vec(),
-            None => {
-                let containers = snapshot.containers();
-                let Some(open) = containers.iter().find(|open| open.id() == id) else {
-                    continue;
-                };
-                open.read_raw(span)?
-            }
-        };
-        if image.bytes.len() + section.len() > HOT_IMAGE_MAX {
-            continue;
-        }
-        let Some(crc) = section.first_chunk() else {
-            continue;
-        };
-        image.entries.push(HotEntry {
-            crc: u32::from_le_bytes(*crc),
-            container: id.clone(),
-            file_offset: span.offset,
-            offset: image.bytes.len(),
-            len: section.len(),
-        });
-        image.bytes.extend(section);
-    }
-    Ok(image)
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 
-use aquifer_indexer::format::manifest::{self, ContainerId, HotPlace, Manifest};
-use aquifer_indexer::format::{batch, bundle, head};
+use aquifer_indexer::format::head::{self, Head};
+use aquifer_indexer::format::manifest::{ContainerId, Manifest};
+use aquifer_indexer::format::prefix;
+use aquifer_indexer::format::{batch, bundle};
 use aquifer_indexer::index::Index;
 use aquifer_indexer::layout::{self, HEAD};
 use aquifer_indexer::search::SearchRequest;
@@ -17,8 +19,8 @@ use crate::rig::{Folder, assert_clean, config, delete, document, post, soon, wid
 const BLOCK: u64 = 44;
 const SUCCESSOR: u64 = 64;
 
-/// An index with every kind of file: a large bundle whose hot section is in HEAD, segments inside manifests,
-/// deletes, a batch in the inbox, a lock.
+/// An index with every kind of file: a large bundle whose hot section is in HEAD's image, segments inside manifests
+/// whose sections are before it, deletes, a batch in the inbox, a lock.
 fn origin() -> Folder {
     let folder = Folder::new();
     let index = folder.open(&config());
@@ -34,21 +36,17 @@ fn origin() -> Folder {
     folder
         .lay(folder.mount(), vec![document("waiting", "x")])
         .unwrap();
-    let body = &index.snapshot().unwrap().manifest().body.clone();
-    let kinds: BTreeSet<bool> = body
-        .segments
+    let bytes = std::fs::read(folder.path().join(HEAD)).unwrap();
+    let head = Head::decode(bytes, HEAD).unwrap();
+    let places = head.directory.unwrap();
+    let in_image: BTreeSet<bool> = places
         .iter()
-        .map(|s| matches!(s.hot, HotPlace::File(_)))
-        .collect();
-    let hot: Vec<_> = body
-        .segments
-        .iter()
-        .map(|s| (s.max_doc, s.bytes(), s.hot))
+        .map(|place| place.offset as usize >= head.image_offset)
         .collect();
     assert_eq!(
-        kinds.len(),
+        in_image.len(),
         2,
-        "hot sections in the bundle and in the manifest: {hot:?}"
+        "sections in the image and before it: {places:?}"
     );
     assert_clean(&index);
     folder
@@ -161,13 +159,19 @@ fn tip(origin: &Folder) -> Manifest {
 /// The regions of a manifest.
 fn check_manifest(origin: &Folder, manifest: &Manifest) {
     let file = manifest.path();
-    let header = manifest::HEADER as u64;
+    let header = prefix::HEADER as u64;
     let bytes = std::fs::read(origin.path().join(&file)).unwrap();
-    let (_, prefix) = Manifest::decode(&bytes, &file).unwrap();
-    let blob = prefix as u64 - manifest.blob.len() as u64;
+    let copy = Manifest::copy_of(&bytes, &file).unwrap();
+    let blob = Manifest::decode(&bytes, &file).unwrap().blob;
+    let body = header + blob.len() as u64;
     check_region(origin, &file, "header", 0..header);
-    check_region(origin, &file, "body", header..blob);
-    check_region(origin, &file, "blob", blob..prefix as u64);
+    check_region(origin, &file, "blob", header..body);
+    check_region(
+        origin,
+        &file,
+        "body",
+        body..body + copy.len() as u64 - header,
+    );
     let pages = manifest.pages_base..manifest.pages_base + manifest.pages_len;
     check_region(origin, &file, "embedded pages", pages);
     let page = bytes.len() as u64 - 4096;
@@ -181,7 +185,7 @@ fn a_damaged_newest_manifest() {
     // Without the copy in HEAD, the manifest itself is read: it is never passed over for an older one.
     let (bare, file) = (origin.copy(), tip(&origin).path());
     std::fs::remove_file(bare.path().join(HEAD)).unwrap();
-    for at in [10, manifest::HEADER as u64 + 10] {
+    for at in [10, prefix::HEADER as u64 + 10] {
         let verdict = judge(&bare, &file, flip(at));
         assert!(!verdict.harmless);
     }
@@ -193,7 +197,7 @@ fn a_damaged_older_manifest_and_its_successor_mark() {
     let tip = tip(&origin);
     let before = tip.version - 1;
     let bytes = std::fs::read(origin.path().join(layout::manifest(before))).unwrap();
-    let (manifest, _) = Manifest::decode(&bytes, "older").unwrap();
+    let manifest = Manifest::decode(&bytes, "older").unwrap();
     assert!(
         tip.body
             .containers
@@ -224,11 +228,9 @@ fn a_damaged_bundle() {
         .body
         .segments
         .iter()
-        .find(|s| matches!(s.hot, HotPlace::File(_)))
+        .find(|s| tip.container(s).unwrap().id == container.id)
         .unwrap();
-    let HotPlace::File(hot) = segment.hot else {
-        unreachable!()
-    };
+    let hot = segment.hot;
     let file = container.id.path();
     let pages = container.bytes_on_mount();
     assert!(!check_region(&origin, &file, "pages", 0..pages));
@@ -256,26 +258,46 @@ fn a_damaged_bundle() {
 fn a_damaged_head_is_harmless() {
     let origin = origin();
     let bytes = std::fs::read(origin.path().join(HEAD)).unwrap();
-    let decoded = head::decode(&bytes, HEAD).unwrap();
-    let (_, copy) = Manifest::decode(&bytes[head::HEADER..], HEAD).unwrap();
+    let head = Head::decode(bytes, HEAD).unwrap();
+    let places = head.directory.unwrap();
     let header = head::HEADER as u64;
-    let hot = decoded.hot_offset as u64..(decoded.hot_offset + decoded.hot.bytes.len()) as u64;
-    assert!(check_region(&origin, HEAD, "header", 0..header));
-    assert!(check_region(
-        &origin,
-        HEAD,
-        "copy",
-        header..header + copy as u64
-    ));
-    assert!(check_region(&origin, HEAD, "hot image", hot));
+    let young = places
+        .iter()
+        .map(|place| u64::from(place.offset))
+        .min()
+        .unwrap();
+    let directory = young - (places.len() * head::ENTRY) as u64;
+    let beginning = places
+        .iter()
+        .filter(|place| (place.offset as usize) < head.image_offset)
+        .map(|place| u64::from(place.offset + place.len))
+        .max()
+        .unwrap();
+    let image = head.image_offset as u64;
+    let end = places
+        .iter()
+        .map(|place| u64::from(place.offset + place.len))
+        .max()
+        .unwrap();
+    for (what, region) in [
+        ("header", 0..header),
+        ("copy", header..directory),
+        ("directory", directory..young),
+        ("young sections", young..beginning),
+        ("image", image..end),
+    ] {
+        assert!(check_region(&origin, HEAD, what, region), "{what}");
+    }
     for len in [
         0,
         10,
-        head::HEADER,
-        head::HEADER + 10,
-        decoded.hot_offset + 10,
+        header,
+        header + 10,
+        directory + 10,
+        young + 10,
+        image + 10,
     ] {
-        let verdict = judge(&origin, HEAD, |bytes| bytes.truncate(len));
+        let verdict = judge(&origin, HEAD, |bytes| bytes.truncate(len as usize));
         assert!(verdict.harmless);
         assert_eq!(verdict.named, [HEAD], "{len} bytes");
     }

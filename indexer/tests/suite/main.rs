@@ -13,6 +13,7 @@ mod counts;
 mod crash;
 mod damage;
 mod fence;
+mod growth;
 mod merging;
 mod million;
 mod model;

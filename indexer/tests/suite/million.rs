@@ -16,8 +16,12 @@ const ROUNDS_MAX: u64 = 4;
 /// Reads in one large segment, beside one for each hit: HEAD, the mark, the lengths of a field, and for each of three
 /// words a dictionary block, postings and positions; fewer where these lie near each other.
 const READS_MAX: u64 = 12;
-/// Reads that do not depend on each other come within this of each other, even on a busy machine.
+/// Reads that do not depend on each other are taken for one round when they come within this of each other; in each
+/// further attempt twice as long.
 const GATHER: Duration = Duration::from_millis(250);
+/// Attempts at counting rounds. On a busy machine reads may come later than that and count as a round of their own;
+/// a read that depends on another one never counts as the same. So the smallest count is the one to judge.
+const ATTEMPTS: u32 = 5;
 
 /// A word of a vocabulary in which the n-th is about n times rarer than the first.
 fn word(seed: u64) -> String {
@@ -57,21 +61,31 @@ fn a_cold_reader_of_a_million_documents_answers_in_four_rounds() {
 /// with one read.
 fn ask_cold(folder: &Folder, queries: &[&str], reads_max: u64) {
     for query in queries {
-        let counting = CountingMount::gathering(folder.mount(), GATHER);
-        let reader = open(
-            Arc::new(counting.clone()),
-            &Config {
-                read_only: true,
-                ..config()
-            },
-        );
         let request = SearchRequest {
             query: (*query).into(),
             ..SearchRequest::default()
         };
-        let response = reader.search(&request, soon()).unwrap();
-        assert!(response.count > 0 && !response.hits.is_empty());
-        let counts = counting.take();
+        let attempt = |attempt: u32| {
+            let counting = CountingMount::gathering(folder.mount(), GATHER * 2_u32.pow(attempt));
+            let reader = open(
+                Arc::new(counting.clone()),
+                &Config {
+                    read_only: true,
+                    ..config()
+                },
+            );
+            let response = reader.search(&request, soon()).unwrap();
+            assert!(response.count > 0 && !response.hits.is_empty());
+            (counting.take(), counting, reader, response)
+        };
+        let mut attempts = (0..ATTEMPTS).map(attempt);
+        let mut latest = attempts.next().unwrap();
+        while latest.0.rounds > ROUNDS_MAX
+            && let Some(further) = attempts.next()
+        {
+            latest = further;
+        }
+        let (counts, counting, reader, response) = latest;
         println!(
             "cold open and `{query}` over {} segments: {} rounds, {} reads, {} opens, {} bytes",
             reader.stats().unwrap().segments,

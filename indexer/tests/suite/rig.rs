@@ -23,9 +23,13 @@ pub struct Folder(tempfile::TempDir);
 
 impl Folder {
     pub fn new() -> Self {
+        Self::defined(&Definition::default())
+    }
+
+    pub fn defined(definition: &Definition) -> Self {
         let folder = Self::empty();
         let mount = folder.mount();
-        aquifer_indexer::writer::create(&*mount, &Definition::default(), &SystemClock).unwrap();
+        aquifer_indexer::writer::create(&*mount, definition, &SystemClock).unwrap();
         folder
     }
 
@@ -127,7 +131,7 @@ impl Folder {
             there, named,
             "bundles on the mount, and those the tip names"
         );
-        let needed = body.containers.len() - named.len();
+        let needed = snapshot.manifest().files().len() - named.len();
         let manifests = self.names(layout::MANIFESTS);
         assert!(
             manifests.len() <= needed + 2,

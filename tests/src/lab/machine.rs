@@ -17,9 +17,9 @@ use super::{Ground, MOUNT_POINT};
 use crate::patience::eventually;
 
 /// How long booting may take. Only a broken machine takes that long.
-const BOOT: Duration = Duration::from_secs(180);
+const BOOT: Duration = Duration::from_secs(600);
 /// How long a command may take where nothing else is said.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(600);
 /// How long is waited for what only helps to understand.
 const GLANCE: Duration = Duration::from_secs(5);
 /// Lines of a log that are shown when a story fails.

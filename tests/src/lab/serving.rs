@@ -13,9 +13,12 @@ use crate::client::Client;
 use crate::patience::eventually;
 
 /// How long it may take to start, or to come to a step.
-const PATIENCE: Duration = Duration::from_secs(180);
-/// How long an answer may take: longer than a story freezes a machine.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// How long an answer may take: longer than a story freezes a machine, and than a request may take.
 const ANSWER: Duration = Duration::from_secs(300);
+/// How long a request may take, unless a story says otherwise. On a busy machine a commit between virtual machines can
+/// take longer than the program's own default, and a story that expects 200 must not depend on that.
+const DEADLINE: &str = "4m";
 
 /// A server process that is about to be started.
 #[derive(Debug)]
@@ -40,6 +43,7 @@ impl<'a> Serve<'a> {
         serve
             .with("--listen", &listen)
             .with("--root", ROOT)
+            .with("--deadline", DEADLINE)
             .with("--maintenance-interval", "0")
     }
 

@@ -18,11 +18,11 @@ use super::process::{Process, stat};
 use crate::patience::within;
 
 /// How long an emulator may take to listen. Only a broken one takes that long.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(120);
 /// What the emulator takes beyond the time a function has: starting it, and starting it again.
-const MARGIN: Duration = Duration::from_secs(30);
+const MARGIN: Duration = Duration::from_secs(120);
 /// How long a function may take to stop: each of its threads has to be woken for it.
-const STOP: Duration = Duration::from_secs(5);
+const STOP: Duration = Duration::from_secs(60);
 /// How often another port is tried where somebody else took it meanwhile.
 const ATTEMPTS: u32 = 5;
 

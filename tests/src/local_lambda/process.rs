@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::patience::within;
 
 /// How long an emulator may take to end, before it is killed.
-const END: Duration = Duration::from_secs(5);
+const END: Duration = Duration::from_secs(30);
 
 /// A running emulator. It is ended when it goes out of scope.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ const CLIENTS: usize = 6;
 const POSTS: usize = 6;
 const DOCUMENTS: usize = 5;
 /// How long a client goes on where every environment is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Asks until a function was free: the door says 503 until then.
 fn persistently(what: &str, ask: impl Fn() -> Answer) -> Answer {

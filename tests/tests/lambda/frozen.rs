@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{door, lambda};
 
 /// How long collecting what was needed may take: some retentions.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 const POSTS: usize = 30;
 

@@ -11,7 +11,7 @@ use crate::asked::{Asked, all};
 use crate::{lambda, open};
 
 /// Longer than any request may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Headers whose value the client acts on.
 const COMPARED: [&str; 4] = ["content-type", "location", "allow", "retry-after"];

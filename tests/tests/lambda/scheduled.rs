@@ -12,15 +12,15 @@ use serde_json::{Value, json};
 
 use crate::{door, lambda};
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Documents are added by so many until building them anew takes several invocations, which depends on the machine.
 const DOCUMENTS: usize = 15_000;
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 8;
 const BATCH: usize = 3_000;
 const WORDS: usize = 150;
-/// What an invocation may take: hardly more than the shortest step of a job.
-const TIMEOUT: Duration = Duration::from_secs(2);
+/// What an invocation may take: a few of the shortest steps of a job, also on a machine that is busy otherwise.
+const TIMEOUT: Duration = Duration::from_secs(4);
 /// A chain of invocations in which nothing happens for so long has ended, and a schedule begins another.
 const ENDED: Duration = Duration::from_secs(5);
 

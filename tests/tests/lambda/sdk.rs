@@ -17,7 +17,7 @@ use crate::lambda;
 
 /// Attempts that the client makes in all.
 const ATTEMPTS: u32 = 3;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 struct Sdk {
     runtime: Runtime,

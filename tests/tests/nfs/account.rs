@@ -46,6 +46,10 @@ pub(crate) struct Tally {
     right: AtomicU64,
     refused: AtomicU64,
     over: AtomicBool,
+    /// The current chapter; a new one begins after each event of the story.
+    chapter: AtomicU64,
+    /// For each searcher, the chapter in which its latest right answer was asked for.
+    latest: Vec<AtomicU64>,
 }
 
 /// What a post waits for.
@@ -211,26 +215,29 @@ impl Account {
         refusals: Refusals,
         act: impl FnOnce(&Tally) -> T,
     ) -> T {
-        let tally = Tally::default();
+        let searchers = readers.len() * threads;
+        let tally = Tally::new(searchers);
         thread::scope(|scope| {
-            for reader in readers.iter().cycle().take(readers.len() * threads) {
+            let readers = readers.iter().cycle().take(searchers);
+            for (reader, latest) in readers.zip(&tally.latest) {
                 let tally = &tally;
-                scope.spawn(move || self.search_on(reader, refusals, tally));
+                scope.spawn(move || self.search_on(reader, refusals, tally, latest));
             }
             let _curtain = tally.curtain();
             act(&tally)
         })
     }
 
-    fn search_on(&self, reader: &Client, refusals: Refusals, tally: &Tally) {
+    fn search_on(&self, reader: &Client, refusals: Refusals, tally: &Tally, latest: &AtomicU64) {
         let _curtain = tally.curtain();
         while !tally.is_over() {
-            let outcome = if self.ask(reader, Question::any(), refusals) {
-                &tally.right
+            let chapter = tally.chapter.load(Ordering::SeqCst);
+            if self.ask(reader, Question::any(), refusals) {
+                tally.right.fetch_add(1, Ordering::SeqCst);
+                latest.store(chapter, Ordering::SeqCst);
             } else {
-                &tally.refused
-            };
-            outcome.fetch_add(1, Ordering::SeqCst);
+                tally.refused.fetch_add(1, Ordering::SeqCst);
+            }
         }
     }
 }
@@ -245,6 +252,25 @@ impl Drop for Curtain<'_> {
 }
 
 impl Tally {
+    fn new(searchers: usize) -> Self {
+        Self {
+            latest: (0..searchers).map(|_| AtomicU64::new(0)).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Begins a new chapter. [`Self::all_right_since`] tells when it has reached every searcher.
+    pub(crate) fn begin_chapter(&self) -> u64 {
+        self.chapter.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Whether every searcher has asked in this chapter and was answered right. No search from before is
+    /// under way then, however slow the machine is.
+    pub(crate) fn all_right_since(&self, chapter: u64) -> bool {
+        let reached = |latest: &AtomicU64| latest.load(Ordering::SeqCst) >= chapter;
+        self.latest.iter().all(reached)
+    }
+
     /// It is over when this goes out of scope.
     pub(crate) fn curtain(&self) -> Curtain<'_> {
         Curtain(self)

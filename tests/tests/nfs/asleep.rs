@@ -32,7 +32,7 @@ const OTHERS: u64 = 3;
 /// Small batches that a merge finds.
 const SMALL: u64 = 12;
 /// Bounds what must happen at all.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What befalls the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

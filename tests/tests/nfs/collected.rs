@@ -20,7 +20,7 @@ const RETENTION: &str = "20s";
 /// Searches at once.
 const SEARCHERS: usize = 4;
 /// Bounds what must happen at all.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A reader that forgets what it has read, so that every search needs the files.
 const FORGETFUL: (&str, &str) = ("--cache", "0");

@@ -27,8 +27,13 @@ const COLD_READ_ROUNDS_MAX: u32 = 4;
 /// RPCs that must wait for one another, at most: six to walk to HEAD from the root of the mount and to open it, that
 /// READ, one to open what it names, three READs.
 const COLD_ROUNDS_MAX: u32 = 11;
-/// Long beside what a busy machine takes between two RPCs that do not depend on each other.
+/// The delay of each reply in the first attempt at counting rounds, and how much longer it is in each further one.
 const DELAY: Duration = Duration::from_millis(100);
+const DELAY_GROWTH: u32 = 2;
+/// Attempts at counting rounds. A busy machine may take longer than the delay between two RPCs that do not depend on
+/// each other, so that they look as if they did. The opposite cannot happen: a call that needs a reply is never made
+/// before it. So the smallest count is the one to judge, and more attempts hide no defect.
+const ATTEMPTS: u32 = 6;
 
 pub(crate) fn posts_and_refreshes(kind: Kind) {
     let lab = Lab::mounted(Plan::new(kind, 2));
@@ -100,19 +105,13 @@ pub(crate) fn a_cold_open_and_its_first_query(kind: Kind) {
     build(&export);
     let reader = lab.client('A');
     let proxy = Proxy::start();
-    proxy.delay(DELAY);
     for (words, reads_max) in COLD {
         reader.mount(Mounted::ReadOnly);
         let (hits, counts) = reader.rpc_counts(|| ask(reader, words));
         println!("{kind:?}: cold open and `{words}`, {hits} documents: {counts}");
         reader.unmount();
-
-        reader.mount(Mounted::ReadOnlyThrough(proxy.port()));
-        proxy.forget();
-        ask(reader, words);
-        let (all, reads) = depth(&proxy.record());
+        let (all, reads) = fewest_rounds(reader, &proxy, words);
         println!("{kind:?}: {all} of these must wait for one another, {reads} of the READs");
-        reader.unmount();
         // Documents lie where they lie, each in a block of its own as a rule.
         let beside = counts.of("READ").saturating_sub(hits);
         assert!(
@@ -125,6 +124,26 @@ pub(crate) fn a_cold_open_and_its_first_query(kind: Kind) {
         );
         assert!(all <= COLD_ROUNDS_MAX, "{all} RPCs wait for one another");
     }
+}
+
+/// The RPCs and the READs of a cold open and its answer that must wait for one another: the fewest of some attempts, the
+/// last of which is the first within the bounds.
+fn fewest_rounds(reader: &Machine, proxy: &Proxy, words: &str) -> (u32, u32) {
+    let (mut delay, mut fewest) = (DELAY, (u32::MAX, u32::MAX));
+    for _ in 0..ATTEMPTS {
+        proxy.delay(delay);
+        reader.mount(Mounted::ReadOnlyThrough(proxy.port()));
+        proxy.forget();
+        ask(reader, words);
+        let (all, reads) = depth(&proxy.record());
+        reader.unmount();
+        fewest = (fewest.0.min(all), fewest.1.min(reads));
+        if fewest.0 <= COLD_ROUNDS_MAX && fewest.1 <= COLD_READ_ROUNDS_MAX {
+            break;
+        }
+        delay *= DELAY_GROWTH;
+    }
+    fewest
 }
 
 /// Asks, in a process of its own; gives the number of documents in the answer.

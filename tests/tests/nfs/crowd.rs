@@ -18,7 +18,7 @@ const BATCH: u64 = 1000;
 /// Posts.
 const BATCHES: u64 = 4;
 /// Bounds what must happen at all.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 pub(crate) fn twenty_on_one_machine(kind: Kind) {
     tell(kind, 2, 1, PROCESSES);

@@ -26,7 +26,7 @@ const SEARCHERS: usize = 2;
 /// What is left for posts when the filler ends.
 const LEFT_KIB: u64 = 700;
 /// Bounds what must happen at all.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 const FILLER: &str = "/mnt/efs/filler";
 

@@ -9,7 +9,7 @@ use aquifer_tests::lab::{Kind, Lab, Mounted, Plan, Proxy};
 use crate::scene::{View, batch, check};
 
 /// Bounds what must happen at all.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What becomes of the server before the client gets through again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

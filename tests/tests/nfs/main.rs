@@ -36,7 +36,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 const AT_ONCE: usize = 3;
 
 /// A story that takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
+const PATIENCE: Duration = Duration::from_secs(40 * 60);
 
 /// A story, and the servers it is told on.
 struct Story {

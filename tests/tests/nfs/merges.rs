@@ -12,6 +12,8 @@ use crate::scene::{View, batch, check};
 const DOCUMENTS: u64 = 20;
 /// How long each trouble lasts; the server's lease is 10 s.
 const TROUBLE: Duration = Duration::from_secs(3);
+/// Bounds what must happen at all.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// Longer than the lease.
 const LONG_TROUBLE: Duration = Duration::from_secs(23);
 
@@ -51,7 +53,7 @@ pub(crate) fn under_load_and_faults(kind: Kind) {
             let before = posted
                 .each_ref()
                 .map(|posted| posted.load(Ordering::SeqCst));
-            aquifer_tests::eventually(what, Duration::from_secs(120), || {
+            aquifer_tests::eventually(what, PATIENCE, || {
                 let now = posted.iter().zip(before);
                 now.into_iter()
                     .all(|(now, before)| now.load(Ordering::SeqCst) > before)
@@ -81,7 +83,7 @@ pub(crate) fn under_load_and_faults(kind: Kind) {
         progress("after a long freeze");
         over.store(true, Ordering::SeqCst);
     });
-    let jobs = aquifer_tests::eventually("the last job ends", Duration::from_secs(120), || {
+    let jobs = aquifer_tests::eventually("the last job ends", PATIENCE, || {
         let jobs = reader.client().get("/jobs").body["jobs"].clone();
         let running = |job: &serde_json::Value| !job["ended_version"].is_u64();
         (!jobs.as_array().unwrap().iter().any(running)).then_some(jobs)

@@ -19,7 +19,7 @@ const BATCHES: [u64; 2] = [1, 200];
 /// Searches at once.
 const SEARCHERS: usize = 3;
 /// Bounds what must happen at all.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(600);
 /// Numbers of documents between one client's and the next one's.
 const ROOM: u64 = 1_000_000;
 

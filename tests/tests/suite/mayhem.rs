@@ -30,7 +30,7 @@ const FROZEN_MS: std::ops::Range<u64> = 100..4000;
 const RETENTION: Duration = Duration::from_secs(2);
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
 /// Bounds what must happen at all once everything is quiet.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// What manifests, HEAD and locks take, however small the index. It was several times as much while it lasted.
 const OVERHEAD_BYTES: u64 = 1024 * 1024;
 const FILES_MAX: usize = 100;

@@ -11,7 +11,7 @@ const CLIENTS: usize = 8;
 const ANSWERED_BEFORE: usize = 40;
 /// More than any server answers before it ends.
 const POSTS_MAX: usize = 100_000;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Posts one document after the other until nobody answers; gives the keys that were acknowledged.
 fn post_until_the_end(client: &Client, own: usize, answered: &AtomicUsize) -> Vec<String> {

@@ -170,6 +170,8 @@ impl Mount for PosixMount {
         Ok(Metadata {
             len: u64::try_from(stat.st_size).unwrap_or(0),
             modified,
+            #[expect(clippy::useless_conversion, reason = "another width on other machines")]
+            names: u64::from(stat.st_nlink),
         })
     }
 

@@ -12,9 +12,9 @@ use super::Shadow;
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::format::damaged;
-use crate::format::head::HotImage;
 use crate::format::job::{CheckpointId, Job};
 use crate::format::manifest::{Body, Cause, Manifest};
+use crate::format::section::Sections;
 use crate::inbox::Batch;
 use crate::layout::JOBS;
 use crate::mount::{Access, Mount};
@@ -56,7 +56,7 @@ impl Work {
                 Manifest::empty(0, job.lineage, body)
             }
         };
-        let shadow = Snapshot::open(manifest, source, None, &HotImage::default())?;
+        let shadow = Snapshot::open(manifest, source, None, &Sections::default())?;
         Ok(Self {
             id: job.status.id,
             number: job.status.checkpoints,
@@ -93,7 +93,7 @@ pub(in crate::writer) fn read_checkpoint(
     let mut bytes = vec![0; len];
     let read = file.read_at(&mut bytes, 0).map_err(io)?;
     bytes.truncate(read);
-    let (manifest, _) = Manifest::decode(&bytes, &path)?;
+    let manifest = Manifest::decode(&bytes, &path)?;
     if manifest.nonce != id.nonce || manifest.version != id.number {
         return Err(damaged(&path, "the identity of a checkpoint"));
     }
@@ -114,6 +114,7 @@ impl Writer {
         let mount = &self.follower.source().mount;
         let resolution = resolve(shadow, &[changes])?;
         let mut draft = Draft::new(Arc::clone(shadow), Cause::Job);
+        draft.stand_alone();
         for (&position, docs) in &resolution.deletes {
             draft.delete(position, docs)?;
         }
@@ -125,7 +126,7 @@ impl Writer {
         self.merge_inline(&mut draft, &mut segments, merge_max)?;
         let mut paths = Vec::new();
         if !segments.is_empty() {
-            let packed = pack::bundle(&segments, &**mount, draft.epoch(self.id))?;
+            let packed = pack::bundle(&segments, &**mount, draft.version())?;
             paths.push(packed.container.id.path());
             draft.add(packed, Vec::new());
         }
@@ -155,8 +156,8 @@ impl Writer {
             return Err(Error::io(&path, error));
         }
         let source = self.follower.source();
-        let image = HotImage::default();
-        let shadow = Arc::new(Snapshot::open(manifest, source, Some(shadow), &image)?);
+        let sections = Sections::default();
+        let shadow = Arc::new(Snapshot::open(manifest, source, Some(shadow), &sections)?);
         Ok(Written { id, shadow, paths })
     }
 

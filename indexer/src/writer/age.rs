@@ -1,0 +1,106 @@
+//! How old files are, by the file server's clock.
+
+use std::cell::{Cell, OnceCell};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+use crate::layout;
+use crate::mount::{Access, Mount};
+
+/// The time by the file server's clock: what it stamps on a file made now.
+pub(super) fn server_time(mount: &dyn Mount) -> Result<SystemTime> {
+    let path = layout::clock_file(Uuid::new_v4());
+    let io = |error| Error::io(&path, error);
+    // Nothing is written, so that it works on a full disk too.
+    mount.open(&path, Access::CreateNew).map_err(io)?;
+    let stamped = mount.metadata(&path);
+    let removed = mount.unlink(&path);
+    tracing::debug!(?removed, "the file that tells the time");
+    Ok(stamped.map_err(io)?.modified)
+}
+
+/// Tells which files were last touched longer ago than retention. The server is asked for its time when the first file is
+/// looked at.
+#[derive(Debug)]
+pub(super) struct Ages {
+    mount: Arc<dyn Mount>,
+    retention: Duration,
+    now: OnceCell<SystemTime>,
+    /// When the first of the files that are too young will not be any more.
+    next: Cell<Duration>,
+}
+
+impl Ages {
+    pub(super) fn new(mount: &Arc<dyn Mount>, retention: Duration) -> Self {
+        Self {
+            mount: Arc::clone(mount),
+            retention,
+            now: OnceCell::new(),
+            next: Cell::new(retention),
+        }
+    }
+
+    pub(super) fn mount(&self) -> &dyn Mount {
+        &*self.mount
+    }
+
+    /// How long it takes until another answer is possible; retention, if nothing is young.
+    pub(super) fn next(&self) -> Duration {
+        self.next.get()
+    }
+
+    /// Whether a file was last touched longer ago than retention. A file that is gone was.
+    pub(super) fn over(&self, path: &str) -> Result<bool> {
+        self.over_after(path, self.retention)
+    }
+
+    /// Whether a file was last touched longer ago than `after`.
+    pub(super) fn over_after(&self, path: &str, after: Duration) -> Result<bool> {
+        let now = match self.now.get() {
+            Some(now) => *now,
+            None => {
+                let now = server_time(&*self.mount)?;
+                *self.now.get_or_init(|| now)
+            }
+        };
+        let modified = match self.mount.metadata(path) {
+            Ok(metadata) => metadata.modified,
+            Err(error) => return Ok(error.kind() == std::io::ErrorKind::NotFound),
+        };
+        // Touched after the clock was read: no age at all.
+        let age = now.duration_since(modified).ok();
+        let over = age.is_some_and(|age| age >= after);
+        if !over {
+            let left = after.saturating_sub(age.unwrap_or_default());
+            self.next.set(self.next.get().min(left));
+        }
+        Ok(over)
+    }
+
+    /// Those of some files that were last touched longer ago than retention.
+    pub(super) fn those_over(&self, paths: impl Iterator<Item = String>) -> Result<Vec<String>> {
+        let mut over = Vec::new();
+        for path in paths {
+            if self.over(&path)? {
+                over.push(path);
+            }
+        }
+        Ok(over)
+    }
+
+    /// The position of the first that is young, of files in the order in which they were last touched.
+    pub(super) fn first_young<T>(&self, files: &[T], path: impl Fn(&T) -> String) -> Result<usize> {
+        let mut failure = None;
+        let position = files.partition_point(|file| match self.over(&path(file)) {
+            Ok(over) => over,
+            Err(error) => {
+                failure = Some(error);
+                false
+            }
+        });
+        failure.map_or(Ok(position), Err)
+    }
+}

@@ -1,0 +1,203 @@
+//! The segments of the next version, and the sections that its manifest adds.
+
+use roaring::RoaringBitmap;
+
+use super::pack::{HOT_IN_MANIFEST_MAX, Packed, PackedHot};
+use crate::error::{Error, Result};
+use crate::format::crc;
+use crate::format::deletes::{self, Base, Deletes, LISTED_MAX};
+use crate::format::manifest::{Container, Segment, Span};
+use crate::format::prefix::HEADER;
+use crate::snapshot::Snapshot;
+
+/// The segments of a version while it is put together.
+#[derive(Debug)]
+pub(super) struct Assembly<'a> {
+    version: u64,
+    content: &'a Snapshot,
+    /// Whether the bitmaps of deletes that `content` refers to may be referred to again.
+    same_history: bool,
+    containers: Vec<Container>,
+    segments: Vec<Segment>,
+    /// All deletes of the segment at the same position, where they are known already.
+    deletes: Vec<Option<RoaringBitmap>>,
+    blob: Vec<u8>,
+}
+
+impl<'a> Assembly<'a> {
+    pub(super) fn new(version: u64, content: &'a Snapshot, same_history: bool) -> Self {
+        Self {
+            version,
+            content,
+            same_history,
+            containers: Vec::new(),
+            segments: Vec::new(),
+            deletes: Vec::new(),
+            blob: Vec::new(),
+        }
+    }
+
+    /// Adds a section; gives where it will lie in the file.
+    fn put(&mut self, bytes: &[u8]) -> Span {
+        let offset = (HEADER + self.blob.len()) as u64;
+        self.blob.extend_from_slice(bytes);
+        let len = bytes.len() as u64;
+        Span { offset, len }
+    }
+
+    fn container(&mut self, container: &Container) -> usize {
+        let known = self
+            .containers
+            .iter()
+            .position(|known| known.id == container.id);
+        known.unwrap_or_else(|| {
+            self.containers.push(container.clone());
+            self.containers.len() - 1
+        })
+    }
+
+    fn push(&mut self, segment: Segment, deletes: Option<RoaringBitmap>) {
+        self.segments.push(segment);
+        self.deletes.push(deletes);
+    }
+
+    /// Keeps a segment of the content; `changed` are all its deletes, if they change.
+    pub(super) fn keep(&mut self, index: usize, changed: Option<&RoaringBitmap>) -> Result<()> {
+        let manifest = self.content.manifest();
+        let segment = manifest.body.segments.get(index).ok_or_else(no_segment)?;
+        let container = self.container(manifest.container(segment)?);
+        let mut kept = Segment {
+            container,
+            hot_copy: None,
+            ..segment.clone()
+        };
+        let known = self.content.deleted(segment)?;
+        let mut all = None;
+        if let Some(changed) = changed {
+            let base = known.and_then(|known| known.base.as_ref());
+            let base = base.filter(|_| self.same_history);
+            let since = match base {
+                Some((_, bitmap)) => changed - bitmap.as_ref(),
+                None => changed.clone(),
+            };
+            kept.deletes = described(changed, self.version, base.map(|(base, _)| *base), &since)?;
+            all = Some(changed.clone());
+        } else if let Some(known) = known.filter(|_| !self.same_history) {
+            kept.deletes = described(&known.all, self.version, None, &known.all)?;
+        }
+        self.push(kept, all);
+        Ok(())
+    }
+
+    /// Adds new segments, with the documents already deleted in each.
+    pub(super) fn add(&mut self, packed: Packed, deletes: &[RoaringBitmap]) -> Result<()> {
+        let container = self.container(&packed.container);
+        for (index, segment) in packed.segments.into_iter().enumerate() {
+            let (hot, hot_copy) = match segment.hot {
+                PackedHot::Embedded(section) => (self.put(&section), None),
+                PackedHot::Bundled { span, section } => {
+                    (span, section.map(|section| self.put(&section)))
+                }
+            };
+            let all = deletes.get(index).filter(|deletes| !deletes.is_empty());
+            let described = match all {
+                Some(all) => described(all, self.version, None, all)?,
+                None => None,
+            };
+            let segment = Segment {
+                id: segment.id,
+                max_doc: segment.max_doc,
+                container,
+                files: segment.files,
+                hot,
+                hot_copy,
+                deletes: described,
+            };
+            self.push(segment, all.cloned());
+        }
+        Ok(())
+    }
+
+    /// Copies the short hot sections of segments that no reader knows yet.
+    pub(super) fn copy_hot_sections(&mut self) -> Result<()> {
+        let open: Vec<_> = self.content.segment_containers().collect();
+        for position in 0..self.segments.len() {
+            let Some(segment) = self.segments.get(position) else {
+                break;
+            };
+            let (span, id) = (segment.hot, self.containers.get(segment.container));
+            let id = id.map(|container| &container.id);
+            let container = open.iter().find(|open| Some(open.id()) == id);
+            let short = span.len <= HOT_IN_MANIFEST_MAX as u64;
+            if let Some(container) = container.filter(|_| short && segment.hot_copy.is_none()) {
+                let section = container.read_raw(span)?;
+                let copy = self.put(&section);
+                if let Some(segment) = self.segments.get_mut(position) {
+                    segment.hot_copy = Some(copy);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The containers, the segments and the blob. Where many deletes would be listed, bitmaps are written of the longest
+    /// lists, until half as many are left: the next ones are some time off then.
+    pub(super) fn finish(mut self) -> Result<(Vec<Container>, Vec<Segment>, Vec<u8>)> {
+        let listed = |segment: &Segment| segment.deletes.as_ref().map_or(0, |d| d.since.len());
+        let mut total: usize = self.segments.iter().map(listed).sum();
+        if total > LISTED_MAX {
+            let mut longest: Vec<(usize, usize)> =
+                self.segments.iter().map(listed).zip(0..).collect();
+            longest.sort_unstable_by(|a, b| b.cmp(a));
+            for (len, position) in longest {
+                if total <= LISTED_MAX / 2 {
+                    break;
+                }
+                self.write_bitmap(position)?;
+                total -= len;
+            }
+        }
+        Ok((self.containers, self.segments, self.blob))
+    }
+
+    fn write_bitmap(&mut self, position: usize) -> Result<()> {
+        let known = self.deletes.get_mut(position).and_then(Option::take);
+        let segment = self.segments.get(position).ok_or_else(no_segment)?;
+        let all = match known {
+            Some(all) => all,
+            None => self.content.deletes(segment)?,
+        };
+        let bytes = deletes::encode(&all)?;
+        let span = self.put(&bytes);
+        let segment = self.segments.get_mut(position);
+        if let Some(deletes) = segment.and_then(|segment| segment.deletes.as_mut()) {
+            let (version, crc) = (self.version, crc(&bytes));
+            deletes.base = Some(Base { version, span, crc });
+            deletes.since = Vec::new();
+        }
+        Ok(())
+    }
+}
+
+fn described(
+    all: &RoaringBitmap,
+    version: u64,
+    base: Option<Base>,
+    since: &RoaringBitmap,
+) -> Result<Option<Deletes>> {
+    if all.is_empty() {
+        return Ok(None);
+    }
+    let count = u32::try_from(all.len())
+        .map_err(|error| Error::internal("too many deletes").because(error))?;
+    Ok(Some(Deletes {
+        count,
+        version,
+        base,
+        since: deletes::distances(since),
+    }))
+}
+
+fn no_segment() -> Error {
+    Error::internal("a draft names no segment")
+}
