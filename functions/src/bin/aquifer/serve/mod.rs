@@ -117,7 +117,6 @@ impl Serve {
             request_bytes: self.resources.config().budget.request_bytes(),
             sources,
             left,
-            request_bytes: self.resources.config().budget.request_bytes(),
             log: Some(log.clone()),
             ..Settings::default()
         };
