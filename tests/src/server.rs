@@ -169,17 +169,6 @@ impl Server {
         address.parse().unwrap()
     }
 
-    /// Bytes of memory that the system counts for the process under `name`: `VmRSS` now, `VmHWM` at the most so far.
-    ///
-    /// # Panics
-    /// When the system does not say.
-    pub fn memory(&self, name: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        let kibibytes = line.unwrap().trim_matches([':', ' ', '\t', 'k', 'B']);
-        kibibytes.parse::<u64>().unwrap() * 1024
-    }
-
     /// What it has logged so far.
     pub fn logged(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
@@ -202,19 +191,19 @@ impl Server {
         });
     }
 
-    /// Bytes that the process holds in memory, and forgets how many it has held at most.
+    /// Bytes that the process holds in memory. What it held at most is forgotten.
     ///
     /// # Panics
     /// When the system does not say.
     #[track_caller]
-    pub fn memory(&self) -> u64 {
+    pub fn memory_from_now(&self) -> u64 {
         let folder = PathBuf::from(format!("/proc/{}", self.child.id()));
         // proc(5): resets the peak of the resident set.
         fs::write(folder.join("clear_refs"), "5").unwrap();
         self.status("VmRSS:")
     }
 
-    /// Bytes that it has held at most since [`Self::memory`] was asked.
+    /// Bytes that it has held at most, since it began or [`Self::memory_from_now`] was asked.
     ///
     /// # Panics
     /// When the system does not say.
