@@ -169,15 +169,19 @@ impl Server {
         address.parse().unwrap()
     }
 
-    /// Bytes of memory that the system counts for the process under `name`: `VmRSS` now, `VmHWM` at the most so far.
+    /// How many sockets it has open.
     ///
     /// # Panics
     /// When the system does not say.
-    pub fn memory(&self, name: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        let kibibytes = line.unwrap().trim_matches([':', ' ', '\t', 'k', 'B']);
-        kibibytes.parse::<u64>().unwrap() * 1024
+    pub fn sockets(&self) -> usize {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let is_socket = |entry: std::io::Result<fs::DirEntry>| {
+            // It may be closed while it is looked at.
+            let link = entry.and_then(|entry| fs::read_link(entry.path()));
+            link.is_ok_and(|link| link.to_string_lossy().starts_with("socket:"))
+        };
+        open.filter_map(|entry| is_socket(entry).then_some(()))
+            .count()
     }
 
     /// What it has logged so far.

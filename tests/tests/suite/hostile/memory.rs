@@ -6,9 +6,9 @@ use std::thread;
 
 use aquifer_functions::http::limits::{MAX_ANSWER_BYTES, MAX_BODY_BYTES};
 use aquifer_indexer::budget::Budget;
-use aquifer_tests::{Cluster, Server};
+use aquifer_tests::{Cluster, Server, eventually};
 
-use super::{MIB, connect, gzip, head, post_gzip, read_all, status_of};
+use super::{MIB, PATIENCE, connect, gzip, head, post_gzip, read_all, status_of};
 
 /// What a server takes besides what it counts: its code, its threads, and what the allocator does not give back.
 const BESIDE: u64 = 192 * MIB as u64;
@@ -21,7 +21,7 @@ fn request_bytes() -> usize {
 /// Expects that the server never held more than `bytes` for its requests.
 #[track_caller]
 fn check_peak(server: &Server, before: u64, bytes: usize) {
-    let peak = server.memory("VmHWM");
+    let peak = server.peak_memory();
     println!(
         "{} MiB before, {} MiB at the most",
         before / MIB as u64,
@@ -35,7 +35,7 @@ fn small_bodies_that_unpack_to_millions_of_elements_are_refused_without_collecti
     const CLIENTS: usize = 24;
     let cluster = Cluster::new();
     let server = cluster.writer().start();
-    let before = server.memory("VmHWM");
+    let before = server.memory();
     let many = gzip("[1", ",1", 8 * MIB - 16, "]");
     let wrapped = gzip("{\"documents\":[1", ",1", 8 * MIB - 16, "]}");
     let numbers = gzip("{\"unique_key\":\"k\",\"n\":[1", ",1", 500_000, "]}\n");
@@ -86,7 +86,7 @@ fn bodies_that_are_coming_in_are_bounded_together() {
     const CLIENTS: usize = 100;
     let cluster = Cluster::new();
     let server = cluster.writer().start();
-    let before = server.memory("VmHWM");
+    let before = server.memory();
     let body = vec![b' '; MAX_BODY_BYTES - 1];
     let open: Vec<TcpStream> = (0..CLIENTS)
         .map(|_| {
@@ -141,7 +141,7 @@ fn clients_that_do_not_read_hold_only_so_much_and_are_disconnected() {
     let cluster = Cluster::new();
     let server = cluster.writer().start();
     fill(&server, DOCUMENTS);
-    let before = server.memory("VmHWM");
+    let before = server.memory();
     let request =
         format!("GET /search?limit={DOCUMENTS} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     let open: Vec<TcpStream> = (0..CLIENTS)
@@ -155,6 +155,10 @@ fn clients_that_do_not_read_hold_only_so_much_and_are_disconnected() {
     for _ in 0..20 {
         assert_eq!(server.get("/search?limit=0").status, 200);
     }
+    let sockets = server.sockets();
+    eventually("a client is disconnected", PATIENCE, || {
+        (server.sockets() < sockets).then_some(())
+    });
     let lengths: Vec<(u16, usize)> = open
         .into_iter()
         .map(|mut stream| {
