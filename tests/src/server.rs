@@ -169,6 +169,21 @@ impl Server {
         address.parse().unwrap()
     }
 
+    /// How many sockets it has open.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn sockets(&self) -> usize {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let is_socket = |entry: std::io::Result<fs::DirEntry>| {
+            // It may be closed while it is looked at.
+            let link = entry.and_then(|entry| fs::read_link(entry.path()));
+            link.is_ok_and(|link| link.to_string_lossy().starts_with("socket:"))
+        };
+        open.filter_map(|entry| is_socket(entry).then_some(()))
+            .count()
+    }
+
     /// What it has logged so far.
     pub fn logged(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
