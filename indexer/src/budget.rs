@@ -9,6 +9,7 @@
 //! | [`Budget::request_bytes`] | 3 | bodies of requests and answers |
 //! | [`Budget::building_bytes`] | 2 | the documents of a commit while they become segments |
 //! | [`Budget::job_bytes`] | 2 | the documents of a step of a reindex job |
+//! | [`Budget::loading_bytes`] | 7 | the same in a process that only loads, in place of the last three |
 //! | [`Budget::merging_bytes`] | 6 | a merge: what grows with its documents, its windows, small results |
 //!
 //! Merged segments and segments that are too large for memory are put together in scratch files: on the local disk, or
@@ -105,6 +106,12 @@ impl Budget {
     /// For the documents of a commit while they become segments.
     pub fn building_bytes(&self) -> usize {
         bytes(self.sixteenths(2).min(BUILDING_MAX))
+    }
+
+    /// For the documents of a bulk load while they become segments: a process that loads answers no requests and works on
+    /// no job.
+    pub fn loading_bytes(&self) -> usize {
+        bytes(self.sixteenths(7))
     }
 
     /// For the documents of a step of a reindex job, everything that is made of them included.

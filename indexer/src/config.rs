@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::budget::Budget;
+use crate::concurrent::THREADS_DEFAULT;
+use crate::descriptors::Shares;
 
 /// Settings of a process that opens a root folder.
 #[derive(Clone, Debug)]
@@ -25,6 +27,10 @@ pub struct Config {
     /// Go on working after an answer was given, in threads of this process. Where the process is frozen between
     /// requests, as a function is, somebody else has to be asked: [`crate::Index::pending`] says what is left.
     pub after_answer: bool,
+    /// Indexes that stay open while nobody uses them; by default as many as the limit of open files has room for.
+    pub open_indexes: usize,
+    /// Threads of this process that wait for the file system at once.
+    pub io_threads: usize,
     /// Stops the process at a step of a commit; for tests of what happens then.
     pub observer: Observer,
 }
@@ -53,6 +59,8 @@ impl Config {
             job_step_bytes: JOB_STEP.min(budget.job_bytes() / JOB_FACTOR),
             budget,
             after_answer: true,
+            open_indexes: Shares::of_this_process().indexes,
+            io_threads: THREADS_DEFAULT,
             observer: Observer::default(),
         }
     }

@@ -9,6 +9,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::descriptors;
+use crate::quote::shortened;
+
 /// The result of an operation of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -23,8 +26,12 @@ pub enum ErrorKind {
     Conflict,
     /// The request exceeds a limit: send less.
     TooLarge,
+    /// The answer exceeds a limit: ask for less.
+    AnswerTooLarge,
     /// Somebody else is working and the deadline came first: try again.
     Busy,
+    /// What was asked takes longer than it may: ask for less, or again later.
+    Deadline,
     /// The file system refused (full, read-only, permission, stale, input/output): try again or mend it.
     Unavailable,
     /// A checksum or a structure is wrong: the file that is named is damaged.
@@ -48,7 +55,7 @@ impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
-            message: message.into(),
+            message: shortened(message.into()).into_owned(),
             path: None,
             source: None,
         }
@@ -106,7 +113,7 @@ impl Error {
         let mut message = self.message.clone();
         let mut cause = StdError::source(self);
         while let Some(error) = cause {
-            message.push_str(&format!(": {error}"));
+            message.push_str(&format!(": {}", shortened(error.to_string())));
             cause = error.source();
         }
         Self {
@@ -173,6 +180,13 @@ impl Error {
 
 /// What a person can do about an input/output error, by its kind.
 fn io_advice(error: &io::Error) -> String {
+    if descriptors::is_exhausted(error) {
+        return format!(
+            "too many files are open, of which this process may have {}: send fewer requests at \
+             once, or raise the limit (`ulimit -n`, LimitNOFILE=)",
+            descriptors::limit()
+        );
+    }
     let advice = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "the file system is full: free some space, then send the request again"
@@ -197,7 +211,8 @@ impl fmt::Display for Error {
         f.write_str(&self.message)?;
         let mut cause = StdError::source(self);
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
+            // A parser repeats what it was given.
+            write!(f, ": {}", shortened(error.to_string()))?;
             cause = error.source();
         }
         Ok(())
@@ -282,5 +297,15 @@ mod tests {
         let error = Error::io("lock", io::Error::from_raw_os_error(28));
         assert_eq!(error.raw_os_error(), Some(28));
         assert!(error.to_string().contains("full"), "{error}");
+    }
+
+    #[test]
+    fn who_has_no_descriptor_left_is_told_the_limit() {
+        let error = Error::io("bundles/x", io::Error::from_raw_os_error(24)).to_string();
+        let limit = descriptors::limit().to_string();
+        assert!(
+            error.contains("ulimit -n") && error.contains(&limit),
+            "{error}"
+        );
     }
 }

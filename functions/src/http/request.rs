@@ -8,8 +8,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::{Instrument, field};
 
+use super::counted;
 use super::error::Failure;
-use super::limits::MAX_REQUEST_ID_BYTES;
+use super::limits::{DEFAULT_ANSWER_BYTES, MAX_REQUEST_ID_BYTES};
 use super::state::AppState;
 
 const REQUEST_ID: &str = "x-request-id";
@@ -19,11 +20,17 @@ const REQUEST_ID: &str = "x-request-id";
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(pub Instant);
 
-/// When a request began and when it must be over.
+/// Bytes of an answer that the front door can pass on; put into a request's extensions, it takes effect
+/// where it is less than the router's own bound.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerBytes(pub usize);
+
+/// When a request began, when it must be over, and how large its answer may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context {
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
+    pub(crate) answer_bytes: usize,
 }
 
 impl Context {
@@ -34,6 +41,7 @@ impl Context {
             Self {
                 started: now,
                 deadline: now + super::limits::DEFAULT_DEADLINE,
+                answer_bytes: DEFAULT_ANSWER_BYTES,
             }
         })
     }
@@ -58,7 +66,16 @@ pub(super) async fn observe(
         Some(given) => own.min(given.0),
         None => own,
     };
-    let context = Context { started, deadline };
+    let own = state.settings().answer_bytes;
+    let answer_bytes = match request.extensions().get::<AnswerBytes>() {
+        Some(given) => own.min(given.0),
+        None => own,
+    };
+    let context = Context {
+        started,
+        deadline,
+        answer_bytes,
+    };
     request.extensions_mut().insert(context);
     let id = request_id(request.headers());
     let span = tracing::info_span!(
@@ -73,7 +90,8 @@ pub(super) async fn observe(
         version = field::Empty,
         batch = field::Empty,
     );
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let response = next.run(request).instrument(span.clone()).await;
+    let mut response = counted::within(state.budget(), response);
     response.headers_mut().insert(REQUEST_ID, id);
     span.in_scope(|| write_line(&response, context.took_ms()));
     response

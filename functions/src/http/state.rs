@@ -2,15 +2,19 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aquifer_indexer::index::{Aquifer, Index};
 use aquifer_indexer::reindex::{NoSources, Sources};
 
+use super::body::{Admitted, Packed, Purpose};
+use super::budget::Budget;
 use super::error::{Problem, Sort};
 use super::left::{Unannounced, WorkLeft};
 use super::limits;
 use super::turnstile::Turnstile;
+use super::versions::Versions;
+use crate::log_queue::LogQueue;
 
 /// How the router behaves.
 #[derive(Clone)]
@@ -21,12 +25,20 @@ pub struct Settings {
     pub read_only: bool,
     /// The longest that a request may take.
     pub deadline: Duration,
-    /// Reads that run at once.
+    /// Reads that run at once, searches apart.
     pub concurrent_reads: usize,
+    /// Searches that are under way at once.
+    pub concurrent_searches: usize,
     /// Writes that run at once.
     pub concurrent_writes: usize,
     /// Requests of each sort that wait for a turn before the next is answered 503.
     pub queue: usize,
+    /// Bytes for the bodies of all requests, what is read from them, and all answers.
+    pub request_bytes: usize,
+    /// Bytes of one answer.
+    pub answer_bytes: usize,
+    /// The log, for `/health` to say how many lines were lost.
+    pub log: Option<LogQueue>,
     /// The external sources that a reindex may name.
     pub sources: Arc<dyn Sources>,
     /// Who is told of work that outlives a request.
@@ -40,8 +52,11 @@ impl fmt::Debug for Settings {
             .field("read_only", &self.read_only)
             .field("deadline", &self.deadline)
             .field("concurrent_reads", &self.concurrent_reads)
+            .field("concurrent_searches", &self.concurrent_searches)
             .field("concurrent_writes", &self.concurrent_writes)
             .field("queue", &self.queue)
+            .field("request_bytes", &self.request_bytes)
+            .field("answer_bytes", &self.answer_bytes)
             .field("left", &self.left)
             .finish_non_exhaustive()
     }
@@ -54,8 +69,12 @@ impl Default for Settings {
             read_only: false,
             deadline: limits::DEFAULT_DEADLINE,
             concurrent_reads: limits::DEFAULT_CONCURRENT_READS,
+            concurrent_searches: limits::DEFAULT_CONCURRENT_SEARCHES,
             concurrent_writes: limits::DEFAULT_CONCURRENT_WRITES,
             queue: limits::DEFAULT_QUEUE,
+            request_bytes: limits::DEFAULT_REQUEST_BYTES,
+            answer_bytes: limits::DEFAULT_ANSWER_BYTES,
+            log: None,
             sources: Arc::new(NoSources),
             left: Arc::new(Unannounced),
         }
@@ -72,20 +91,28 @@ struct Shared {
     aquifer: Arc<Aquifer>,
     settings: Settings,
     reads: Turnstile,
+    searches: Turnstile,
+    versions: Versions,
     writes: Turnstile,
+    budget: Budget,
 }
 
 impl AppState {
     /// Serves the indexes of `aquifer` as `settings` say.
     pub fn new(aquifer: Arc<Aquifer>, settings: Settings) -> Self {
         let reads = Turnstile::new(settings.concurrent_reads, settings.queue);
+        let searches = Turnstile::new(settings.concurrent_searches, settings.queue);
         let writes = Turnstile::new(settings.concurrent_writes, settings.queue);
+        let budget = Budget::new(settings.request_bytes);
         Self {
             shared: Arc::new(Shared {
                 aquifer,
                 settings,
                 reads,
+                searches,
+                versions: Versions::default(),
                 writes,
+                budget,
             }),
         }
     }
@@ -102,8 +129,37 @@ impl AppState {
         &self.shared.reads
     }
 
+    pub(crate) fn searches(&self) -> &Turnstile {
+        &self.shared.searches
+    }
+
+    pub(crate) fn versions(&self) -> &Versions {
+        &self.shared.versions
+    }
+
     pub(crate) fn writes(&self) -> &Turnstile {
         &self.shared.writes
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.shared.budget
+    }
+
+    /// Lets `call` unpack and read `body` when it is its turn and there is memory for it, on a thread that may block.
+    pub(crate) async fn with_body<T, F>(
+        &self,
+        turnstile: &Turnstile,
+        deadline: Instant,
+        (body, purpose): (Packed, Purpose),
+        call: F,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(Admitted) -> Result<T, Problem> + Send + 'static,
+    {
+        let turn = turnstile.turn(deadline).await?;
+        let body = body.admit(purpose, self.budget(), deadline).await?;
+        turn.run(deadline, move || call(body)).await
     }
 
     /// Opens an index that must exist. Blocks.

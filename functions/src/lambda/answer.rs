@@ -43,7 +43,8 @@ pub async fn write(shape: Shape, response: Response) -> Result<Box<RawValue>, Er
     write_whole(shape, too_large(length, limit).into_response()).await
 }
 
-fn limit(shape: Shape) -> usize {
+/// Bytes that an answer in this shape may come to.
+pub(super) fn limit(shape: Shape) -> usize {
     match shape {
         Shape::Balancer { .. } => BALANCER_ANSWER_BYTES_MAX,
         Shape::V1 | Shape::V2 | Shape::Bare => ANSWER_BYTES_MAX,

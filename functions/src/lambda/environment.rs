@@ -10,6 +10,12 @@ use aquifer_indexer::{Error, Result};
 use crate::duration::duration;
 use crate::sources::ExternalSources;
 
+/// Threads that wait for the file system: one for so much memory, since each takes its share of it for its stack and
+/// for what it has read.
+const BYTES_PER_THREAD: usize = 8 * MIB;
+/// As many threads wait for the file system at least: a cold start reads some tens of files at once.
+const IO_THREADS_MIN: usize = 16;
+
 /// The settings of a function; the table in [`super`] says what each means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
@@ -29,6 +35,8 @@ pub struct Environment {
     pub memory_bytes: Option<u64>,
     /// `AQUIFER_SCRATCH_MIB`, in bytes.
     pub scratch_bytes: Option<u64>,
+    /// Threads that wait for the file system at once.
+    pub io_threads: usize,
     /// `AQUIFER_RETENTION`.
     pub retention: Duration,
     /// The function's own name, as Lambda gives it.
@@ -60,6 +68,10 @@ impl Environment {
             Some(bytes) => Some(bytes),
             None => mib("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?,
         };
+        let io_threads = memory_bytes.map_or(default.io_threads, |bytes| {
+            let threads = usize::try_from(bytes).unwrap_or(usize::MAX) / BYTES_PER_THREAD;
+            threads.clamp(IO_THREADS_MIN, default.io_threads)
+        });
         let root = get("AQUIFER_ROOT").ok_or_else(|| {
             Error::invalid(
                 "AQUIFER_ROOT is not set: set it to the folder of the indexes, which is where \
@@ -81,6 +93,7 @@ impl Environment {
             cache_bytes: cache_bytes.and_then(|bytes| usize::try_from(bytes).ok()),
             memory_bytes,
             scratch_bytes: mib(SCRATCH_VARIABLE)?,
+            io_threads,
             retention,
             function: get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
         })
@@ -104,6 +117,7 @@ impl Environment {
             read_only,
             cache_bytes: self.cache_bytes.unwrap_or(shares.cache_bytes),
             retention: self.retention,
+            io_threads: self.io_threads,
             after_answer: false,
             ..shares
         }

@@ -24,7 +24,7 @@ use super::handoff::{HandOver, Handed, Handoff};
 use super::metrics::{ALL, Metrics, Unit};
 use super::root::Root;
 use super::{request, time};
-use crate::http::{self, AppState, Deadline, Measured, Problem, Settings};
+use crate::http::{self, AnswerBytes, AppState, Deadline, Measured, Problem, Settings};
 
 /// Which of the two a function is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +134,9 @@ impl Front {
                 problem.into_response()
             }
             Ok(mut request) => {
+                // What is larger as it stands is larger as it travels, with its escapes.
+                let most = AnswerBytes(answer::limit(shape));
+                request.extensions_mut().insert(most);
                 let about = self.prepare(&mut request, context);
                 let response = self.route(request).await;
                 let routed_ms = time::millis_since(started);
@@ -199,6 +202,8 @@ impl Front {
             let settings = Settings {
                 default_index: self.environment.index.clone(),
                 read_only: self.role == Role::Search,
+                answer_bytes: answer::ANSWER_BYTES_MAX,
+                request_bytes: self.environment.config(true).budget.request_bytes(),
                 sources: Arc::clone(&self.sources),
                 ..Settings::default()
             };

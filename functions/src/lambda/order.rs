@@ -20,20 +20,21 @@ use serde_json::value::RawValue;
 pub enum Task {
     /// Apply what lies in the inbox.
     Drain,
+    /// Remove files that no reader can need any more. Before what may be large: a full disk has room for that only
+    /// afterwards, and what takes long may leave no time.
+    Collect,
     /// Carry on the job that runs.
     Reindex,
     /// Merge what is due.
     Merge,
     /// Merge everything into as few segments as possible.
     Compact,
-    /// Remove files that no reader can need any more.
-    Collect,
     /// Verify every checksum.
     Verify,
 }
 
 /// What is done where nothing else is said: what every index needs from time to time.
-pub const ROUTINE: [Task; 4] = [Task::Drain, Task::Reindex, Task::Merge, Task::Collect];
+pub const ROUTINE: [Task; 4] = [Task::Drain, Task::Collect, Task::Reindex, Task::Merge];
 
 /// What to do.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

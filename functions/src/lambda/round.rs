@@ -76,7 +76,7 @@ impl Round<'_> {
             unstarted: self.reindex.is_some(),
             ..IndexReport::default()
         };
-        let index = match aquifer.index(name) {
+        let index = match aquifer.visit(name) {
             Ok(index) => index,
             Err(error) => {
                 let task = self.tasks.first().copied().unwrap_or(Task::Drain);

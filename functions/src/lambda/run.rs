@@ -5,13 +5,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use aquifer_indexer::{Error, Result};
+use aquifer_indexer::{Error, Result, descriptors};
 use lambda_runtime::tower::layer::layer_fn;
 use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, Service, service_fn};
 use serde_json::value::RawValue;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
+
+use super::log;
 
 /// What Lambda, or an emulator of it, tells every function.
 const GIVEN: [&str; 4] = [
@@ -46,12 +48,14 @@ where
             )));
         }
     }
+    descriptors::raise_limit();
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(|error| Error::internal("no thread can be started").because(error))?;
     let outcome = runtime.block_on(serve(answer));
+    log::flush();
     // A commit that is cut off here is one that was not answered.
     runtime.shutdown_background();
     outcome
@@ -68,7 +72,15 @@ where
         inner,
         gate: Arc::clone(&gate),
     });
-    let runtime = Runtime::new(service_fn(answer)).layer(layer);
+    let answer_and_log = |event| {
+        let answered = answer(event);
+        async move {
+            let answered = answered.await;
+            log::flush();
+            answered
+        }
+    };
+    let runtime = Runtime::new(service_fn(answer_and_log)).layer(layer);
     tokio::select! {
         ended = runtime.run() => ended.map_err(|error| {
             Error::new(

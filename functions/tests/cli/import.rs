@@ -99,3 +99,95 @@ fn a_missing_file_is_named() {
     let error = place.run(&["import", "nothing.ndjson"]).failed();
     assert!(error.contains("cannot read nothing.ndjson"), "{error}");
 }
+
+/// So many lines, of keys that start with `prefix`.
+fn lines(prefix: &str, count: usize) -> String {
+    let line = |number| {
+        let text = format!("{prefix} number{number} of{}", number % 10);
+        format!("{{\"unique_key\":\"{prefix}{number}\",\"content\":\"{text}\"}}\n")
+    };
+    (0..count).map(line).collect()
+}
+
+fn stats(place: &Place) -> serde_json::Value {
+    let stats = place.run(&["stats", "--json"]).succeeded();
+    serde_json::from_str(&stats).unwrap()
+}
+
+fn bundles(place: &Place) -> usize {
+    let folder = place.path("root/default/bundles");
+    std::fs::read_dir(folder).unwrap().count()
+}
+
+#[test]
+fn many_documents_end_in_few_segments_and_leave_nothing_to_collect() {
+    let place = Place::new();
+    let file = place.write("many.ndjson", lines("k", 20_000));
+    let import = ["import", "--segment-bytes", "6000", text(&file)];
+    let out = place.run(&import).succeeded();
+    let expected = "20,000 documents: 20,000 created, 0 updated, 0 refused";
+    assert_eq!(without_time(&out), expected);
+    let figures = stats(&place);
+    assert_eq!(figures["documents"], 20_000);
+    let segments = figures["segments"].as_u64().unwrap();
+    assert!(segments <= 7, "{segments} segments");
+    assert_eq!(figures["retired_containers"], 0);
+    assert_eq!(figures["containers"], bundles(&place));
+    // The same again replaces all of it.
+    let again = place.run(&import).succeeded();
+    assert!(again.contains("0 created, 20,000 updated"), "{again}");
+    assert_eq!(stats(&place)["documents"], 20_000);
+    place.run(&["check"]).succeeded();
+}
+
+#[test]
+fn what_was_read_before_the_input_broke_off_is_in_the_index() {
+    let place = Place::new();
+    let array: Vec<String> = lines("k", 500).lines().map(str::to_owned).collect();
+    let input = format!("[{},\n{{]", array.join(","));
+    let import = ["import", "--segment-bytes", "2000", "-"];
+    let error = place.run_with_input(&import, input.as_bytes()).failed();
+    assert!(error.contains("is in the index"), "{error}");
+    assert_eq!(stats(&place)["documents"], 500);
+}
+
+#[test]
+fn killed_at_any_step_it_shows_all_or_nothing_and_is_swept() {
+    for step in ["before-bundle", "before-link", "before-mark", "before-head"] {
+        let place = Place::new();
+        let base = place.write("base.ndjson", lines("base", 10));
+        place.run(&["import", text(&base)]).succeeded();
+        let file = place.write("many.ndjson", lines("k", 2_000));
+        let mut child = place
+            .command(&["import", "--segment-bytes", "5000", "--stop-at", step])
+            .arg(&file)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let stat = format!("/proc/{}/stat", child.id());
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(120);
+        while !std::fs::read_to_string(&stat).unwrap().contains(") T ") {
+            assert!(child.try_wait().unwrap().is_none(), "{step}: it ended");
+            assert!(std::time::Instant::now() < patience, "{step}: not reached");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert!(step == "before-bundle" || bundles(&place) > 0, "{step}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        // The next writer settles what became of it.
+        let more = place.write("more.ndjson", lines("more", 1));
+        place.run(&["import", text(&more)]).succeeded();
+        let documents = stats(&place)["documents"].as_u64().unwrap();
+        let published = ["before-mark", "before-head"].contains(&step);
+        assert_eq!(documents, if published { 2_011 } else { 11 }, "{step}");
+        place.run(&["gc", "--retention", "0s"]).succeeded();
+        place.run(&["check"]).succeeded();
+        let figures = stats(&place);
+        assert_eq!(figures["documents"], documents, "{step}");
+        // Two small commits travel in manifests.
+        assert_eq!(figures["containers"], bundles(&place) + 2, "{step}");
+        assert_eq!(bundles(&place) > 0, published, "{step}");
+    }
+}

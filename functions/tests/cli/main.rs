@@ -11,6 +11,7 @@ mod create_index;
 mod import;
 mod numbers;
 mod reindex;
+mod resources;
 mod search;
 mod serve;
 
@@ -31,6 +32,14 @@ impl Place {
     fn new() -> Self {
         Self {
             folder: TempDir::new().unwrap(),
+        }
+    }
+
+    /// In memory where the system has room for files there: for thousands of them.
+    fn in_memory() -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| TempDir::new());
+        Self {
+            folder: folder.unwrap(),
         }
     }
 

@@ -15,6 +15,8 @@ mod jobs;
 mod refusals;
 mod requests;
 mod search;
+mod searches;
+mod versions;
 
 use std::fmt;
 use std::io::Write;

@@ -1,12 +1,20 @@
 //! The front door: a root folder of indexes.
 
+mod drainer;
+mod listing;
 mod one;
+mod open;
 mod stats;
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
 
+use self::drainer::Drainer;
+use self::listing::Listing;
+use self::open::{OpenIndexes, Stay};
+
+pub use self::listing::Stamps;
 pub use self::one::{BatchState, BatchStatus, Found, Index, Pending};
 pub use self::stats::Stats;
 pub use crate::check::{CheckReport, Problem};
@@ -15,9 +23,11 @@ pub use crate::counters::Counted;
 pub use crate::format::manifest::Counts;
 pub use crate::inbox::{Batch, Operation};
 pub use crate::layout::BatchId;
-pub use crate::writer::{GcReport, MergeReport, Outcome, Wait};
+pub use crate::writer::{Bulk, BulkReport, GcReport, MergeReport, Outcome, Wait};
 
 use crate::clock::{Clock, SystemClock};
+use crate::concurrent;
+use crate::descriptors;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mapping::Definition;
 use crate::mount::{Mount, RootFolder};
@@ -29,14 +39,16 @@ const NAME_MAX: usize = 64;
 /// Attempts at creating an index in the place of one whose deletion was cut short.
 const CREATE_TRIES: usize = 3;
 
-/// A root folder of indexes. Cheap to open; keeps the indexes it has opened.
+/// A root folder of indexes. Cheap to open; keeps those open that were used last.
 #[derive(Debug)]
 pub struct Aquifer {
     root: RootFolder,
     config: Config,
     cache: Arc<RangeCache>,
     clock: Arc<dyn Clock>,
-    open: Mutex<HashMap<String, Arc<Index>>>,
+    open: Arc<OpenIndexes>,
+    listing: Listing,
+    drainer: Arc<Drainer>,
 }
 
 impl Aquifer {
@@ -48,14 +60,27 @@ impl Aquifer {
         let path = root.as_ref();
         let root =
             RootFolder::open(path, !config.read_only).map_err(|error| Error::io(path, error))?;
+        concurrent::limit_threads(config.io_threads);
         let cache = Arc::new(RangeCache::new(config.cache_bytes));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let open = Arc::new(OpenIndexes::new(config.open_indexes));
+        let weak: Weak<OpenIndexes> = Arc::downgrade(&open);
+        descriptors::register(weak);
         Ok(Self {
             root,
             config,
             cache,
-            clock: Arc::new(SystemClock),
-            open: Mutex::default(),
+            open,
+            listing: Listing::default(),
+            drainer: Arc::new(Drainer::new(Arc::clone(&clock))),
+            clock,
         })
+    }
+
+    /// Ends what goes on in the background, between two commits, and waits for that until `deadline`. What was
+    /// accepted is durable, and is applied by whoever opens the index next.
+    pub fn stop(&self, deadline: Instant) {
+        self.drainer.stop(deadline);
     }
 
     /// Whether this process may write.
@@ -63,21 +88,36 @@ impl Aquifer {
         self.config.read_only
     }
 
-    /// What this process has done with the indexes that it has open.
+    /// What this process has done with its indexes.
     pub fn counters(&self) -> Counted {
-        let open = self.lock_open();
-        open.values()
-            .fold(Counted::default(), |sum, index| sum.and(index.counters()))
+        self.open.counted()
     }
 
-    /// The names of the indexes, in order.
+    /// The names of the indexes, in order. What lies in the root is listed at every call; a folder that was not seen
+    /// before costs a look for its HEAD. An index whose deletion was cut short is listed until somebody asks for it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`].
     pub fn indexes(&self) -> Result<Vec<String>> {
         let mut names = self
             .root
             .list()
             .map_err(|error| Error::io(self.root.path(), error))?;
-        names.retain(|name| check_name(name).is_ok() && self.existing(name).is_ok());
-        Ok(names)
+        names.retain(|name| check_name(name).is_ok());
+        self.listing.indexes(&self.root, names)
+    }
+
+    /// When the folders of an index last changed, without opening it: as long as they say the same, it has no new version
+    /// and no new batch.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::Unavailable`].
+    pub fn stamps(&self, name: &str) -> Result<Stamps> {
+        check_name(name)?;
+        Stamps::read(&self.root, name).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => no_index(name),
+            _ => self.io(name, error),
+        })
     }
 
     /// Creates an index. `false` when there is one of this name and definition already.
@@ -119,7 +159,7 @@ impl Aquifer {
         self.check_writable()?;
         let index = self.existing(name)?;
         index.publish_deletion()?;
-        self.lock_open().remove(name);
+        self.open.remove(name);
         self.remove_deleted(name)
     }
 
@@ -175,35 +215,39 @@ impl Aquifer {
     /// # Errors
     /// [`ErrorKind::NotFound`].
     pub fn index(&self, name: &str) -> Result<Arc<Index>> {
-        self.find(name, Index::glance)
+        self.find(name, Index::glance, Stay::Open)
+    }
+
+    /// Like [`Self::index`], for a short visit: an index that was not open is closed again afterwards.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`].
+    pub fn visit(&self, name: &str) -> Result<Arc<Index>> {
+        self.find(name, Index::glance, Stay::AsItIs)
     }
 
     /// An index by its name, which had not been deleted when it was opened.
     fn existing(&self, name: &str) -> Result<Arc<Index>> {
-        self.find(name, Index::confirm)
+        self.find(name, Index::confirm, Stay::Open)
     }
 
     /// An index by its name, looked at as `look` does.
-    fn find(&self, name: &str, look: fn(&Index) -> Result<()>) -> Result<Arc<Index>> {
+    fn find(&self, name: &str, look: fn(&Index) -> Result<()>, stay: Stay) -> Result<Arc<Index>> {
         check_name(name)?;
-        let known = self.lock_open().get(name).map(Arc::clone);
-        let index = match known {
-            Some(index) if !index.is_gone() => index,
-            // It was deleted, and another may have been created since.
-            Some(_) => {
-                self.lock_open().remove(name);
-                self.open_index(name)?
-            }
+        let index = match self.open.get(name) {
+            Some(index) => index,
+            // It is not open, or was deleted, and another may have been created since.
             None => self.open_index(name)?,
         };
         match look(&index) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_index(name)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.open.remove_gone(name);
+                self.listing.forget(name);
+                Err(no_index(name))
+            }
             // A damaged or unreachable index is there all the same, and says so when it is used.
-            _ => {}
+            _ => Ok(self.open.put(name, index, stay)),
         }
-        Ok(Arc::clone(
-            self.lock_open().entry(name.to_owned()).or_insert(index),
-        ))
     }
 
     /// An index by its name; created with the default definition when missing.
@@ -225,17 +269,16 @@ impl Aquifer {
             std::io::ErrorKind::NotFound => no_index(name),
             _ => self.io(name, error),
         })?;
-        let index = self.new_index(name, Arc::new(mount), self.config.read_only);
-        Ok(Arc::new(index))
+        Ok(self.new_index(name, Arc::new(mount), self.config.read_only))
     }
 
-    fn new_index(&self, name: &str, mount: Arc<dyn Mount>, read_only: bool) -> Index {
+    fn new_index(&self, name: &str, mount: Arc<dyn Mount>, read_only: bool) -> Arc<Index> {
         let (cache, clock) = (Arc::clone(&self.cache), Arc::clone(&self.clock));
         let config = Config {
             read_only,
             ..self.config.clone()
         };
-        Index::open(name, mount, cache, clock, &config)
+        Index::open_with(name, mount, cache, clock, &config, &self.drainer)
     }
 
     fn check_writable(&self) -> Result<()> {
@@ -243,10 +286,6 @@ impl Aquifer {
             return Err(read_only());
         }
         Ok(())
-    }
-
-    fn lock_open(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Index>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,7 +1,7 @@
 //! One index: what a request does with it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -9,27 +9,26 @@ use tantivy::TantivyDocument;
 use tantivy::schema::Value as _;
 use uuid::Uuid;
 
+use super::drainer::Drainer;
 use super::{Stats, read_only};
 use crate::check::{CheckReport, check};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::counters::Counted;
+use crate::counters::{Counted, Counters};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox::{Batch, Inbox, not_a_batch};
 use crate::layout::BatchId;
 use crate::mapping::IndexSchema;
 use crate::mount::Mount;
 use crate::reindex::{JobState, JobStatus, ReindexRequest, Sources};
-use crate::search::{self, KnownTerms, SearchRequest, SearchResponse};
+use crate::search::{self, Allowance, Budget, KnownTerms, SearchRequest, SearchResponse};
 use crate::snapshot::cache::RangeCache;
 use crate::snapshot::follow::{Follower, is_stale};
 use crate::snapshot::{Snapshot, Source};
 use crate::writer::rebuild::control::{jobs, no_job};
 use crate::writer::resolve::locate;
-use crate::writer::{GcReport, MergeReport, Outcome, Wait, Writer};
+use crate::writer::{Bulk, GcReport, MergeReport, Outcome, Wait, Writer};
 
-/// How long a batch that was only made durable is worked on after the answer.
-const DRAIN_AFTER: Duration = Duration::from_secs(60);
 /// How long deleting an index waits for its writers.
 const DELETE_WAIT: Duration = Duration::from_secs(30);
 /// Fresh starts of one request while files are collected under it. With a retention longer than a
@@ -48,8 +47,10 @@ pub struct Index {
     inbox: Inbox,
     cache: Arc<RangeCache>,
     clock: Arc<dyn Clock>,
-    draining: Arc<AtomicBool>,
-    after_answer: bool,
+    /// Works on after an answer, if anybody does here.
+    drainer: Option<Arc<Drainer>>,
+    /// This index, where it has an owner that must not open it a second time.
+    own: Weak<Self>,
     gone: AtomicBool,
     known: KnownTerms,
 }
@@ -115,6 +116,33 @@ impl Index {
         clock: Arc<dyn Clock>,
         config: &Config,
     ) -> Self {
+        let drainer = Arc::new(Drainer::new(Arc::clone(&clock)));
+        Self::new(name, mount, cache, clock, config, &drainer, Weak::new())
+    }
+
+    /// Opens an index of a process whose inboxes are drained by `drainer`.
+    pub(super) fn open_with(
+        name: &str,
+        mount: Arc<dyn Mount>,
+        cache: Arc<RangeCache>,
+        clock: Arc<dyn Clock>,
+        config: &Config,
+        drainer: &Arc<Drainer>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|own| {
+            Self::new(name, mount, cache, clock, config, drainer, Weak::clone(own))
+        })
+    }
+
+    fn new(
+        name: &str,
+        mount: Arc<dyn Mount>,
+        cache: Arc<RangeCache>,
+        clock: Arc<dyn Clock>,
+        config: &Config,
+        drainer: &Arc<Drainer>,
+        own: Weak<Self>,
+    ) -> Self {
         let source = Source {
             mount: Arc::clone(&mount),
             cache: Arc::clone(&cache),
@@ -131,8 +159,8 @@ impl Index {
             inbox: Inbox::new(mount, Arc::clone(&clock)),
             cache,
             clock,
-            draining: Arc::default(),
-            after_answer: config.after_answer,
+            drainer: config.after_answer.then(|| Arc::clone(drainer)),
+            own,
             gone: AtomicBool::new(false),
             known: KnownTerms::default(),
         }
@@ -146,6 +174,10 @@ impl Index {
     /// What this process has done with this index since it opened it.
     pub fn counters(&self) -> Counted {
         self.follower.counters().read()
+    }
+
+    pub(super) fn counted(&self) -> &Arc<Counters> {
+        self.follower.counters()
     }
 
     /// The newest snapshot.
@@ -204,50 +236,57 @@ impl Index {
         let writer = self.writer()?;
         check_size(&batch)?;
         let outcome = self.notice(writer.submit(batch, wait, deadline))?;
-        if self.after_answer && matches!(outcome, Outcome::Durable { .. }) {
-            self.drain_later(Arc::clone(writer));
+        if let Some(drainer) = &self.drainer
+            && matches!(outcome, Outcome::Durable { .. })
+        {
+            drainer.wake(writer, self.own.upgrade());
         }
         Ok(outcome)
     }
 
-    fn drain_later(&self, writer: Arc<Writer>) {
-        if self.draining.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        let draining = Arc::clone(&self.draining);
-        let deadline = self.clock.now() + DRAIN_AFTER;
-        let drain = move || {
-            // Cleared first: a batch that comes while this one works must not be overlooked.
-            draining.store(false, Ordering::SeqCst);
-            if let Err(error) = writer.drain(deadline) {
-                tracing::warn!(%error, "the inbox could not be drained; the next write does it");
-            }
-        };
-        // A thread of its own, since it waits for reads: the pool's threads must not wait for each other.
-        if let Err(error) = std::thread::Builder::new()
-            .name("drain".into())
-            .spawn(drain)
-        {
-            tracing::warn!(%error, "the inbox waits for the next write");
-        }
+    /// Begins to load many documents: faster than batches, and into few segments.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] where this process may not write; [`ErrorKind::Unavailable`], [`ErrorKind::Corrupt`].
+    pub fn bulk(&self) -> Result<Bulk> {
+        self.notice(Bulk::new(Arc::clone(self.writer()?)))
     }
 
     /// Applies what lies in the inbox.
     pub fn drain(&self, deadline: Instant) -> Result<()> {
-        self.writer()?.drain(deadline)
+        let writer = self.writer()?;
+        guarded(|| writer.drain(deadline))
     }
 
-    /// Searches the newest version: every batch that was answered as applied before this call is in it.
+    /// Searches the newest version: every batch that was answered as applied before this call is in it. Waits
+    /// for `min_version`.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for a bad request; [`ErrorKind::Busy`] when `min_version` does not
-    /// come before the deadline; [`ErrorKind::Corrupt`], [`ErrorKind::Unavailable`].
+    /// [`ErrorKind::Invalid`] for a bad request or one that stands for too much; [`ErrorKind::Busy`] when `min_version` does
+    /// not come before the deadline; [`ErrorKind::Deadline`]; [`ErrorKind::AnswerTooLarge`];
+    /// [`ErrorKind::Corrupt`], [`ErrorKind::Unavailable`].
     pub fn search(&self, request: &SearchRequest, deadline: Instant) -> Result<SearchResponse> {
         request.validate()?;
         self.wait_for(request.min_version, deadline)?;
+        self.search_now(request, &Allowance::until(deadline))
+    }
+
+    /// As [`Self::search`], without waiting for `min_version`, and within an allowance. It ends shortly after
+    /// the deadline, or after nobody waits for it any more.
+    ///
+    /// # Errors
+    /// Like [`Self::search`].
+    pub fn search_now(
+        &self,
+        request: &SearchRequest,
+        allowance: &Allowance,
+    ) -> Result<SearchResponse> {
+        request.validate()?;
         self.read(|snapshot| {
+            reached(snapshot, request.min_version)?;
             let (searcher, schema) = (snapshot.searcher()?, snapshot.schema());
-            let (count, hits) = search::execute(searcher, schema, &self.known, request)?;
+            let budget = Budget::begin(Arc::clone(&self.clock), allowance.clone())?;
+            let (count, hits) = search::execute(searcher, schema, &self.known, request, &budget)?;
             Ok(SearchResponse {
                 count,
                 hits,
@@ -264,7 +303,31 @@ impl Index {
         deadline: Instant,
     ) -> Result<Option<Found>> {
         self.wait_for(min_version, deadline)?;
-        self.read(|snapshot| find(snapshot, unique_key))
+        self.get_now(unique_key, min_version)
+    }
+
+    /// As [`Self::get`], without waiting for `min_version`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] where the newest version is an earlier one.
+    pub fn get_now(&self, unique_key: &str, min_version: Option<u64>) -> Result<Option<Found>> {
+        self.read(|snapshot| {
+            reached(snapshot, min_version)?;
+            find(snapshot, unique_key)
+        })
+    }
+
+    /// The newest version, where it is before `version`. Reads nothing where a later one is held.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Corrupt`], [`ErrorKind::Unavailable`].
+    pub fn behind(&self, version: u64) -> Result<Option<u64>> {
+        let held = self.follower.held();
+        if held.is_some_and(|held| held.version() >= version) {
+            return Ok(None);
+        }
+        let newest = self.snapshot()?.version();
+        Ok((newest < version).then_some(newest))
     }
 
     /// Runs `read` on the newest snapshot. Files that are gone (collected, or forgotten by the
@@ -313,13 +376,7 @@ impl Index {
                 return Ok(());
             }
             if self.clock.now() >= deadline {
-                return Err(Error::new(
-                    ErrorKind::Busy,
-                    format!(
-                        "version {version} does not exist yet, the newest is {newest}: ask again \
-                         later, or without min_version"
-                    ),
-                ));
+                return Err(not_yet(version, newest));
             }
             self.clock.sleep(VERSION_POLL);
         }
@@ -366,22 +423,25 @@ impl Index {
 
     /// Verifies every checksum of the newest version and of what lies beside it.
     pub fn check(&self) -> Result<CheckReport> {
-        check(&self.follower, &self.inbox)
+        guarded(|| check(&self.follower, &self.inbox))
     }
 
     /// Removes files that no reader can need any more.
     pub fn gc(&self) -> Result<GcReport> {
-        self.writer()?.collect()
+        let writer = self.writer()?;
+        guarded(|| writer.collect())
     }
 
     /// Merges what is due, until the deadline.
     pub fn merge(&self, deadline: Option<Instant>) -> Result<MergeReport> {
-        self.writer()?.merge(deadline)
+        let writer = self.writer()?;
+        guarded(|| writer.merge(deadline))
     }
 
     /// Merges everything into as few segments as possible, until the deadline.
     pub fn compact(&self, deadline: Option<Instant>) -> Result<MergeReport> {
-        self.writer()?.compact(deadline)
+        let writer = self.writer()?;
+        guarded(|| writer.compact(deadline))
     }
 
     /// What of this index waits for somebody with time, as far as the version tells that is held: costs no
@@ -475,6 +535,24 @@ fn check_size(batch: &Batch) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Fails where a snapshot is before the version that was asked for.
+fn reached(snapshot: &Snapshot, min_version: Option<u64>) -> Result<()> {
+    match min_version {
+        Some(version) if snapshot.version() < version => Err(not_yet(version, snapshot.version())),
+        _ => Ok(()),
+    }
+}
+
+fn not_yet(version: u64, newest: u64) -> Error {
+    Error::new(
+        ErrorKind::Busy,
+        format!(
+            "version {version} does not exist yet, the newest is {newest}: ask again later, or without \
+             min_version"
+        ),
+    )
 }
 
 fn find(snapshot: &Snapshot, unique_key: &str) -> Result<Option<Found>> {

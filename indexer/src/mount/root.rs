@@ -4,11 +4,13 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::fs::{Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::PosixMount;
+use crate::descriptors;
 
 /// Prefix of a folder that is being removed.
 const DELETED: &str = ".deleted-";
@@ -41,7 +43,7 @@ impl RootFolder {
     /// The names of the folders in it, in order.
     pub fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
+        for entry in retry(|| fs::read_dir(&self.path))? {
             let entry = entry?;
             if entry.file_type()?.is_dir()
                 && let Ok(name) = entry.file_name().into_string()
@@ -51,6 +53,24 @@ impl RootFolder {
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// When something in an index folder was last modified; `None` when it is not there.
+    pub fn modified(&self, name: &str, inside: &str) -> io::Result<Option<SystemTime>> {
+        match fs::metadata(self.path.join(name).join(inside)) {
+            Ok(metadata) => metadata.modified().map(Some),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether there is anything in a folder of an index folder.
+    pub fn has_entries(&self, name: &str, inside: &str) -> io::Result<bool> {
+        match retry(|| fs::read_dir(self.path.join(name).join(inside))) {
+            Ok(mut entries) => entries.next().transpose().map(|entry| entry.is_some()),
+            Err(error) if is_missing(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Opens an index folder.
@@ -109,4 +129,18 @@ impl RootFolder {
     fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(self.folder()?)?)
     }
+}
+
+/// Whether there is nothing of that name, or no folder where one should be.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// Opens a folder, when a descriptor is free.
+fn retry<T>(open: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    let errno = |error: io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
+    Ok(descriptors::retry(|| open().map_err(errno))?)
 }

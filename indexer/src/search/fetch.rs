@@ -1,6 +1,8 @@
 //! The documents behind the hits, and the part of them that was asked for.
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -78,52 +80,108 @@ pub(super) fn select(source: String, fields: Option<&[String]>) -> Result<Box<Ra
         return RawValue::from_string(source)
             .map_err(|error| damaged("has a source that is not JSON").because(error));
     };
-    let document: Map<String, Value> = serde_json::from_str(&source)
+    let selected = part(&source, fields)
         .map_err(|error| damaged("has a source that is not a JSON object").because(error))?;
-    let selected = select_object(document, &mut String::new(), fields);
     serde_json::value::to_raw_value(&selected)
         .map_err(|error| Error::internal("the selected fields cannot be written").because(error))
 }
 
-fn select_object(object: Map<String, Value>, path: &mut String, fields: &[String]) -> Value {
-    let mut selected = Map::new();
-    for (name, value) in object {
-        let length = path.len();
-        if length > 0 {
-            path.push('.');
-        }
-        path.push_str(&name);
-        if fields.iter().any(|field| is_selected(field, path)) {
-            selected.insert(name, value);
-        } else if fields.iter().any(|field| leads_into(field, path)) {
-            match select_value(value, path, fields) {
-                Some(value) => selected.insert(name, value),
-                None => None,
-            };
-        }
-        path.truncate(length);
-    }
-    Value::Object(selected)
+/// The part of a document that `fields` ask for. Nothing else of it is built.
+pub(super) fn part(source: &str, fields: &[String]) -> Result<Value, serde_json::Error> {
+    let mut path = String::new();
+    let mut deserializer = serde_json::Deserializer::from_str(source);
+    let whole = Part {
+        path: &mut path,
+        fields,
+    };
+    let selected = deserializer.deserialize_map(whole)?;
+    deserializer.end()?;
+    Ok(selected.unwrap_or_else(|| Value::Object(Map::new())))
 }
 
-/// What was asked for from within a value; none where there is nothing.
-fn select_value(value: Value, path: &mut String, fields: &[String]) -> Option<Value> {
-    match value {
-        Value::Object(object) => {
-            let selected = select_object(object, path, fields);
-            let some = selected
-                .as_object()
-                .is_some_and(|object| !object.is_empty());
-            some.then_some(selected)
+/// What is asked for from within a value; none where there is nothing.
+struct Part<'a> {
+    path: &'a mut String,
+    fields: &'a [String],
+}
+
+impl<'de> DeserializeSeed<'de> for Part<'_> {
+    type Value = Option<Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Part<'_> {
+    type Value = Option<Value>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut selected = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let length = self.path.len();
+            if length > 0 {
+                self.path.push('.');
+            }
+            self.path.push_str(&name);
+            let mut fields = self.fields.iter();
+            if fields.clone().any(|field| is_selected(field, self.path)) {
+                selected.insert(name, members.next_value()?);
+            } else if fields.any(|field| leads_into(field, self.path)) {
+                let within = Part {
+                    path: self.path,
+                    fields: self.fields,
+                };
+                // Of a name that comes twice the last counts, also where there is nothing in it.
+                match members.next_value_seed(within)? {
+                    Some(value) => selected.insert(name, value),
+                    None => selected.remove(&name),
+                };
+            } else {
+                members.next_value::<IgnoredAny>()?;
+            }
+            self.path.truncate(length);
         }
-        Value::Array(values) => {
-            let selected: Vec<Value> = values
-                .into_iter()
-                .filter_map(|value| select_value(value, path, fields))
-                .collect();
-            (!selected.is_empty()).then_some(Value::Array(selected))
+        Ok((!selected.is_empty()).then_some(Value::Object(selected)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Self::Value, A::Error> {
+        let mut selected = Vec::new();
+        while let Some(value) = values.next_element_seed(Part {
+            path: self.path,
+            fields: self.fields,
+        })? {
+            selected.extend(value);
         }
-        _ => None,
+        Ok((!selected.is_empty()).then_some(Value::Array(selected)))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
     }
 }
 

@@ -4,27 +4,43 @@
 //! the analyser's offsets say which bytes of the original to put in `<em>`. The result is HTML:
 //! everything else is escaped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tantivy::tokenizer::{TextAnalyzer, Token};
 
+use super::budget::Budget;
+use super::fetch;
 use super::limits;
 use super::lower::{Asked, Target};
 use super::words;
 use crate::analysis::{self, Language};
+use crate::error::Result;
 
 /// Highlights documents for one search.
 pub(super) struct Highlighter<'a> {
-    marks: &'a [Asked],
-    targets: &'a [Target<'a>],
+    fields: Vec<FieldMarks<'a>>,
+    names: Vec<String>,
     fallback: TextAnalyzer,
     analysers: Vec<(Language, TextAnalyzer)>,
+    budget: &'a Budget,
+}
+
+/// What is marked in one text field.
+struct FieldMarks<'a> {
+    name: &'a str,
+    fallback: Rows<'a>,
+    languages: Vec<(Language, Rows<'a>)>,
 }
 
 impl<'a> Highlighter<'a> {
-    pub(super) fn new(marks: &'a [Asked], targets: &'a [Target<'a>]) -> Self {
+    pub(super) fn new(
+        marks: &'a [Asked],
+        targets: &'a [Target<'a>],
+        budget: &'a Arc<Budget>,
+    ) -> Self {
         let mut analysers: Vec<(Language, TextAnalyzer)> = Vec::new();
         for (language, _) in targets.iter().flat_map(|target| &target.languages) {
             if analysers.iter().all(|(known, _)| known != language)
@@ -33,81 +49,200 @@ impl<'a> Highlighter<'a> {
                 analysers.push((*language, analyser));
             }
         }
+        let mut seen = HashSet::new();
+        let marks: Vec<&Asked> = marks.iter().filter(|mark| seen.insert(*mark)).collect();
+        let fields: Vec<FieldMarks<'_>> = targets
+            .iter()
+            .map(|target| FieldMarks::new(target, &marks))
+            .filter(|field| !field.is_empty())
+            .collect();
         Self {
-            marks,
-            targets,
+            names: fields.iter().map(|field| field.name.to_owned()).collect(),
+            fields,
             fallback: analysis::fallback(),
             analysers,
+            budget,
         }
     }
 
     /// For each text field with words found, its fragments.
-    pub(super) fn document(&mut self, source: &str) -> BTreeMap<String, Vec<String>> {
+    pub(super) fn document(&mut self, source: &str) -> Result<BTreeMap<String, Vec<String>>> {
         let mut highlights = BTreeMap::new();
-        if self.marks.is_empty() {
-            return highlights;
+        if self.fields.is_empty() {
+            return Ok(highlights);
         }
-        let Ok(document) = serde_json::from_str::<Value>(source) else {
-            return highlights;
+        let Ok(document) = fetch::part(source, &self.names) else {
+            return Ok(highlights);
         };
-        for target in self.targets {
+        for field in &self.fields {
             let mut texts = Vec::new();
-            texts_at(&document, &target.field.name, &mut texts);
+            texts_at(&document, field.name, &mut texts);
             let mut fragments = Vec::new();
+            let mut bytes = limits::HIGHLIGHT_BYTES;
+            let whole = field.name == "title";
             for text in texts {
-                let found = self.find(target, text);
-                let whole = target.field.name == "title";
+                self.budget.check()?;
+                let looked_at = beginning(text, bytes);
+                bytes -= looked_at.len();
+                let found = field.find(
+                    looked_at,
+                    &mut self.fallback,
+                    &mut self.analysers,
+                    self.budget,
+                )?;
                 let most = limits::FRAGMENTS - fragments.len();
                 fragments.extend(cut(text, &found, whole).into_iter().take(most));
-                if fragments.len() >= limits::FRAGMENTS {
+                if fragments.len() >= limits::FRAGMENTS || bytes == 0 {
                     break;
                 }
             }
             if !fragments.is_empty() {
-                highlights.insert(target.field.name.clone(), fragments);
+                highlights.insert(field.name.to_owned(), fragments);
             }
         }
-        highlights
+        Ok(highlights)
     }
+}
 
-    /// The places in `text` that were asked for, in order and apart.
-    fn find(&mut self, target: &Target<'_>, text: &str) -> Vec<Range<usize>> {
-        let mut end = text.len().min(limits::HIGHLIGHT_BYTES);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let text = text.get(..end).unwrap_or_default();
-        let marks = || {
-            self.marks
-                .iter()
-                .filter(|mark| target.is(mark.field.as_deref()))
-        };
-        let mut found = Vec::new();
-        let tokens = words::tokens(&mut self.fallback, text);
-        for mark in marks() {
-            matches(&tokens, &mark.reading.fallback, mark.prefix, &mut found);
-        }
-        for (language, analyser) in &mut self.analysers {
-            if target
-                .languages
-                .iter()
-                .all(|(searched, _)| searched != language)
-            {
-                continue;
-            }
-            let tokens = words::tokens(analyser, text);
-            for mark in marks() {
-                for (_, terms) in mark
-                    .reading
-                    .languages
-                    .iter()
-                    .filter(|(of, _)| of == language)
-                {
-                    matches(&tokens, terms, mark.prefix, &mut found);
+impl<'a> FieldMarks<'a> {
+    fn new(target: &'a Target<'a>, marks: &[&'a Asked]) -> Self {
+        let mut fallback = Rows::default();
+        let mut languages: Vec<(Language, Rows<'a>)> = target
+            .languages
+            .iter()
+            .map(|(language, _)| (*language, Rows::default()))
+            .collect();
+        for mark in marks.iter().filter(|mark| target.is(mark.field.as_deref())) {
+            fallback.add(&mark.reading.fallback, mark.prefix);
+            for (language, rows) in &mut languages {
+                let mut readings = mark.reading.languages.iter();
+                if let Some((_, terms)) = readings.find(|(of, _)| of == language) {
+                    rows.add(terms, mark.prefix);
                 }
             }
         }
-        joined(found)
+        Self {
+            name: &target.field.name,
+            fallback,
+            languages,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.fallback.by_first.is_empty()
+            && (self.languages.iter()).all(|(_, rows)| rows.by_first.is_empty())
+    }
+
+    /// The places in `text` that were asked for, in order and apart.
+    fn find(
+        &self,
+        text: &str,
+        fallback: &mut TextAnalyzer,
+        analysers: &mut [(Language, TextAnalyzer)],
+        budget: &Budget,
+    ) -> Result<Vec<Range<usize>>> {
+        let mut found = Vec::new();
+        let tokens = words::tokens(fallback, text);
+        self.fallback.find(&tokens, budget, &mut found)?;
+        for (language, analyser) in analysers {
+            let rows = self.languages.iter().find(|(of, _)| of == language);
+            if let Some((_, rows)) = rows.filter(|(_, rows)| !rows.by_first.is_empty()) {
+                budget.check()?;
+                let tokens = words::tokens(analyser, text);
+                rows.find(&tokens, budget, &mut found)?;
+            }
+        }
+        Ok(joined(found))
+    }
+}
+
+/// At most so many bytes of a text, whole characters.
+fn beginning(text: &str, bytes: usize) -> &str {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+/// Rows of terms that are looked for, by the first of each: a text is gone through once, however many there
+/// are.
+#[derive(Default)]
+struct Rows<'a> {
+    by_first: HashMap<&'a str, Vec<Row<'a>>>,
+    /// The lengths of the first terms after which more may follow.
+    prefix_lengths: BTreeSet<usize>,
+}
+
+struct Row<'a> {
+    others: &'a [(usize, String)],
+    prefix: bool,
+}
+
+impl<'a> Rows<'a> {
+    fn add(&mut self, terms: &'a [(usize, String)], prefix: bool) {
+        if let Some(((_, first), others)) = terms.split_first() {
+            let rows = self.by_first.entry(first).or_default();
+            rows.push(Row { others, prefix });
+            if prefix {
+                self.prefix_lengths.insert(first.len());
+            }
+        }
+    }
+
+    /// The rows that may begin with a token.
+    fn beginning<'b>(&'b self, token: &'b str) -> impl Iterator<Item = &'b Row<'a>> {
+        let lengths = self.prefix_lengths.range(..=token.len());
+        let starts = lengths.filter_map(|length| token.get(..*length));
+        let prefixes = starts
+            .filter_map(|start| self.by_first.get(start))
+            .flatten()
+            .filter(|row| row.prefix);
+        let whole = self.by_first.get(token).into_iter().flatten();
+        whole.filter(|row| !row.prefix).chain(prefixes)
+    }
+
+    /// Adds where the rows stand among `tokens`.
+    fn find(&self, tokens: &[Token], budget: &Budget, found: &mut Vec<Range<usize>>) -> Result<()> {
+        // Each token once, in however many rows it stands.
+        let mut marked = vec![false; tokens.len()];
+        let mut steps = 0_u32;
+        for (at, token) in tokens.iter().enumerate() {
+            for row in self.beginning(&token.text) {
+                if let Some(places) = row.places(tokens, at) {
+                    for place in places {
+                        if let Some(marked) = marked.get_mut(place) {
+                            *marked = true;
+                        }
+                    }
+                }
+                steps += 1;
+                if steps.is_multiple_of(limits::CHECK_EVERY) {
+                    budget.check()?;
+                }
+            }
+        }
+        let marked = tokens.iter().zip(marked).filter(|(_, marked)| *marked);
+        found.extend(marked.map(|(token, _)| token.offset_from..token.offset_to));
+        Ok(())
+    }
+}
+
+impl Row<'_> {
+    /// The places of its tokens, if it begins at `at`.
+    fn places(&self, tokens: &[Token], at: usize) -> Option<Vec<usize>> {
+        let position = tokens.get(at)?.position;
+        let mut places = vec![at];
+        let mut rest = tokens.iter().enumerate().skip(at + 1);
+        for (offset, term) in self.others {
+            let (place, token) = rest.find(|(_, next)| next.position >= position + offset)?;
+            let is = token.text == *term || (self.prefix && token.text.starts_with(term));
+            if token.position != position + offset || !is {
+                return None;
+            }
+            places.push(place);
+        }
+        Some(places)
     }
 }
 
@@ -127,37 +262,6 @@ fn texts_at<'a>(value: &'a Value, path: &str, texts: &mut Vec<&'a str>) {
             }
         }
         _ => {}
-    }
-}
-
-/// Where `terms` stand in a row among `tokens`.
-fn matches(
-    tokens: &[Token],
-    terms: &[(usize, String)],
-    prefix: bool,
-    found: &mut Vec<Range<usize>>,
-) {
-    let Some(((_, first), others)) = terms.split_first() else {
-        return;
-    };
-    let is =
-        |token: &Token, term: &str| token.text == term || (prefix && token.text.starts_with(term));
-    for (at, token) in tokens.iter().enumerate() {
-        if !is(token, first) {
-            continue;
-        }
-        let mut rest = tokens.get(at + 1..).unwrap_or_default().iter();
-        let row: Option<Vec<&Token>> = others
-            .iter()
-            .map(|(offset, term)| {
-                rest.find(|next| next.position >= token.position + offset)
-                    .filter(|next| next.position == token.position + offset && is(next, term))
-            })
-            .collect();
-        if let Some(row) = row {
-            found.push(token.offset_from..token.offset_to);
-            found.extend(row.iter().map(|token| token.offset_from..token.offset_to));
-        }
     }
 }
 

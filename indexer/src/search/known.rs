@@ -14,6 +14,7 @@ use tantivy::query::Bm25StatisticsProvider;
 use tantivy::schema::Field;
 use tantivy::{Searcher, SegmentReader, Term};
 
+use super::budget::Budget;
 use super::warm::Positions;
 
 /// The most terms that are remembered, over all segments: about 10 MB. When there are more, all are
@@ -66,6 +67,7 @@ impl KnownTerms {
 pub(super) struct Statistics<'a> {
     pub(super) searcher: &'a Searcher,
     pub(super) known: &'a KnownTerms,
+    pub(super) budget: &'a Budget,
 }
 
 impl Bm25StatisticsProvider for Statistics<'_> {
@@ -78,6 +80,8 @@ impl Bm25StatisticsProvider for Statistics<'_> {
     }
 
     fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
+        // Asked for each word, which with many segments takes long.
+        self.budget.check_within()?;
         let mut documents = 0;
         for segment in self.searcher.segment_readers() {
             let info = self.known.info(segment, term)?;

@@ -3,12 +3,16 @@
 //! The query text is parsed into a typed tree, the tree is lowered against the schema of the index
 //! to what tantivy runs, everything that this will read is read at once, and only then it runs:
 //! collect the best matches, look at the best of these once more for how close together their words
-//! stand, fetch the documents, highlight.
+//! stand, fetch the documents, highlight. All of it has one [`budget`], and [`turns`] say who computes.
 
 mod best;
+mod budget;
+mod checked;
 mod collect;
+mod expand;
 mod fetch;
 mod highlight;
+mod hits;
 mod known;
 pub mod limits;
 mod lower;
@@ -17,24 +21,27 @@ mod parse;
 mod query;
 mod rank;
 mod request;
+mod turns;
 mod values;
 mod warm;
 mod words;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use tantivy::{DocAddress, Searcher, Term};
+use tantivy::{Searcher, Term};
 
 use self::collect::{Found, SortKey};
-use self::highlight::Highlighter;
 use self::lower::{Lowering, Plan};
 use self::query::Query;
 use self::warm::Positions;
 use crate::analysis::Language;
 use crate::error::{Error, Result};
 use crate::mapping::{IndexSchema, Resolved};
-use crate::snapshot::sources::sources;
 
+pub(crate) use budget::Budget;
+
+pub use budget::Allowance;
 pub use known::KnownTerms;
 pub use request::{Hit, Operator, SearchRequest, SearchResponse, Sort};
 
@@ -46,11 +53,12 @@ pub(crate) fn execute(
     schema: &IndexSchema,
     known: &KnownTerms,
     request: &SearchRequest,
+    budget: &Arc<Budget>,
 ) -> Result<(u64, Vec<Hit>)> {
     request.validate()?;
-    let plan = plan(searcher, schema, request)?;
-    let (count, found) = collect(searcher, schema, known, request, &plan)?;
-    let hits = hits(searcher, schema, request, &plan, found)?;
+    let plan = plan(searcher, schema, request, budget)?;
+    let (count, found) = collect(searcher, schema, known, request, &plan, budget)?;
+    let hits = hits::hits(searcher, schema, request, &plan, found, budget)?;
     Ok((count, hits))
 }
 
@@ -59,6 +67,7 @@ fn plan<'a>(
     searcher: &Searcher,
     schema: &'a IndexSchema,
     request: &SearchRequest,
+    budget: &Arc<Budget>,
 ) -> Result<Plan<'a>> {
     let lang = match request.lang.as_deref().map(str::trim) {
         None | Some("") => None,
@@ -91,7 +100,7 @@ fn plan<'a>(
         let query = parse::parse(filter, Operator::And, &|_| true)?;
         filters.push(query.unwrap_or_else(|| Query::Bool(query::Bool::default())));
     }
-    Lowering::new(searcher, schema, lang, request.operator)?.plan(query.as_ref(), &filters)
+    Lowering::new(searcher, schema, lang, request.operator, budget)?.plan(query.as_ref(), &filters)
 }
 
 /// Whether a name before a colon is meant as a field: a declared one, or one that some document has.
@@ -115,6 +124,7 @@ fn collect(
     known: &KnownTerms,
     request: &SearchRequest,
     plan: &Plan<'_>,
+    budget: &Budget,
 ) -> Result<(u64, Vec<Found>)> {
     let by_score = collect::is_by_score(&request.sort);
     let ranking = rank::Ranking::new(plan);
@@ -144,19 +154,25 @@ fn collect(
             reads: &reads,
             lengths: by_score || keys.iter().any(|key| key.column.is_none()),
         },
+        budget,
     )?;
     if request.limit == 0 {
-        return Ok((collect::count(searcher, &*plan.query)?, Vec::new()));
+        return Ok((collect::count(searcher, &*plan.query, budget)?, Vec::new()));
     }
+    let statistics = known::Statistics {
+        searcher,
+        known,
+        budget,
+    };
     let end = request.offset + request.limit;
     let (count, mut found) = if by_score {
         let most = end.max(ranking.window());
-        let statistics = known::Statistics { searcher, known };
-        let (count, mut found) = collect::by_score(searcher, &*plan.query, &statistics, most)?;
-        ranking.rescore(searcher, known, &mut found)?;
+        let (count, mut found) =
+            collect::by_score(searcher, &*plan.query, &statistics, most, budget)?;
+        ranking.rescore(searcher, known, budget, &mut found)?;
         (count, found)
     } else {
-        collect::by_fields(searcher, &*plan.query, keys, end)?
+        collect::by_fields(searcher, &*plan.query, &statistics, &keys, end, budget)?
     };
     found.truncate(end);
     found.drain(..request.offset.min(found.len()));
@@ -193,46 +209,6 @@ fn sort_keys(schema: &IndexSchema, sort: &[Sort]) -> Result<Vec<SortKey>> {
             Ok(SortKey {
                 column,
                 descending: key.descending,
-            })
-        })
-        .collect()
-}
-
-/// Fetches the documents and makes them the hits of the answer.
-fn hits(
-    searcher: &Searcher,
-    schema: &IndexSchema,
-    request: &SearchRequest,
-    plan: &Plan<'_>,
-    found: Vec<Found>,
-) -> Result<Vec<Hit>> {
-    let addresses: Vec<DocAddress> = found.iter().map(|found| found.address).collect();
-    let sources = sources(searcher, schema.source(), &addresses)?;
-    let mut highlighter = request
-        .highlight
-        .then(|| Highlighter::new(&plan.marks, &plan.targets));
-    let by_fields = !request.sort.is_empty();
-    found
-        .into_iter()
-        .zip(sources)
-        .map(|(found, source)| {
-            let mut sort: Vec<serde_json::Value> = found
-                .values
-                .into_iter()
-                .map(order::Value::into_json)
-                .collect();
-            if by_fields && sort.is_empty() {
-                sort.extend(found.score.map(serde_json::Value::from));
-            }
-            Ok(Hit {
-                unique_key: fetch::unique_key(&source)?,
-                score: found.score,
-                highlight: match &mut highlighter {
-                    Some(highlighter) => highlighter.document(&source),
-                    None => Default::default(),
-                },
-                source: fetch::select(source, request.fields.as_deref())?,
-                sort,
             })
         })
         .collect()

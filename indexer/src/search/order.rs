@@ -190,6 +190,14 @@ pub(super) enum Value {
 }
 
 impl Value {
+    /// Bytes that it holds beside itself.
+    pub(super) fn text_bytes(&self) -> usize {
+        match self {
+            Self::Str(text) => text.len(),
+            _ => 0,
+        }
+    }
+
     /// The order of two values; a missing one comes last in either direction.
     pub(super) fn compare(&self, other: &Self, descending: bool) -> Ordering {
         match (self, other) {

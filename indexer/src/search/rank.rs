@@ -14,6 +14,7 @@ use tantivy::query::Bm25StatisticsProvider;
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocId, DocSet, Score, Searcher, SegmentReader, Term};
 
+use super::budget::Budget;
 use super::collect::Found;
 use super::known::{KnownTerms, Statistics};
 use super::limits;
@@ -100,6 +101,7 @@ impl Ranking {
         &self,
         searcher: &Searcher,
         known: &KnownTerms,
+        budget: &Budget,
         found: &mut [Found],
     ) -> Result<()> {
         let window = self.window().min(found.len());
@@ -109,7 +111,11 @@ impl Ranking {
         if best.is_empty() {
             return Ok(());
         }
-        let statistics = Statistics { searcher, known };
+        let statistics = Statistics {
+            searcher,
+            known,
+            budget,
+        };
         let weights = self.weights(&statistics)?;
         if weights.iter().filter(|weight| **weight > 0.0).count() < 2 {
             return Ok(());
@@ -122,6 +128,7 @@ impl Ranking {
                 continue;
             };
             for (field, words) in &self.fields {
+                budget.check()?;
                 let mut look = Look::open(&statistics, reader, *field, words, &weights)?;
                 for found in here.iter_mut() {
                     if let Some(score) = &mut found.score {

@@ -1,26 +1,27 @@
 //! An open container: verified bytes of its pages, through the cache.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use futures_lite::future::block_on;
 use tantivy::directory::OwnedBytes;
 
 use super::cache::RangeCache;
+use super::files::{Lent, PooledFile};
 use super::together::{Piece, Wanted, extent};
 use crate::concurrent;
 use crate::error::{Error, Result};
 use crate::format::bundle;
 use crate::format::manifest::{Container, ContainerId, Span};
 use crate::format::pages::Pages;
-use crate::mount::{Access, Mount, MountFile};
+use crate::mount::{Access, Mount};
 
 /// A container of at most this many bytes is fetched whole at its first miss: one round trip
 /// costs the same, and the next range is there already.
 const WHOLE: u64 = 1024 * 1024;
 
-/// A container that is read from. Its file is opened at the first miss and stays open, so that it
-/// can be read even after it was unlinked.
+/// A container that is read from. Its file is opened at the first miss and stays open where there is room, so
+/// that it can be read even after it was unlinked.
 #[derive(Debug)]
 pub struct OpenContainer {
     id: ContainerId,
@@ -28,8 +29,7 @@ pub struct OpenContainer {
     pages: Pages,
     mount: Arc<dyn Mount>,
     cache: Arc<RangeCache>,
-    file: OnceLock<Arc<dyn MountFile>>,
-    opening: Mutex<()>,
+    file: PooledFile,
     wanted: Arc<Wanted>,
 }
 
@@ -42,8 +42,7 @@ impl OpenContainer {
             pages: container.pages(),
             mount,
             cache,
-            file: OnceLock::new(),
-            opening: Mutex::default(),
+            file: PooledFile::new(),
             wanted: Arc::default(),
         }
     }
@@ -187,7 +186,7 @@ impl OpenContainer {
             return Err(crate::format::damaged(&self.path, "a reference to a page"));
         }
         let covering = self.pages.covering(range);
-        let mut bytes = self.pages.read(&**self.file()?, &self.path, &covering)?;
+        let mut bytes = self.pages.read(&*self.file()?, &self.path, &covering)?;
         let place = |at: u64| usize::try_from(at - covering.start).unwrap_or(usize::MAX);
         bytes.truncate(place(range.end));
         bytes.drain(..place(range.start).min(bytes.len()));
@@ -223,10 +222,10 @@ impl OpenContainer {
                 .pages
                 .covering(&(start..(start + step).min(self.pages.len)));
             start = range.end;
-            self.pages.read(&**file, &self.path, &range)?;
+            self.pages.read(&*file, &self.path, &range)?;
         }
         if matches!(self.id, ContainerId::Bundle(_)) {
-            bundle::verify(&**file, &self.path, self.pages.container)?;
+            bundle::verify(&*file, &self.path, self.pages.container)?;
         }
         Ok(())
     }
@@ -236,17 +235,11 @@ impl OpenContainer {
         &self.path
     }
 
-    fn file(&self) -> Result<&Arc<dyn MountFile>> {
-        if let Some(file) = self.file.get() {
-            return Ok(file);
-        }
-        // One opens, who comes meanwhile waits: on a network file system each would cost a round trip.
-        let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = self.file.get() {
-            return Ok(file);
-        }
-        let file = self.mount.open(&self.path, Access::Read);
-        let file = file.map_err(|error| Error::io(&self.path, error))?;
-        Ok(self.file.get_or_init(|| file))
+    /// The file, open for as long as it is lent.
+    fn file(&self) -> Result<Lent<'_>> {
+        let open = || self.mount.open(&self.path, Access::Read);
+        self.file
+            .lend(open)
+            .map_err(|error| Error::io(&self.path, error))
     }
 }

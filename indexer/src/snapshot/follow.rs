@@ -34,7 +34,7 @@ pub struct Follower {
     pub(super) applied: AppliedLog,
     /// Whether the next cold start must not begin with HEAD.
     pub(super) listing: AtomicBool,
-    counters: Counters,
+    counters: Arc<Counters>,
 }
 
 /// A snapshot, and the check that it is the newest, if that is still under way.
@@ -84,7 +84,7 @@ impl Follower {
             starting: Mutex::default(),
             applied: AppliedLog::default(),
             listing: AtomicBool::new(false),
-            counters: Counters::default(),
+            counters: Arc::default(),
         }
     }
 
@@ -94,7 +94,7 @@ impl Follower {
     }
 
     /// What this process has done with the index.
-    pub(crate) fn counters(&self) -> &Counters {
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
 

@@ -6,6 +6,7 @@ mod cold;
 pub mod container;
 mod deleted;
 pub(crate) mod directory;
+mod files;
 pub mod follow;
 mod load;
 mod mark;
@@ -36,8 +37,9 @@ use crate::format::section::{SectionId, Sections};
 use crate::mapping::{Definition, IndexSchema};
 use crate::mount::{Mount, MountFile};
 
-/// Decompressed blocks of stored documents that a searcher keeps for each segment. A block is 16 KiB, a
-/// page of results rarely spans more, and every segment of every open snapshot pays for its own.
+/// Decompressed blocks of stored documents that the searcher of a snapshot keeps, over all its segments. A block is 16 KiB, or one
+/// document that is larger. What they are decompressed from is in the cache, so that with more segments than
+/// blocks, each of which would pay for its own, none is kept.
 const STORE_BLOCKS: usize = 16;
 
 /// Where snapshots are read from.
@@ -229,7 +231,7 @@ impl Snapshot {
             .index
             .reader_builder()
             .reload_policy(ReloadPolicy::Manual)
-            .doc_store_cache_num_blocks(STORE_BLOCKS)
+            .doc_store_cache_num_blocks(STORE_BLOCKS / self.segments.len().max(1))
             .try_into()?;
         let opened = Opened {
             searcher: reader.searcher(),

@@ -13,10 +13,19 @@ pub(crate) fn sources(
     source: Field,
     addresses: &[DocAddress],
 ) -> Result<Vec<String>> {
+    future::block_on(fetch_sources(searcher, source, addresses))
+}
+
+/// As [`sources`], in whatever executor.
+pub(crate) async fn fetch_sources(
+    searcher: &Searcher,
+    source: Field,
+    addresses: &[DocAddress],
+) -> Result<Vec<String>> {
     let reads = addresses
         .iter()
         .map(|address| searcher.doc_async::<TantivyDocument>(*address));
-    let documents = future::block_on(try_join_all(reads))?;
+    let documents = try_join_all(reads).await?;
     documents
         .into_iter()
         .map(|document| {

@@ -70,7 +70,7 @@ pub(super) fn build(
 }
 
 /// Where segments of so many bytes of documents are put together.
-fn place(bytes: usize, memory: usize, budget: &Budget) -> Place {
+pub(super) fn place(bytes: usize, memory: usize, budget: &Budget) -> Place {
     let disk = budget.scratch();
     if bytes > memory / HELD_SHARE && disk.available() / 2 > bytes as u64 {
         Place::Disk(std::sync::Arc::clone(disk))
@@ -79,7 +79,8 @@ fn place(bytes: usize, memory: usize, budget: &Budget) -> Place {
     }
 }
 
-fn build_in_turn(
+/// Builds segments one after the other, each of about `memory` bytes while it is built.
+pub(super) fn build_in_turn(
     documents: &[&Document],
     schema: &IndexSchema,
     memory: usize,

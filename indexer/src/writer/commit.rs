@@ -9,7 +9,8 @@ use super::attempts::{self, Attempt, Work};
 use super::draft::{Draft, Stamp};
 use super::fit::{self, Fit, Size};
 use super::lock::Held;
-use super::merge::{self, Candidate};
+use super::merge;
+use super::policy::{self, Candidate};
 use super::publish::Published;
 use super::resolve::resolve;
 use super::scratch::RawSegment;
@@ -80,7 +81,8 @@ impl Writer {
         let memory = self.config.writer_memory_bytes;
         let budget = &self.config.budget;
         let mut segments = build::build(&resolution.documents, schema, memory, budget)?;
-        self.merge_inline(&mut draft, &mut segments, merge::INLINE_MAX)?;
+        let limit = policy::inline_limit(draft.kept().count() + segments.len());
+        self.merge_inline(&mut draft, &mut segments, limit)?;
         let mut bundle = None;
         if !segments.is_empty() {
             let mount = &self.follower.source().mount;
@@ -187,7 +189,7 @@ impl Writer {
             in_time: None,
             unharmed: None,
         };
-        let mut chosen = merge::choose(&candidates, limit);
+        let mut chosen = policy::choose(&candidates, limit);
         chosen.truncate(fit.inputs());
         if chosen.is_empty() {
             return Ok(());

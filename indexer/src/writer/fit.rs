@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::ahead::Input;
-use super::merge::Candidate;
+use super::policy::Candidate;
 use super::scratch::Place;
 use crate::budget::Budget;
 use crate::config::MIB;

@@ -33,6 +33,15 @@ pub(super) struct Leader {
     alone: Alone,
 }
 
+/// What draining an inbox came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Drained {
+    /// Nothing is left to apply.
+    pub(crate) empty: bool,
+    /// Something was applied.
+    pub(crate) worked: bool,
+}
+
 /// What a look at the lock came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
@@ -87,20 +96,44 @@ impl Writer {
 
     /// Applies what lies in the inbox, until nothing is left to apply or the deadline has come.
     pub fn drain(&self, deadline: Instant) -> Result<()> {
-        while !self.inbox.list()?.is_empty() && self.clock.now() < deadline {
+        let go_on = || self.clock.now() < deadline;
+        self.drain_while(Duration::ZERO, &go_on).map(drop)
+    }
+
+    /// Applies what lies in the inbox for as long as `go_on` says so, with a pause between two commits in which more
+    /// batches arrive and others may lead.
+    pub(crate) fn drain_while(&self, pause: Duration, go_on: &dyn Fn() -> bool) -> Result<Drained> {
+        let mut nap = POLL;
+        let mut drained = Drained {
+            empty: false,
+            worked: false,
+        };
+        while !self.inbox.list()?.is_empty() {
+            if !go_on() {
+                return Ok(drained);
+            }
             let turn = match self.try_lead() {
                 Some(mut leader) => self.turn(&mut leader)?,
                 None => Turn::Busy,
             };
             self.wake();
             match turn {
-                Turn::Worked => {}
-                Turn::Busy => self.clock.sleep(POLL),
+                Turn::Worked => {
+                    nap = POLL;
+                    drained.worked = true;
+                    self.clock.sleep(pause);
+                }
+                // Whoever leads, or holds the lock, applies what lies here as well.
+                Turn::Busy => {
+                    self.clock.sleep(nap);
+                    nap = (nap * 2).min(NAP);
+                }
                 // What lies there is not whole, or applied already.
                 Turn::Idle => break,
             }
         }
-        Ok(())
+        drained.empty = true;
+        Ok(drained)
     }
 
     /// Wakes those who wait. Holding the queue makes sure that nobody is between looking and waiting.

@@ -18,8 +18,9 @@ use super::commit::{Failure, candidates, inputs};
 use super::draft::Draft;
 use super::fit::{self, Fit, Limit, Size};
 use super::lock::Held;
-use super::merge::{self, Candidate};
+use super::merge;
 use super::pack::{self, Packed};
+use super::policy::{self, Candidate};
 use super::scratch::RawSegment;
 use crate::config::Step;
 use crate::error::{Error, ErrorKind, Result};
@@ -58,7 +59,7 @@ impl Writer {
     /// # Errors
     /// [`ErrorKind::Busy`] when the lock could not be had; whatever merging met.
     pub fn merge(&self, deadline: Option<Instant>) -> Result<MergeReport> {
-        self.merge_while(deadline, merge::choose)
+        self.merge_while(deadline, policy::choose)
     }
 
     /// Merges everything into as few segments as possible, without deleted documents.
@@ -66,7 +67,7 @@ impl Writer {
     /// # Errors
     /// Like [`Self::merge`].
     pub fn compact(&self, deadline: Option<Instant>) -> Result<MergeReport> {
-        self.merge_while(deadline, merge::choose_all)
+        self.merge_while(deadline, policy::choose_all)
     }
 
     /// Whether a merge is due in `snapshot` that is too large for a commit.
@@ -76,7 +77,7 @@ impl Writer {
     pub fn is_merge_due(snapshot: Arc<Snapshot>) -> Result<bool> {
         let draft = Draft::new(snapshot, Cause::Merge);
         let kept: Vec<usize> = draft.kept().collect();
-        Ok(!merge::choose(&candidates(&draft, &kept)?, u64::MAX).is_empty())
+        Ok(!policy::choose(&candidates(&draft, &kept)?, u64::MAX).is_empty())
     }
 
     fn merge_while(&self, deadline: Option<Instant>, choose: Choose) -> Result<MergeReport> {

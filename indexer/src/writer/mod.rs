@@ -11,6 +11,7 @@ mod alone;
 mod assembly;
 mod attempts;
 mod build;
+mod bulk;
 mod collect;
 mod commit;
 mod create;
@@ -22,6 +23,7 @@ mod lock;
 mod maintain;
 mod merge;
 mod pack;
+mod policy;
 mod publish;
 mod queue;
 pub(crate) mod rebuild;
@@ -47,8 +49,10 @@ use crate::inbox::Inbox;
 use crate::layout::BatchId;
 use crate::snapshot::follow::Follower;
 
+pub use self::bulk::{Bulk, BulkReport};
 pub use self::collect::GcReport;
 pub use self::create::create;
+pub(crate) use self::group::Drained;
 pub use self::maintain::MergeReport;
 pub use self::queue::{Outcome, Wait};
 
@@ -65,7 +69,7 @@ fn store_settings() -> tantivy::IndexSettings {
 pub struct Writer {
     id: Uuid,
     follower: Arc<Follower>,
-    inbox: Inbox,
+    inbox: Arc<Inbox>,
     lock: Lock,
     publisher: Publisher,
     clock: Arc<dyn Clock>,
@@ -92,7 +96,7 @@ impl Writer {
         );
         Self {
             id,
-            inbox: Inbox::new(mount, Arc::clone(&clock)),
+            inbox: Arc::new(Inbox::new(mount, Arc::clone(&clock))),
             lock,
             publisher: Publisher::new(Arc::clone(&follower), config.observer.clone()),
             follower,

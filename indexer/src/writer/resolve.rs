@@ -8,6 +8,7 @@ use roaring::RoaringBitmap;
 use tantivy::postings::TermInfo;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocId, DocSet as _, InvertedIndexReader, TERMINATED, Term};
+use uuid::Uuid;
 
 use crate::document::Document;
 use crate::error::{Error, Result};
@@ -90,6 +91,15 @@ pub(crate) fn locate<'a>(
     snapshot: &Snapshot,
     keys: &[&'a str],
 ) -> Result<HashMap<&'a str, (usize, DocId)>> {
+    locate_in(snapshot, keys, |_| true)
+}
+
+/// Like [`locate`], in those segments only that `wanted` says yes to.
+pub(super) fn locate_in<'a>(
+    snapshot: &Snapshot,
+    keys: &[&'a str],
+    wanted: impl Fn(Uuid) -> bool,
+) -> Result<HashMap<&'a str, (usize, DocId)>> {
     let mut located = HashMap::new();
     if snapshot.manifest().body.segments.is_empty() || keys.is_empty() {
         return Ok(located);
@@ -99,13 +109,18 @@ pub(crate) fn locate<'a>(
         .iter()
         .map(|key| Term::from_field_text(field, key))
         .collect();
-    let readers = snapshot.searcher()?.segment_readers();
-    let indexes: Vec<_> = readers
-        .iter()
-        .map(|reader| reader.inverted_index(field))
-        .collect::<Result<_, _>>()?;
+    let mut indexes = Vec::new();
+    for reader in snapshot.searcher()?.segment_readers() {
+        let id = reader.segment_id().uuid_string();
+        let mut segments = snapshot.manifest().body.segments.iter().enumerate();
+        let entry = segments.find(|(_, segment)| segment.id.simple().to_string() == id);
+        let (position, entry) = entry.ok_or_else(|| Error::internal("a segment has no entry"))?;
+        if wanted(entry.id) {
+            indexes.push((position, reader, reader.inverted_index(field)?));
+        }
+    }
     if keys.len() <= TOGETHER_MAX {
-        let lookups = indexes.iter().flat_map(|index| {
+        let lookups = indexes.iter().flat_map(|(_, _, index)| {
             terms
                 .iter()
                 .map(move |term| async move { index.warm_postings(term, false).await })
@@ -113,16 +128,10 @@ pub(crate) fn locate<'a>(
         let warmed = future::block_on(try_join_all(lookups));
         warmed.map_err(io)?;
     }
-    for (reader, index) in readers.iter().zip(&indexes) {
-        let id = reader.segment_id().uuid_string();
-        let segments = &snapshot.manifest().body.segments;
-        let position = segments
-            .iter()
-            .position(|segment| segment.id.simple().to_string() == id);
-        let position = position.ok_or_else(|| Error::internal("a segment has no entry"))?;
+    for (position, reader, index) in &indexes {
         let alive = |doc| !reader.is_deleted(doc);
         let mut found = |key: &'a str, doc| {
-            located.insert(key, (position, doc));
+            located.insert(key, (*position, doc));
         };
         if keys.len() > TOGETHER_MAX && keys.len() >= index.terms().num_terms() / WALK_ONE_IN {
             walk(index, keys, alive, &mut found)?;

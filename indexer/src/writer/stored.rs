@@ -1,10 +1,12 @@
 //! Batches in the inbox, as the thread that leads finds and leaves them.
 
-use std::sync::{Arc, PoisonError};
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::Writer;
 use super::commit::Member;
 use super::queue::{GROUP_BATCHES_MAX, GROUP_BYTES_MAX};
+use crate::concurrent;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch::{Stored, StoredOperation};
@@ -13,61 +15,48 @@ use crate::inbox::{Batch, Operation};
 use crate::layout::BatchId;
 use crate::snapshot::Snapshot;
 
+/// Batch files that are read or removed at once: each is a round trip or two, and may hold 6 MB of documents.
+const TOGETHER: usize = 8;
+
 impl Writer {
     /// The batches in the inbox that `base` has not applied, oldest first, and whether these are all.
     pub(super) fn read_inbox(&self, base: &Snapshot) -> Result<(Vec<Member>, bool)> {
-        let applied = &base.manifest().body.applied;
+        let mut ids = self.inbox.list()?;
+        if !ids.is_empty() {
+            let applied = base.manifest().body.applied.iter();
+            let applied: HashSet<BatchId> = applied.map(|entry| entry.batch).collect();
+            ids.retain(|id| !applied.contains(id));
+        }
         let mut members = Vec::new();
         let mut bytes = 0;
-        for id in self.inbox.list()? {
+        let mut all = true;
+        for together in ids.chunks(TOGETHER) {
             if members.len() >= GROUP_BATCHES_MAX || bytes >= GROUP_BYTES_MAX {
-                return Ok((members, false));
+                all = false;
+                break;
             }
-            if applied.iter().any(|entry| entry.batch == id) {
-                continue;
-            }
-            match self.read_batch(id, base) {
-                Ok(Some(batch)) => {
-                    bytes += batch.bytes();
-                    members.push(Member {
-                        id,
-                        batch: Arc::new(batch),
-                        stored: true,
-                    });
+            let inbox = Arc::clone(&self.inbox);
+            let stored = concurrent::each(together, move |id| inbox.read(id))?;
+            for (&id, stored) in together.iter().zip(stored) {
+                match stored.and_then(|stored| batch(id, stored, base)) {
+                    Ok(Some(batch)) => {
+                        bytes += batch.bytes();
+                        members.push(Member {
+                            id,
+                            batch: Arc::new(batch),
+                            stored: true,
+                        });
+                    }
+                    Ok(None) => {}
+                    Err(error) if error.kind() == ErrorKind::Corrupt => {
+                        tracing::error!(%error, %id, "a damaged batch is laid aside");
+                        self.inbox.set_aside(id)?;
+                    }
+                    Err(error) => return Err(error),
                 }
-                Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    tracing::error!(%error, %id, "a damaged batch is laid aside");
-                    self.inbox.set_aside(id)?;
-                }
-                Err(error) => return Err(error),
             }
         }
-        Ok((members, true))
-    }
-
-    pub(super) fn read_batch(&self, id: BatchId, base: &Snapshot) -> Result<Option<Batch>> {
-        let Some(Stored::Whole(stored)) = self.inbox.read(id)? else {
-            return Ok(None);
-        };
-        let operation = |stored| match stored {
-            StoredOperation::Delete(key) => Ok(Operation::Delete(key)),
-            StoredOperation::Upsert(source) => match Document::key_of(&source) {
-                Some(key) => {
-                    let document = Document::accepted(&key, &source, base.schema());
-                    Ok(Operation::Upsert(document))
-                }
-                None => {
-                    let path = crate::layout::batch(id);
-                    Err(Error::corrupt(
-                        path,
-                        "a document that was accepted has no key",
-                    ))
-                }
-            },
-        };
-        let operations = stored.into_iter().map(operation).collect::<Result<_>>()?;
-        Ok(Some(Batch { operations }))
+        Ok((members, all))
     }
 
     /// Applied batches whose files may still lie in the inbox: tries to remove them; the next version
@@ -76,11 +65,9 @@ impl Writer {
         let applied = &base.manifest().body.applied;
         let left = || applied.iter().filter(|entry| entry.in_inbox);
         self.remove_applied(left().map(|entry| entry.batch));
-        let mut confirmed = self
-            .confirmed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        confirmed.retain(|id| left().any(|entry| entry.batch == *id));
+        let mut confirmed = self.confirmed();
+        let named: HashSet<BatchId> = left().map(|entry| entry.batch).collect();
+        confirmed.retain(|id| named.contains(id));
         left()
             .filter(|entry| !confirmed.contains(&entry.batch))
             .copied()
@@ -88,14 +75,50 @@ impl Writer {
     }
 
     pub(super) fn remove_applied(&self, ids: impl Iterator<Item = BatchId>) {
-        for id in ids {
-            let mut confirmed = self
-                .confirmed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            if !confirmed.contains(&id) && self.inbox.remove(id) {
-                confirmed.insert(id);
-            }
+        let known = |id: &BatchId| self.confirmed().contains(id);
+        let ids: Vec<BatchId> = ids.filter(|id| !known(id)).collect();
+        for together in ids.chunks(TOGETHER) {
+            let inbox = Arc::clone(&self.inbox);
+            let removed = match concurrent::each(together, move |id| inbox.remove(id)) {
+                Ok(removed) => removed,
+                Err(error) => {
+                    tracing::warn!(%error, "applied batches stay in the inbox");
+                    return;
+                }
+            };
+            let gone = together.iter().zip(removed).filter(|(_, gone)| *gone);
+            self.confirmed().extend(gone.map(|(id, _)| *id));
         }
     }
+
+    fn confirmed(&self) -> MutexGuard<'_, BTreeSet<BatchId>> {
+        self.confirmed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The batch that a file holds, its documents read by the schema of `base`. `None` when there is none, or not all of it.
+fn batch(id: BatchId, stored: Option<Stored>, base: &Snapshot) -> Result<Option<Batch>> {
+    let Some(Stored::Whole(stored)) = stored else {
+        return Ok(None);
+    };
+    let operation = |stored| match stored {
+        StoredOperation::Delete(key) => Ok(Operation::Delete(key)),
+        StoredOperation::Upsert(source) => match Document::key_of(&source) {
+            Some(key) => {
+                let document = Document::accepted(&key, &source, base.schema());
+                Ok(Operation::Upsert(document))
+            }
+            None => {
+                let path = crate::layout::batch(id);
+                Err(Error::corrupt(
+                    path,
+                    "a document that was accepted has no key",
+                ))
+            }
+        },
+    };
+    let operations = stored.into_iter().map(operation).collect::<Result<_>>()?;
+    Ok(Some(Batch { operations }))
 }

@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod bulk;
 mod counts;
 mod crash;
 mod damage;
@@ -17,6 +18,7 @@ mod growth;
 mod merging;
 mod million;
 mod model;
+mod open;
 mod rebuild;
 mod refusals;
 mod rig;

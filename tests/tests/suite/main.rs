@@ -10,9 +10,11 @@
 )]
 
 mod demo;
+mod hostile;
 mod many;
 mod mayhem;
 mod memory;
 mod reindex;
+mod searches;
 mod shutdown;
 mod sleepers;

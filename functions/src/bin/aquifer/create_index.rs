@@ -16,6 +16,7 @@ use walkdir::WalkDir;
 use crate::load::{self, Emit, Item, Local, Origin, Refusal};
 use crate::place::Place;
 use crate::resources::Resources;
+use crate::stop_at::StopAt;
 
 /// Fill an index with a folder of JSON files, one document each
 ///
@@ -35,6 +36,8 @@ pub(crate) struct CreateIndex {
     /// The language to read every document in, whatever it says
     #[arg(long, value_name = "LANGUAGE")]
     force_language: Option<Language>,
+    #[command(flatten)]
+    stop_at: StopAt,
 }
 
 impl CreateIndex {
@@ -45,11 +48,15 @@ impl CreateIndex {
                 self.folder.display()
             );
         }
-        let aquifer = self.place.root.open(self.resources.config())?;
+        let aquifer = self
+            .place
+            .root
+            .open(load::config(self.resources, self.stop_at))?;
         let index = self.index(&aquifer)?;
         let progress = load::Progress::new(None);
         let read = |emit: &mut Emit<'_>| walk(&self.folder, emit);
-        load::run(read, &Local::new(index), load::LOCAL_LANES, &progress)
+        let local = Local::new(index, None)?;
+        load::run(read, &local, local.lanes(), &progress)
     }
 
     /// With settings of its own, the index is created with them, or exists with the same; without

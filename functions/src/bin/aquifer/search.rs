@@ -79,7 +79,7 @@ impl Search {
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut out = io::stdout().lock();
         if self.json {
-            out.write_all(&search_answer(&request, &response, took_ms)?)?;
+            out.write_all(&search_answer(&request, response, took_ms)?)?;
             writeln!(out)?;
         } else {
             out.write_all(readable(&request, &response, took_ms, Style::of_stdout())?.as_bytes())?;

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::descriptors::retry;
+
 #[derive(Debug)]
 pub(super) struct Folders {
     root: OwnedFd,
@@ -33,7 +35,7 @@ impl Folders {
     ) -> io::Result<T> {
         match path.rsplit_once('/') {
             Some((folder, name)) => self.inside(folder, |folder| call(folder, name)),
-            None => Ok(call(self.root.as_fd(), path)?),
+            None => Ok(retry(|| call(self.root.as_fd(), path))?),
         }
     }
 
@@ -44,13 +46,15 @@ impl Folders {
         call: impl Fn(BorrowedFd<'_>) -> rustix::io::Result<T>,
     ) -> io::Result<T> {
         if folder == "." {
-            return Ok(call(self.root.as_fd())?);
+            return Ok(retry(|| call(self.root.as_fd()))?);
         }
-        match call(self.hold(folder)?.as_fd()) {
+        let held = self.hold(folder)?;
+        match retry(|| call(held.as_fd())) {
             // Nothing was done; what has the folder's name now decides.
             Err(Errno::STALE) => {
                 self.lock().remove(folder);
-                Ok(call(self.hold(folder)?.as_fd())?)
+                let held = self.hold(folder)?;
+                Ok(retry(|| call(held.as_fd()))?)
             }
             done => Ok(done?),
         }
@@ -63,12 +67,19 @@ impl Folders {
         }
     }
 
+    /// Closes the folders in it that nobody uses at this moment; they are opened again from the folder itself.
+    pub(super) fn let_go(&self) {
+        let held = std::mem::take(&mut *self.lock());
+        drop(held);
+    }
+
     fn hold(&self, folder: &str) -> io::Result<Arc<OwnedFd>> {
         if let Some(held) = self.lock().get(folder) {
             return Ok(Arc::clone(held));
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(&self.root, folder, flags, Mode::empty())?;
+        let open = || rustix::fs::openat(&self.root, folder, flags, Mode::empty());
+        let opened = retry(open)?;
         let opened = Arc::new(opened);
         self.lock().insert(folder.to_owned(), Arc::clone(&opened));
         Ok(opened)

@@ -57,6 +57,11 @@ fn kept(shared: &Shared) -> MutexGuard<'_, Option<(String, File)>> {
         .unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Takes the file that is kept, whichever it is.
+pub(super) fn forget(shared: &Shared) -> Option<(String, File)> {
+    kept(shared).take()
+}
+
 /// Takes the file that is kept, if it is this one. Whoever finds none opens the file.
 fn take(shared: &Shared, path: &str) -> Option<File> {
     let mut kept = kept(shared);

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Advice, AtFlags, Dir, Mode, OFlags};
@@ -21,6 +21,7 @@ use self::folders::Folders;
 use self::kind::Kind;
 use super::{Access, LockGuard, Metadata, Mount, MountFile};
 use crate::concurrent;
+use crate::descriptors::{self, Spare, retry};
 
 /// Mode of every file: any reader may run under another user.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
@@ -46,16 +47,17 @@ impl PosixMount {
     /// Opens an existing folder.
     pub fn open(folder: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = rustix::fs::open(folder, flags, Mode::empty())?;
+        let folder = retry(|| rustix::fs::open(folder, flags, Mode::empty()))?;
         let kind = Kind::of(&folder)?;
-        Ok(Self {
-            shared: Arc::new(Shared {
-                folders: Folders::new(folder),
-                kind,
-                umask_hides: umask_hides(),
-                unlocked: Mutex::default(),
-            }),
-        })
+        let shared = Arc::new(Shared {
+            folders: Folders::new(folder),
+            kind,
+            umask_hides: umask_hides(),
+            unlocked: Mutex::default(),
+        });
+        let weak: Weak<Shared> = Arc::downgrade(&shared);
+        descriptors::register(weak);
+        Ok(Self { shared })
     }
 }
 
@@ -106,6 +108,13 @@ impl Shared {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             rustix::fs::openat(folder, ".", flags, Mode::empty())
         })
+    }
+}
+
+impl Spare for Shared {
+    fn let_go(&self) {
+        self.folders.let_go();
+        drop(lock::forget(self));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Clauses: the few kinds of tantivy query that a plan is made of.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use tantivy::Term;
 use tantivy::query::{
@@ -9,6 +10,9 @@ use tantivy::query::{
 };
 use tantivy::schema::IndexRecordOption;
 
+use crate::search::budget::Budget;
+use crate::search::checked::Checked;
+
 /// Alternatives: a document matches if it matches one, and the more the better.
 pub(super) type Any = Vec<Box<dyn Tantivy>>;
 
@@ -16,16 +20,20 @@ pub(super) type Any = Vec<Box<dyn Tantivy>>;
 pub(super) fn row(
     terms: &[(usize, String)],
     term: impl Fn(&str) -> Term,
+    budget: &Arc<Budget>,
 ) -> Option<Box<dyn Tantivy>> {
     match terms {
         [] => None,
         [(_, text)] => Some(scored(term(text))),
-        several => Some(Box::new(PhraseQuery::new_with_offset(
-            several
-                .iter()
-                .map(|(position, text)| (*position, term(text)))
-                .collect(),
-        ))),
+        several => {
+            let terms = several.iter();
+            let phrase = PhraseQuery::new_with_offset(
+                terms
+                    .map(|(position, text)| (*position, term(text)))
+                    .collect(),
+            );
+            Some(Checked::boxed(phrase, budget))
+        }
     }
 }
 
@@ -37,8 +45,12 @@ pub(super) fn exact(term: Term) -> Box<dyn Tantivy> {
     Box::new(TermQuery::new(term, IndexRecordOption::Basic))
 }
 
-pub(super) fn between(from: Bound<Term>, to: Bound<Term>) -> Box<dyn Tantivy> {
-    Box::new(RangeQuery::new(from, to))
+pub(super) fn between(
+    from: Bound<Term>,
+    to: Bound<Term>,
+    budget: &Arc<Budget>,
+) -> Box<dyn Tantivy> {
+    Checked::boxed(RangeQuery::new(from, to), budget)
 }
 
 pub(super) fn unscored(query: Box<dyn Tantivy>) -> Box<dyn Tantivy> {

@@ -14,16 +14,17 @@ mod text;
 mod value;
 
 use std::ops::Bound;
+use std::sync::Arc;
 
-use tantivy::query::{
-    AllQuery, BooleanQuery, EmptyQuery, InvertedIndexRangeQuery, Occur, Query as Tantivy,
-};
+use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, Occur, Query as Tantivy};
 use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{Searcher, Term};
 
-use self::clause::{Any, exact, union, unscored};
+use self::clause::{Any, boosted, exact, union, unscored};
 use self::reading::Reading;
 use self::term::after_all;
+use super::budget::Budget;
+use super::expand::{AnyTerm, Expansion};
 use super::limits;
 use super::query::{Bool, Query};
 use super::request::Operator;
@@ -51,25 +52,14 @@ pub(super) struct Plan<'a> {
 /// What a query reads that is not a term.
 #[derive(Clone, Default)]
 pub(super) struct Reads {
-    /// Ranges of terms.
-    pub(super) prefixes: Vec<Prefix>,
+    /// Prefixes and ranges of terms.
+    pub(super) expansions: Vec<Arc<Expansion>>,
     /// Columns, by the name that tantivy knows them by.
     pub(super) columns: Vec<String>,
 }
 
-/// All terms that begin with a text.
-#[derive(Clone)]
-pub(super) struct Prefix {
-    /// The text as it was written.
-    pub(super) written: String,
-    /// The first term that could be meant.
-    pub(super) from: Term,
-    /// The first term that is not meant any more.
-    pub(super) to: Term,
-}
-
 /// Words that were asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Asked {
     /// The text field they were asked for in, or any.
     pub(super) field: Option<String>,
@@ -90,6 +80,9 @@ pub(super) struct Lowering<'a> {
     words: Vec<Asked>,
     marks: Vec<Asked>,
     terms: usize,
+    /// Terms to look up in each segment.
+    lookups: usize,
+    budget: Arc<Budget>,
     /// Whether the query is one text without any syntax.
     alone: bool,
 }
@@ -101,10 +94,12 @@ impl<'a> Lowering<'a> {
         schema: &'a IndexSchema,
         lang: Option<Language>,
         operator: Operator,
+        budget: &Arc<Budget>,
     ) -> Result<Self> {
         let mut analysers: Vec<(Language, TextAnalyzer)> = Vec::new();
         let mut targets = Vec::new();
         for field in schema.text_fields() {
+            budget.check()?;
             let target = Target::new(searcher, schema, field, lang)?;
             for (language, _) in &target.languages {
                 if analysers.iter().all(|(known, _)| known != language)
@@ -125,6 +120,8 @@ impl<'a> Lowering<'a> {
             words: Vec::new(),
             marks: Vec::new(),
             terms: 0,
+            lookups: 0,
+            budget: Arc::clone(budget),
             alone: false,
         })
     }
@@ -143,18 +140,11 @@ impl<'a> Lowering<'a> {
             let mut clauses = vec![(Occur::Must, union(scored))];
             // What is not part of the question is read in full, in every word.
             self.operator = Operator::And;
-            for filter in filters {
+            for (filter, _) in distinct(filters) {
                 clauses.push((Occur::Must, unscored(union(self.any(filter, false)?))));
             }
             Box::new(BooleanQuery::new(clauses))
         };
-        if self.terms > limits::WORDS {
-            return Err(Error::invalid(format!(
-                "the query comes to {} words and may have {}: shorten it",
-                self.terms,
-                limits::WORDS
-            )));
-        }
         Ok(Plan {
             query,
             reads: self.reads,
@@ -165,31 +155,54 @@ impl<'a> Lowering<'a> {
     }
 
     fn any(&mut self, query: &Query, asked: bool) -> Result<Any> {
-        Ok(match query {
-            Query::All => vec![Box::new(AllQuery)],
+        self.lookups += 1;
+        let any = match query {
+            Query::All => vec![Box::new(AllQuery) as Box<dyn Tantivy>],
             Query::Bool(clauses) => self.bool(clauses, asked)?,
             Query::Words { field, text } => self.words(field.as_deref(), text, asked)?,
             Query::Phrase { field, text } => self.phrase(field.as_deref(), text, asked)?,
             Query::Prefix { field, text } => self.prefix(field.as_deref(), text, asked)?,
             Query::Exists { field } => vec![self.exists(field)],
             Query::Range { field, from, to } => self.range(field, from, to)?,
-        })
+        };
+        self.bounded()?;
+        Ok(any)
+    }
+
+    /// Fails as soon as the query comes to too much.
+    fn bounded(&self) -> Result<()> {
+        if self.terms > limits::WORDS {
+            return Err(Error::invalid(format!(
+                "the query comes to {} words and may have {}: shorten it",
+                self.terms,
+                limits::WORDS
+            )));
+        }
+        if self.lookups > limits::LOOKUPS {
+            return Err(Error::invalid(format!(
+                "the query comes to more than {} terms in the fields that it searches: shorten it, or name the \
+                 fields that are meant, as in `title:word`",
+                limits::LOOKUPS
+            )));
+        }
+        self.budget.check()
     }
 
     fn bool(&mut self, clauses: &Bool, asked: bool) -> Result<Any> {
         let mut should = Vec::new();
-        for query in &clauses.should {
-            should.extend(self.any(query, asked)?);
+        for (query, times) in distinct(&clauses.should) {
+            let any = self.any(query, asked)?.into_iter();
+            should.extend(any.map(|query| boosted(query, times)));
         }
         let mut parts: Vec<(Occur, Box<dyn Tantivy>)> = Vec::new();
-        for query in &clauses.must {
-            parts.push((Occur::Must, union(self.any(query, asked)?)));
+        for (query, times) in distinct(&clauses.must) {
+            parts.push((Occur::Must, boosted(union(self.any(query, asked)?), times)));
         }
-        for query in &clauses.filter {
+        for (query, _) in distinct(&clauses.filter) {
             parts.push((Occur::Must, unscored(union(self.any(query, false)?))));
         }
         let only_negative = parts.is_empty() && clauses.should.is_empty();
-        for query in &clauses.must_not {
+        for (query, _) in distinct(&clauses.must_not) {
             parts.push((Occur::MustNot, union(self.any(query, false)?)));
         }
         if parts.is_empty() {
@@ -217,17 +230,27 @@ impl<'a> Lowering<'a> {
         exact(Term::from_field_text(self.schema.present(), field))
     }
 
+    /// All terms that begin with `from`.
     fn prefix_of(&mut self, from: Term, written: &str) -> Box<dyn Tantivy> {
         let to = after_all(from.clone());
-        self.reads.prefixes.push(Prefix {
-            written: written.to_owned(),
-            from: from.clone(),
-            to: to.clone(),
-        });
-        Box::new(InvertedIndexRangeQuery::new(
+        self.terms_between(
             Bound::Included(from),
             Bound::Excluded(to),
-        ))
+            format!("{written}*"),
+        )
+    }
+
+    fn terms_between(
+        &mut self,
+        from: Bound<Term>,
+        to: Bound<Term>,
+        written: String,
+    ) -> Box<dyn Tantivy> {
+        self.lookups += 1;
+        let expansion = Arc::new(Expansion { written, from, to });
+        let query = AnyTerm::new(&expansion, &self.budget);
+        self.reads.expansions.push(expansion);
+        Box::new(query)
     }
 
     fn column(&mut self, name: String) {
@@ -235,4 +258,16 @@ impl<'a> Lowering<'a> {
             self.reads.columns.push(name);
         }
     }
+}
+
+/// Each query once, with how often it came: that often it counts for the score.
+fn distinct(queries: &[Query]) -> Vec<(&Query, f32)> {
+    let mut distinct: Vec<(&Query, f32)> = Vec::new();
+    for query in queries {
+        match distinct.iter_mut().find(|(known, _)| *known == query) {
+            Some((_, times)) => *times += 1.0,
+            None => distinct.push((query, 1.0)),
+        }
+    }
+    distinct
 }

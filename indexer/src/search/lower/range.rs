@@ -3,12 +3,12 @@
 use std::ops::Bound;
 
 use tantivy::Term;
-use tantivy::query::{EmptyQuery, InvertedIndexRangeQuery, Query as Tantivy};
+use tantivy::query::EmptyQuery;
 
+use super::Lowering;
 use super::bounds::Bounds;
 use super::clause::{Any, between};
 use super::term::{after_all, json_column, json_date, json_number, json_text};
-use super::{Lowering, Prefix};
 use crate::error::Result;
 use crate::mapping::Resolved;
 use crate::search::values;
@@ -63,7 +63,7 @@ impl Lowering<'_> {
             Resolved::Key(_) => {
                 return Ok(terms
                     .into_iter()
-                    .map(|(from, to)| self.keys(from, to))
+                    .map(|(from, to)| self.keys(name, from, to))
                     .collect());
             }
             Resolved::Dynamic { json, path, .. } => {
@@ -73,26 +73,27 @@ impl Lowering<'_> {
         }
         Ok(terms
             .into_iter()
-            .map(|(from, to)| between(from, to))
+            .map(|(from, to)| between(from, to, &self.budget))
             .collect())
     }
 
     /// A range of keys.
-    fn keys(&mut self, from: Bound<Term>, to: Bound<Term>) -> Box<dyn Tantivy> {
+    fn keys(
+        &mut self,
+        name: &str,
+        from: Bound<Term>,
+        to: Bound<Term>,
+    ) -> Box<dyn tantivy::query::Query> {
         let field = self.schema.key();
-        let first = match &from {
-            Bound::Included(term) | Bound::Excluded(term) => term.clone(),
-            Bound::Unbounded => Term::from_field_text(field, ""),
+        // With both ends, so that the field is known; nothing comes before the empty key.
+        let from = match from {
+            Bound::Unbounded => Bound::Included(Term::from_field_text(field, "")),
+            from => from,
         };
-        let last = match &to {
-            Bound::Included(term) | Bound::Excluded(term) => term.clone(),
-            Bound::Unbounded => after_all(Term::from_field_text(field, "")),
+        let to = match to {
+            Bound::Unbounded => Bound::Excluded(after_all(Term::from_field_text(field, ""))),
+            to => to,
         };
-        self.reads.prefixes.push(Prefix {
-            written: "unique_key:[...]".to_owned(),
-            from: first,
-            to: after_all(last),
-        });
-        Box::new(InvertedIndexRangeQuery::new(from, to))
+        self.terms_between(from, to, format!("{name}:[...]"))
     }
 }

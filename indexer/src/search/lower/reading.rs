@@ -6,7 +6,7 @@ use crate::analysis::Language;
 use crate::search::words;
 
 /// What the analysers make of a text: terms and their positions.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(in crate::search) struct Reading {
     /// The fallback.
     pub(in crate::search) fallback: Vec<(usize, String)>,

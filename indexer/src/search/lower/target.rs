@@ -1,5 +1,7 @@
 //! A target: a text field, and which of its analysed fields a search looks at.
 
+use std::sync::Arc;
+
 use tantivy::query::Query as Tantivy;
 use tantivy::schema::Field;
 use tantivy::{Searcher, Term};
@@ -10,6 +12,7 @@ use crate::analysis::Language;
 use crate::error::Result;
 use crate::mapping::{IndexSchema, TextField};
 use crate::search::best::{self, Best, Needed};
+use crate::search::budget::Budget;
 
 /// A text field and the readings of it that a search needs.
 pub(in crate::search) struct Target<'a> {
@@ -92,11 +95,15 @@ impl<'a> Target<'a> {
     }
 
     /// A reading in this field.
-    pub(super) fn query(&self, reading: &Reading) -> Option<Box<dyn Tantivy>> {
+    pub(super) fn query(
+        &self,
+        reading: &Reading,
+        budget: &Arc<Budget>,
+    ) -> Option<Box<dyn Tantivy>> {
         let mut languages: Vec<(Field, Box<dyn Tantivy>)> = self
             .readings(reading)
             .filter_map(|(field, terms)| {
-                let query = row(terms, |term| Term::from_field_text(field, term))?;
+                let query = row(terms, |term| Term::from_field_text(field, term), budget)?;
                 Some((field, query))
             })
             .collect();
@@ -105,9 +112,8 @@ impl<'a> Target<'a> {
         {
             query
         } else {
-            let fallback = row(&reading.fallback, |term| {
-                Term::from_field_text(self.field.fallback, term)
-            })?;
+            let term = |term: &str| Term::from_field_text(self.field.fallback, term);
+            let fallback = row(&reading.fallback, term, budget)?;
             if languages.is_empty() {
                 fallback
             } else {

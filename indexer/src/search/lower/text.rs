@@ -13,6 +13,7 @@ use super::{Asked, Lowering};
 use crate::analysis::Language;
 use crate::error::Result;
 use crate::mapping::Resolved;
+use crate::search::limits;
 use crate::search::request::Operator;
 use crate::search::words::{self, Unit};
 
@@ -139,13 +140,16 @@ impl Lowering<'_> {
 
     /// Words in the text field `field`, or in any.
     fn reading(&mut self, field: Option<&str>, reading: Reading, asked: bool) -> Any {
-        self.terms += reading.fallback.len().max(1);
-        let any = self
-            .targets
-            .iter()
-            .filter(|target| target.is(field))
-            .filter_map(|target| target.query(&reading))
-            .collect();
+        let terms = reading.fallback.len().max(1);
+        self.terms += terms;
+        let mut any = Vec::new();
+        for target in self.targets.iter().filter(|target| target.is(field)) {
+            self.lookups += terms * (1 + target.languages.len());
+            // What is too much is refused when the clause is done; until then it must not grow.
+            if self.lookups <= limits::LOOKUPS {
+                any.extend(target.query(&reading, &self.budget));
+            }
+        }
         if asked {
             if is_word(&reading) {
                 self.words.push(Asked {

@@ -43,6 +43,7 @@ impl Lowering<'_> {
                 between(
                     Bound::Included(term(span.first)),
                     Bound::Included(term(span.last)),
+                    &self.budget,
                 )
             }),
             Resolved::Dynamic {
@@ -70,14 +71,14 @@ impl Lowering<'_> {
             any.push(between(
                 Bound::Included(json_date(json, path, span.first)),
                 Bound::Included(json_date(json, path, span.last)),
+                &self.budget,
             ));
         }
         let mut all: Vec<(Occur, Box<dyn Tantivy>)> = Vec::new();
         if quoted {
             let terms = positions(&mut self.fallback, text);
-            all.extend(
-                row(&terms, |term| json_text(words, path, term)).map(|query| (Occur::Must, query)),
-            );
+            let row = row(&terms, |term| json_text(words, path, term), &self.budget);
+            all.extend(row.map(|query| (Occur::Must, query)));
         } else {
             for unit in words::units(&mut self.fallback, text) {
                 let query = match unit {
@@ -85,7 +86,8 @@ impl Lowering<'_> {
                         Some(self.prefix_of(json_text(words, path, &text), &text))
                     }
                     Unit::Word { terms, .. } | Unit::Run { pairs: terms, .. } => {
-                        row(&terms, |term| json_text(words, path, term))
+                        self.lookups += terms.len();
+                        row(&terms, |term| json_text(words, path, term), &self.budget)
                     }
                 };
                 all.extend(query.map(|query| (Occur::Must, query)));

@@ -210,7 +210,7 @@ fn aquifer_raw(
     })
 }
 
-fn plain(
+pub(crate) fn plain(
     folder: &Path,
     schema: &IndexSchema,
     documents: impl Iterator<Item = Result<Document>>,
@@ -242,7 +242,7 @@ fn timed(work: impl FnOnce() -> Result<()>) -> Result<Cost> {
 }
 
 /// What all threads of this process have used, in user and kernel mode.
-fn processor_time() -> Result<Duration> {
+pub(crate) fn processor_time() -> Result<Duration> {
     /// Fixed by Linux for every file in `/proc`, whatever the kernel's own rate.
     const TICKS_PER_SECOND: u64 = 100;
     let stat = std::fs::read_to_string("/proc/self/stat")?;

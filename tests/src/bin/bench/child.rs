@@ -9,7 +9,7 @@ use aquifer_indexer::config::Config;
 
 use crate::corpus::{parse, small_source};
 use crate::plain::{Plain, PlainSearch};
-use crate::{memory, nfs, posts, shared};
+use crate::{import, memory, nfs, posts, shared};
 
 /// What a child says when it is ready, what it waits for then, and what it says at the end.
 const READY: &str = "ready";
@@ -116,6 +116,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
             let plain = Plain::open(Path::new(folder), &schema)?;
             std::hint::black_box(PlainSearch::new(&plain, &schema)?.search(query)?);
         }
+        ["import", side, place, number] => import::child(side, place, number.parse()?)?,
         ["nfs", rest @ ..] => nfs::work::run(rest)?,
         _ => anyhow::bail!("no such work: {arguments:?}"),
     }

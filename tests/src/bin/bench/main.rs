@@ -7,6 +7,7 @@
 mod bulk;
 mod child;
 mod corpus;
+mod import;
 mod latency;
 mod memory;
 mod nfs;
@@ -25,7 +26,7 @@ use crate::table::Table;
 
 /// Documents where no number is given.
 const DOCUMENTS: usize = 1_000_000;
-const USAGE: &str = "usage: bench [nfs] [DOCUMENTS], a number";
+const USAGE: &str = "usage: bench [nfs | import] [DOCUMENTS], a number";
 
 fn main() -> Result<()> {
     if let Some(task) = namespace::story() {
@@ -36,6 +37,8 @@ fn main() -> Result<()> {
     match arguments.as_slice() {
         [] => run(DOCUMENTS),
         ["child", rest @ ..] => child::run(rest),
+        ["import"] => import::run(DOCUMENTS),
+        ["import", number] => import::run(number.parse().context(USAGE)?),
         ["nfs"] => nfs::run(DOCUMENTS),
         ["nfs", number] => nfs::run(number.parse().context(USAGE)?),
         [number] => run(number.parse().context(USAGE)?),

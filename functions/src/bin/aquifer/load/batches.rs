@@ -14,6 +14,7 @@ use aquifer_indexer::document::Document;
 use super::outcome::{Item, Refusal, Total};
 use super::progress::Progress;
 use super::{Destination, Emit, exit_code};
+use crate::report::grouped;
 
 /// Documents in a batch at the most: half of what the library takes.
 const BATCH_ITEMS: usize = 5_000;
@@ -56,25 +57,31 @@ pub(crate) fn run(
         });
         outcome.and_then(|()| sorter.flush())
     });
-    progress.finish();
-    let total = shared
-        .total
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    total.complain();
-    // What went wrong in a lane explains why the reading ended.
     let failure = shared
         .failure
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
+    // What went wrong in a lane explains why the reading ended. Where only the reading failed, what was read goes in.
+    let failure = failure.or_else(|| destination.finish(progress).err());
+    progress.finish();
+    let mut total = shared
+        .total
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    let lost = total.settle(destination.settled());
+    total.complain();
     if let Some(failure) = failure {
-        return Err(failure.context(format!(
-            "{} were sent before",
-            total.summary(started.elapsed())
-        )));
+        let before = total.summary(started.elapsed());
+        return Err(if lost == 0 {
+            failure.context(format!("{before} were sent before"))
+        } else {
+            let lost = grouped(lost);
+            failure.context(format!(
+                "{before} are in the index, {lost} more were read and are not: import them again"
+            ))
+        });
     }
     outcome?;
-    destination.finish()?;
     writeln!(io::stdout(), "{}", total.summary(started.elapsed()))?;
     Ok(exit_code(total.refused()))
 }
@@ -95,7 +102,8 @@ impl Shared<'_> {
                 Ok(sent) => {
                     let mut total = lock(&self.total);
                     total.add(sent);
-                    self.progress.documents(total.documents());
+                    let merging = self.destination.is_merging();
+                    self.progress.documents(total.documents(), merging);
                 }
                 Err(error) => {
                     lock(&self.failure).get_or_insert(error);
@@ -195,7 +203,7 @@ mod tests {
             })
         }
 
-        fn finish(&self) -> Result<()> {
+        fn finish(&self, _progress: &Progress) -> Result<()> {
             Ok(())
         }
     }

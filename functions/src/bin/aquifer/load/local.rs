@@ -1,85 +1,106 @@
-//! Batches into an index on this machine's file system.
+//! Documents into an index on this machine's file system.
 
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use aquifer_indexer::ErrorKind;
+use aquifer_indexer::config::{Config, MIB};
 use aquifer_indexer::document::Document;
-use aquifer_indexer::index::{Batch, Index, Operation, Outcome, Wait};
+use aquifer_indexer::index::{Bulk, Index};
 
 use super::Destination;
 use super::outcome::{Item, Refusal, Sent};
+use super::progress::Progress;
+use crate::resources::Resources;
+use crate::stop_at::StopAt;
 
-/// While one lane commits, the other reads its documents.
-pub(crate) const LOCAL_LANES: usize = 2;
+/// Lanes at the least: while one builds a segment, the other reads its documents.
+const LANES_MIN: usize = 2;
+/// Memory for building segments, for each core: as much as makes segments that are seldom merged more than once.
+const MEMORY_PER_CORE: usize = 64 * MIB;
+/// Memory for building segments at the least, where the budget has it.
+const MEMORY_MIN: usize = 128 * MIB;
+/// Memory for building segments at the most.
+const MEMORY_MAX: usize = 1024 * MIB;
 
-/// How long a batch may take. Nobody waits at the other end of a connection.
+/// How long applying takes at the most what others have left in the inbox.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// How often a batch is tried that another writer got in the way of.
-const ATTEMPTS: u32 = 5;
+/// The settings of a process that loads documents.
+pub(crate) fn config(resources: Resources, stop_at: StopAt) -> Config {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let config = resources.config();
+    let wanted = (cores * MEMORY_PER_CORE).clamp(MEMORY_MIN, MEMORY_MAX);
+    Config {
+        writer_memory_bytes: wanted.min(config.budget.loading_bytes()),
+        observer: stop_at.observer(),
+        ..config
+    }
+}
 
-/// An index as the destination of batches.
+/// An index as the destination of documents.
 pub(crate) struct Local {
     index: Arc<Index>,
+    bulk: Bulk,
 }
 
 impl Local {
-    pub(crate) fn new(index: Arc<Index>) -> Self {
-        Self { index }
+    pub(crate) fn new(index: Arc<Index>, segment_bytes: Option<usize>) -> Result<Self> {
+        let mut bulk = index.bulk()?;
+        if let Some(bytes) = segment_bytes {
+            bulk = bulk.segments_of(bytes);
+        }
+        Ok(Self { index, bulk })
     }
 
-    fn attempt(&self, batch: &[Item]) -> aquifer_indexer::Result<Sent> {
-        let schema = self.index.schema()?;
-        let mut sent = Sent::default();
-        let mut operations = Vec::with_capacity(batch.len());
-        for item in batch {
-            match Document::parse(&item.text, &schema) {
-                Ok(document) => operations.push(Operation::Upsert(document)),
-                Err(error) => sent.refusals.push(
-                    Refusal::new(item.origin.clone(), error.detail).with_key(error.unique_key),
-                ),
-            }
-        }
-        if operations.is_empty() {
-            return Ok(sent);
-        }
-        let accepted = operations.len() as u64;
-        let deadline = Instant::now() + PATIENCE;
-        match self
-            .index
-            .submit(Batch { operations }, Wait::Visible, deadline)?
-        {
-            Outcome::Applied { counts, .. } => {
-                sent.created = counts.created.into();
-                sent.updated = counts.updated.into();
-            }
-            Outcome::Durable { .. } => sent.pending = accepted,
-        }
-        Ok(sent)
+    /// Lanes that keep it busy.
+    pub(crate) fn lanes(&self) -> usize {
+        self.bulk.threads().max(LANES_MIN)
     }
 }
 
 impl Destination for Local {
     fn send(&self, batch: &[Item]) -> Result<Sent> {
-        let mut attempts = 1;
-        loop {
-            match self.attempt(batch) {
-                Err(error)
-                    if attempts < ATTEMPTS
-                        && matches!(error.kind(), ErrorKind::Busy | ErrorKind::Fenced) =>
-                {
-                    attempts += 1;
-                    thread::sleep(Duration::from_secs(1));
-                }
-                outcome => return Ok(outcome?),
+        let schema = self.index.schema()?;
+        let mut sent = Sent::default();
+        let mut documents = Vec::with_capacity(batch.len());
+        for item in batch {
+            match Document::parse(&item.text, &schema) {
+                Ok(document) => documents.push(document),
+                Err(error) => sent.refusals.push(
+                    Refusal::new(item.origin.clone(), error.detail).with_key(error.unique_key),
+                ),
             }
+        }
+        sent.taken = documents.len() as u64;
+        self.bulk.add(documents)?;
+        Ok(sent)
+    }
+
+    fn finish(&self, progress: &Progress) -> Result<()> {
+        progress.say("building and merging the last segments");
+        let report = self.bulk.finish()?;
+        self.index.drain(Instant::now() + PATIENCE)?;
+        // A few documents are not worth merging what others have left.
+        if report.publications > 0 && self.index.pending()?.merge {
+            progress.say("merging with the segments that were there before");
+            self.index.merge(None)?;
+        }
+        Ok(())
+    }
+
+    fn settled(&self) -> Sent {
+        let report = self.bulk.published();
+        Sent {
+            created: report.created,
+            updated: report.updated,
+            pending: report.pending,
+            ..Sent::default()
         }
     }
 
-    fn finish(&self) -> Result<()> {
-        Ok(self.index.drain(Instant::now() + PATIENCE)?)
+    fn is_merging(&self) -> bool {
+        self.bulk.merging() > 0
     }
 }

@@ -17,7 +17,7 @@ use anyhow::Result;
 
 pub(crate) use batches::run;
 pub(crate) use input::Input;
-pub(crate) use local::{LOCAL_LANES, Local};
+pub(crate) use local::{Local, config};
 pub(crate) use outcome::{Item, Origin, Refusal};
 pub(crate) use progress::Progress;
 pub(crate) use remote::Remote;
@@ -34,7 +34,17 @@ pub(crate) trait Destination: Sync {
     fn send(&self, batch: &[Item]) -> Result<Sent>;
 
     /// Waits until everything that was sent is applied, where that can be waited for.
-    fn finish(&self) -> Result<()>;
+    fn finish(&self, progress: &Progress) -> Result<()>;
+
+    /// What has become so far of the documents that were only taken when they were sent.
+    fn settled(&self) -> Sent {
+        Sent::default()
+    }
+
+    /// Whether it merges segments right now.
+    fn is_merging(&self) -> bool {
+        false
+    }
 }
 
 /// What a command ends with: 1 when any document was refused.

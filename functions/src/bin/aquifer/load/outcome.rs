@@ -88,6 +88,8 @@ pub(crate) struct Sent {
     pub(crate) updated: u64,
     /// Durable, and not visible yet, so that nobody knows which are new.
     pub(crate) pending: u64,
+    /// Neither durable nor visible yet: [`super::Destination::settled`] tells later.
+    pub(crate) taken: u64,
     pub(crate) refusals: Vec<Refusal>,
 }
 
@@ -97,6 +99,7 @@ impl Sent {
         self.created += other.created;
         self.updated += other.updated;
         self.pending += other.pending;
+        self.taken += other.taken;
         self.refusals.extend(other.refusals);
     }
 }
@@ -107,6 +110,7 @@ pub(crate) struct Total {
     created: u64,
     updated: u64,
     pending: u64,
+    taken: u64,
     refused: u64,
     shown: Vec<Refusal>,
 }
@@ -116,9 +120,18 @@ impl Total {
         self.created += sent.created;
         self.updated += sent.updated;
         self.pending += sent.pending;
+        self.taken += sent.taken;
         for refusal in sent.refusals {
             self.refuse(refusal);
         }
+    }
+
+    /// What became of the documents that were taken. Gives the number of those that are not in the index.
+    pub(crate) fn settle(&mut self, settled: Sent) -> u64 {
+        let known = settled.created + settled.updated + settled.pending;
+        let lost = std::mem::take(&mut self.taken).saturating_sub(known);
+        self.add(settled);
+        lost
     }
 
     pub(crate) fn refuse(&mut self, refusal: Refusal) {
@@ -129,7 +142,7 @@ impl Total {
     }
 
     pub(crate) fn documents(&self) -> u64 {
-        self.created + self.updated + self.pending + self.refused
+        self.created + self.updated + self.pending + self.taken + self.refused
     }
 
     pub(crate) fn refused(&self) -> u64 {

@@ -30,13 +30,19 @@ impl Progress {
         Self { bar }
     }
 
-    /// So many documents are through.
-    pub(crate) fn documents(&self, documents: u64) {
+    /// So many documents are through; whether segments are merged meanwhile.
+    pub(crate) fn documents(&self, documents: u64, merging: bool) {
         let seconds = self.bar.elapsed().as_secs().max(1);
         let rate = grouped(documents / seconds);
         let documents = grouped(documents);
+        let merging = if merging { ", merging" } else { "" };
         self.bar
-            .set_message(format!("{documents} documents, {rate}/s"));
+            .set_message(format!("{documents} documents, {rate}/s{merging}"));
+    }
+
+    /// What goes on after the last document.
+    pub(crate) fn say(&self, what: &'static str) {
+        self.bar.set_message(what);
     }
 
     /// Counts what is read from `input`.

@@ -13,6 +13,7 @@ use ureq::http::{Response, StatusCode, header};
 
 use super::Destination;
 use super::outcome::{Item, Refusal, Sent};
+use super::progress::Progress;
 
 /// How often a batch is tried before the load is given up: over two minutes of waiting.
 const ATTEMPTS: u32 = 9;
@@ -44,6 +45,7 @@ struct Answer {
     updated: u64,
     batch: Option<String>,
     errors: Vec<AnswerError>,
+    more_errors: usize,
     detail: Option<String>,
 }
 
@@ -175,7 +177,7 @@ impl Destination for Remote {
     }
 
     /// A service applies by itself what it accepted.
-    fn finish(&self) -> Result<()> {
+    fn finish(&self, _progress: &Progress) -> Result<()> {
         Ok(())
     }
 }
@@ -195,6 +197,15 @@ fn sent(batch: &[Item], answer: Answer) -> Sent {
         let origin = &batch.get(error.position)?.origin;
         Some(Refusal::new(origin.clone(), error.detail).with_key(error.unique_key))
     };
+    let last = answer
+        .errors
+        .last()
+        .and_then(|error| batch.get(error.position));
+    let unlisted = last.map(|item| {
+        let detail = "others after this one were refused, too: the service lists only the first";
+        let refusal = Refusal::new(item.origin.clone(), detail.to_owned());
+        std::iter::repeat_n(refusal, answer.more_errors.min(batch.len()))
+    });
     let pending = if answer.batch.is_some() {
         answer.accepted
     } else {
@@ -204,7 +215,13 @@ fn sent(batch: &[Item], answer: Answer) -> Sent {
         created: answer.created,
         updated: answer.updated,
         pending,
-        refusals: answer.errors.into_iter().filter_map(refusal).collect(),
+        taken: 0,
+        refusals: answer
+            .errors
+            .into_iter()
+            .filter_map(refusal)
+            .chain(unlisted.into_iter().flatten())
+            .collect(),
     }
 }
 

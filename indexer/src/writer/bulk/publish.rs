@@ -1,0 +1,292 @@
+//! How the segments of a load become visible.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use roaring::RoaringBitmap;
+use tantivy::DocAddress;
+use uuid::Uuid;
+
+use super::super::draft::Draft;
+use super::super::maintain::may_be_collected;
+use super::super::queue::{Outcome, Wait};
+use super::super::resolve::locate_in;
+use super::keys::replaced;
+use super::pile::Part;
+use super::{BATCH_BYTES, BulkReport, Load};
+use crate::document::Document;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::manifest::Cause;
+use crate::inbox::{Batch, Operation};
+use crate::snapshot::Snapshot;
+use crate::snapshot::sources::sources;
+
+/// How long publishing waits for the lock. Nobody waits at the other end of a connection.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// How often an ordinary commit is tried that other writers got in the way of, and the pause between two attempts.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(1);
+/// Keys that are looked for in the index at once, a few megabytes of them.
+const KEYS: usize = 65_536;
+/// Documents that are read back at once.
+const READ: u32 = 256;
+
+/// What publishing came to.
+enum Published {
+    /// The version, and the documents of the index that were replaced in it.
+    Version(u64, u64),
+    /// A job runs that has to learn of every key, or the mapping was changed.
+    Unfit,
+}
+
+/// The documents of the index whose keys the load has, by segment: a segment never changes.
+#[derive(Default)]
+struct Located(HashMap<Uuid, RoaringBitmap>);
+
+impl Load {
+    /// Publishes what is ready, in order.
+    pub(super) fn publish_ready(&self) -> Result<()> {
+        let mut state = self.lock();
+        while state.publishing {
+            state = self.wait(state);
+        }
+        let parts = state.pile.take_ready();
+        if parts.is_empty() {
+            return Ok(());
+        }
+        state.publishing = true;
+        drop(state);
+        let done = self.publish(&parts);
+        let mut state = self.lock();
+        state.publishing = false;
+        self.changed.notify_all();
+        state.report.add(done?);
+        Ok(())
+    }
+
+    fn publish(&self, parts: &[Part]) -> Result<BulkReport> {
+        let built = self.open(parts)?;
+        let mut keys = 0_u64;
+        let replaced = replaced(&built, |_| {
+            keys += 1;
+            Ok(())
+        })?;
+        // Most of the looking happens before the lock is taken.
+        let mut located = Located::default();
+        located.look(&built, &*self.writer.follower.newest()?)?;
+        let (version, existing) = match self.publish_version(parts, &built, &replaced, located)? {
+            Published::Version(version, existing) => (version, existing),
+            Published::Unfit => return self.commit_parts(parts, &built),
+        };
+        drop(built);
+        for (position, part) in parts.iter().enumerate() {
+            if !part.lives(replaced.get(&position)) {
+                self.remove(std::slice::from_ref(part));
+            }
+        }
+        let documents: u64 = parts.iter().map(|part| part.documents).sum();
+        let created = keys.saturating_sub(existing);
+        Ok(BulkReport {
+            version,
+            publications: 1,
+            created,
+            updated: documents.saturating_sub(created),
+            pending: 0,
+        })
+    }
+
+    fn publish_version(
+        &self,
+        parts: &[Part],
+        built: &Snapshot,
+        replaced: &BTreeMap<usize, RoaringBitmap>,
+        mut located: Located,
+    ) -> Result<Published> {
+        let writer = &self.writer;
+        let mount = &writer.follower.source().mount;
+        let deadline = writer.clock.now() + PATIENCE;
+        let lineage = self.empty.manifest().lineage;
+        let mut done = Published::Unfit;
+        writer.publish_maintenance(deadline, |tip| {
+            done = Published::Unfit;
+            if tip.manifest().lineage != lineage || tip.manifest().body.job.is_some() {
+                return Ok(None);
+            }
+            for part in parts {
+                let (began, retention) = (&self.began, writer.config.retention);
+                if may_be_collected(began, &tip, &part.path(), &**mount, retention)? {
+                    return Err(collected());
+                }
+            }
+            located.look(built, &tip)?;
+            let mut draft = Draft::new(Arc::clone(&tip), Cause::Commit);
+            let mut existing = 0;
+            for (position, segment) in tip.manifest().body.segments.iter().enumerate() {
+                if let Some(docs) = located.0.get(&segment.id)
+                    && !docs.is_empty()
+                {
+                    existing += (docs - tip.deletes(segment)?).len();
+                    draft.delete(position, docs)?;
+                }
+            }
+            for (position, part) in parts.iter().enumerate() {
+                let deletes = replaced.get(&position);
+                if part.lives(deletes) {
+                    let deletes = deletes.cloned().unwrap_or_default();
+                    draft.add(part.packed.clone(), vec![deletes]);
+                }
+            }
+            done = Published::Version(draft.version(), existing);
+            Ok(Some(draft))
+        })?;
+        Ok(done)
+    }
+
+    /// Commits what was gathered as an ordinary batch. One thread at a time, so that the order stays.
+    pub(super) fn commit_gathered(&self) -> Result<()> {
+        let mut state = self.lock();
+        while state.publishing {
+            state = self.wait(state);
+        }
+        let documents = state.take_gathered();
+        if documents.is_empty() {
+            return Ok(());
+        }
+        state.publishing = true;
+        drop(state);
+        let done = self.commit(documents);
+        let mut state = self.lock();
+        state.publishing = false;
+        self.changed.notify_all();
+        state.report.add(done?);
+        Ok(())
+    }
+
+    fn commit(&self, documents: Vec<Document>) -> Result<BulkReport> {
+        let clock = &self.writer.clock;
+        let count = documents.len() as u64;
+        let operations: Vec<Operation> = documents.into_iter().map(Operation::Upsert).collect();
+        let batch = Batch { operations };
+        let mut attempts = 1;
+        loop {
+            let deadline = clock.now() + PATIENCE;
+            match self.writer.submit(batch.clone(), Wait::Visible, deadline) {
+                Err(error)
+                    if attempts < ATTEMPTS
+                        && matches!(error.kind(), ErrorKind::Busy | ErrorKind::Fenced) =>
+                {
+                    attempts += 1;
+                    thread::sleep(PAUSE);
+                }
+                outcome => {
+                    return Ok(match outcome? {
+                        Outcome::Applied { version, counts } => BulkReport {
+                            version,
+                            created: counts.created.into(),
+                            updated: counts.updated.into(),
+                            ..BulkReport::default()
+                        },
+                        Outcome::Durable { .. } => BulkReport {
+                            pending: count,
+                            ..BulkReport::default()
+                        },
+                    });
+                }
+            }
+        }
+    }
+
+    /// Reads the documents back and commits them as ordinary batches, by whatever the mapping is now.
+    fn commit_parts(&self, parts: &[Part], built: &Snapshot) -> Result<BulkReport> {
+        let schema = self.writer.follower.newest()?.intake()?;
+        let mut report = BulkReport::default();
+        let mut documents = Vec::new();
+        let mut bytes = 0;
+        let mut committed = 0_u64;
+        for (position, segment) in built.manifest().body.segments.iter().enumerate() {
+            let docs: Vec<u32> = (0..segment.max_doc).collect();
+            for some in docs.chunks(READ as usize) {
+                let addresses: Vec<DocAddress> = some
+                    .iter()
+                    .map(|&doc| built.address(position, doc))
+                    .collect::<Result<_>>()?;
+                for text in sources(built.searcher()?, schema.source(), &addresses)? {
+                    let key = Document::key_of(&text).ok_or_else(|| {
+                        Error::internal("a document that was accepted has no key")
+                    })?;
+                    bytes += text.len();
+                    documents.push(Document::accepted(&key, &text, &schema));
+                }
+                if bytes >= BATCH_BYTES {
+                    bytes = 0;
+                    committed += documents.len() as u64;
+                    report.add(self.commit(std::mem::take(&mut documents))?);
+                }
+            }
+        }
+        if !documents.is_empty() {
+            committed += documents.len() as u64;
+            report.add(self.commit(documents)?);
+        }
+        // Those that were replaced before they were anywhere.
+        let all: u64 = parts.iter().map(|part| part.documents).sum();
+        report.updated += all.saturating_sub(committed);
+        self.remove(parts);
+        Ok(report)
+    }
+}
+
+impl BulkReport {
+    fn add(&mut self, other: Self) {
+        self.version = self.version.max(other.version);
+        self.publications += other.publications;
+        self.created += other.created;
+        self.updated += other.updated;
+        self.pending += other.pending;
+    }
+}
+
+impl Located {
+    /// Looks into the segments of `tip` that it has not looked into yet.
+    fn look(&mut self, built: &Snapshot, tip: &Snapshot) -> Result<()> {
+        let segments = &tip.manifest().body.segments;
+        let new: Vec<Uuid> = segments
+            .iter()
+            .map(|segment| segment.id)
+            .filter(|id| !self.0.contains_key(id))
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        for id in &new {
+            self.0.insert(*id, RoaringBitmap::new());
+        }
+        let mut keys: Vec<String> = Vec::new();
+        let mut take = |keys: &mut Vec<String>| -> Result<()> {
+            let sorted: Vec<&str> = keys.iter().map(String::as_str).collect();
+            for &(position, doc) in locate_in(tip, &sorted, |id| new.contains(&id))?.values() {
+                let segment = segments.get(position);
+                let docs = segment.and_then(|segment| self.0.get_mut(&segment.id));
+                docs.map(|docs| docs.insert(doc));
+            }
+            keys.clear();
+            Ok(())
+        };
+        replaced(built, |key| {
+            keys.push(key.to_owned());
+            if keys.len() >= KEYS {
+                take(&mut keys)?;
+            }
+            Ok(())
+        })?;
+        take(&mut keys)
+    }
+}
+
+fn collected() -> Error {
+    let message = "this process was halted for so long that what it had built may have been removed: what was published \
+                   is in the index, so import the rest again";
+    Error::new(ErrorKind::Fenced, message)
+}
