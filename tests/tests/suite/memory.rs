@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 /// Documents where there are no real ones.
 const MADE_UP: usize = 60_000;
 const WORDS: usize = 120;
+/// Documents that are imported at once: each import leaves segments of its own.
+const PART: usize = 9_000;
 /// Searches that a reader answers.
 const SEARCHES: usize = 300;
 /// Batches that a writer takes, and their bytes.
@@ -63,13 +65,21 @@ fn lines() -> impl Iterator<Item = String> {
     BufReader::new(reader).lines().map(|line| line.unwrap())
 }
 
-/// The index of all documents, as it was imported; made once.
+/// The index of all documents, in one segment or more for each part that was imported; made once.
 fn imported() -> &'static Cluster {
     static IMPORTED: OnceLock<Cluster> = OnceLock::new();
     IMPORTED.get_or_init(|| {
         let cluster = Cluster::new();
-        let ended = cluster.run(&["import", &documents().display().to_string()]);
-        assert_eq!(ended.code, Some(0), "{ended:?}");
+        std::fs::create_dir_all(cluster.scratch()).unwrap();
+        let path = cluster.scratch().join("part.ndjson");
+        let mut lines = lines().peekable();
+        while lines.peek().is_some() {
+            let part: Vec<String> = lines.by_ref().take(PART).collect();
+            std::fs::write(&path, part.join("\n")).unwrap();
+            let ended = cluster.run(&["import", &path.display().to_string()]);
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+        }
+        assert!(segments(&cluster) >= 4, "there is something to merge");
         cluster
     })
 }
