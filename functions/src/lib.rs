@@ -9,6 +9,7 @@ mod allocator;
 pub mod duration;
 pub mod http;
 pub mod lambda;
+pub mod log_queue;
 pub mod object;
 pub mod sources;
 pub mod texts;

@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::descriptors;
+use crate::quote::shortened;
 
 /// The result of an operation of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -54,7 +55,7 @@ impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
-            message: message.into(),
+            message: shortened(message.into()).into_owned(),
             path: None,
             source: None,
         }
@@ -112,7 +113,7 @@ impl Error {
         let mut message = self.message.clone();
         let mut cause = StdError::source(self);
         while let Some(error) = cause {
-            message.push_str(&format!(": {error}"));
+            message.push_str(&format!(": {}", shortened(error.to_string())));
             cause = error.source();
         }
         Self {
@@ -210,7 +211,8 @@ impl fmt::Display for Error {
         f.write_str(&self.message)?;
         let mut cause = StdError::source(self);
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
+            // A parser repeats what it was given.
+            write!(f, ": {}", shortened(error.to_string()))?;
             cause = error.source();
         }
         Ok(())

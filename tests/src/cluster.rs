@@ -118,6 +118,35 @@ impl Cluster {
         command
     }
 
+    /// The same with so many descriptors at the most.
+    pub(crate) fn limited_command(
+        &self,
+        descriptors: Option<u32>,
+        arguments: &[impl AsRef<str>],
+    ) -> Command {
+        let plain = self.command(arguments);
+        let Some(limit) = descriptors else {
+            return plain;
+        };
+        let mut limited = Command::new("sh");
+        limited
+            .arg("-c")
+            .arg(format!("ulimit -n {limit} && exec \"$0\" \"$@\""))
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .stdin(Stdio::null());
+        if let Some(folder) = plain.get_current_dir() {
+            limited.current_dir(folder);
+        }
+        for (name, value) in plain.get_envs() {
+            match value {
+                Some(value) => limited.env(name, value),
+                None => limited.env_remove(name),
+            };
+        }
+        limited
+    }
+
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Ended {
         let output = self.command(arguments).output().unwrap();

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -30,6 +31,8 @@ pub struct Launch<'a> {
     cluster: &'a Cluster,
     name: String,
     arguments: Vec<String>,
+    descriptors: Option<u32>,
+    stderr: Option<Stdio>,
 }
 
 impl<'a> Launch<'a> {
@@ -40,6 +43,8 @@ impl<'a> Launch<'a> {
             arguments: ["serve", "--listen", "127.0.0.1:0", "--deadline", DEADLINE]
                 .map(str::to_owned)
                 .to_vec(),
+            descriptors: None,
+            stderr: None,
         }
     }
 
@@ -73,6 +78,18 @@ impl<'a> Launch<'a> {
         self.with("--stop-at", step)
     }
 
+    /// How many files it may have open, now and ever.
+    pub fn descriptors(mut self, limit: u32) -> Self {
+        self.descriptors = Some(limit);
+        self
+    }
+
+    /// Where its standard error goes, instead of into a file.
+    pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.stderr = Some(stderr.into());
+        self
+    }
+
     /// Starts it, and waits until it listens.
     ///
     /// # Panics
@@ -80,11 +97,12 @@ impl<'a> Launch<'a> {
     #[track_caller]
     pub fn start(self) -> Server {
         let log = self.cluster.log(&self.name);
+        let own = || File::create(&log).unwrap().into();
         let mut child = self
             .cluster
-            .command(&self.arguments)
+            .limited_command(self.descriptors, &self.arguments)
             .stdout(Stdio::piped())
-            .stderr(File::create(&log).unwrap())
+            .stderr(self.stderr.unwrap_or_else(own))
             .spawn()
             .unwrap();
         let (heard, hears) = mpsc::channel();
@@ -142,6 +160,20 @@ impl Server {
         self.client.clone()
     }
 
+    /// Where it listens, for clients that are none of [`Client`]'s.
+    ///
+    /// # Panics
+    /// When that is no address.
+    pub fn address(&self) -> SocketAddr {
+        let address = self.client.url().strip_prefix("http://").unwrap();
+        address.parse().unwrap()
+    }
+
+    /// What it has logged so far.
+    pub fn logged(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// Waits until the process has stopped itself.
     ///
     /// # Panics
@@ -159,19 +191,19 @@ impl Server {
         });
     }
 
-    /// Bytes that the process holds in memory, and forgets how many it has held at most.
+    /// Bytes that the process holds in memory. What it held at most is forgotten.
     ///
     /// # Panics
     /// When the system does not say.
     #[track_caller]
-    pub fn memory(&self) -> u64 {
+    pub fn memory_from_now(&self) -> u64 {
         let folder = PathBuf::from(format!("/proc/{}", self.child.id()));
         // proc(5): resets the peak of the resident set.
         fs::write(folder.join("clear_refs"), "5").unwrap();
         self.status("VmRSS:")
     }
 
-    /// Bytes that it has held at most since [`Self::memory`] was asked.
+    /// Bytes that it has held at most, since it began or [`Self::memory_from_now`] was asked.
     ///
     /// # Panics
     /// When the system does not say.
@@ -220,8 +252,25 @@ impl Server {
     /// When it does not end.
     #[track_caller]
     pub fn ended(mut self) -> ExitStatus {
+        self.wait()
+    }
+
+    #[track_caller]
+    fn wait(&mut self) -> ExitStatus {
         let ended = within(PATIENCE, || self.child.try_wait().unwrap());
         ended.unwrap_or_else(|| panic!("{} does not end", self.name))
+    }
+
+    /// Asks it to end, and gives what it has logged until then.
+    ///
+    /// # Panics
+    /// When it does not end, or complains.
+    #[track_caller]
+    pub fn end_and_log(mut self) -> String {
+        self.terminate();
+        let status = self.wait();
+        assert!(status.success(), "{}: {status}", self.name);
+        self.logged()
     }
 
     /// Asks it to end, and expects that it does so without complaint.

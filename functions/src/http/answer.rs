@@ -29,6 +29,18 @@ impl Shape {
     }
 }
 
+/// How long the answer will be, but for escapes in what the hits do not take from their documents.
+pub(crate) fn answer_bytes(response: &SearchResponse) -> usize {
+    let hit = |hit: &Hit| {
+        let fragments = hit.highlight.iter().map(|(field, fragments)| {
+            let texts: usize = fragments.iter().map(|text| text.len() + 3).sum();
+            field.len() + 6 + texts
+        });
+        hit.source.get().len() + fragments.sum::<usize>() + 64
+    };
+    response.hits.iter().map(hit).sum::<usize>() + 128
+}
+
 /// Writes `{"count","result":[{...document..., "score"}],"version","took_ms"}`. Each hit is let go of as soon as it is
 /// written, so that the answer is not in memory twice.
 ///
@@ -40,12 +52,7 @@ pub fn search_answer(
     took_ms: u64,
 ) -> Result<Vec<u8>, serde_json::Error> {
     let shape = Shape::of(request);
-    let sources: usize = response
-        .hits
-        .iter()
-        .map(|hit| hit.source.get().len() + 64)
-        .sum();
-    let mut out = Vec::with_capacity(sources + 128);
+    let mut out = Vec::with_capacity(answer_bytes(&response));
     out.extend_from_slice(b"{\"count\":");
     serde_json::to_writer(&mut out, &response.count)?;
     out.extend_from_slice(b",\"result\":[");

@@ -1,15 +1,17 @@
 //! Documents: posted, read as they came in, deleted.
 
-use aquifer_indexer::document::{self, BodyFormat, Document, DocumentError, limits};
-use aquifer_indexer::index::{Operation, Outcome, Wait};
+use aquifer_indexer::document::{self, Document, limits};
+use aquifer_indexer::index::{Operation, Outcome};
 use aquifer_indexer::mapping::IndexSchema;
+use aquifer_indexer::quote::quoted;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::body::Packed;
-use super::error::{DocumentProblem, Problem, Sort};
+use super::body::{Packed, Unpacked};
+use super::error::{Problem, Refusals, Sort};
+use super::keys::Keys;
 use super::parameters::Parameters;
 use super::request::Context;
 use super::state::AppState;
@@ -27,7 +29,8 @@ struct Posted {
     accepted: usize,
     created: u32,
     updated: u32,
-    errors: Vec<DocumentProblem>,
+    #[serde(flatten)]
+    refusals: Refusals,
     took_ms: u64,
 }
 
@@ -37,7 +40,8 @@ struct Deleted {
     version: u64,
     deleted: u32,
     missing: u32,
-    errors: Vec<DocumentProblem>,
+    #[serde(flatten)]
+    refusals: Refusals,
     took_ms: u64,
 }
 
@@ -52,22 +56,20 @@ pub(super) async fn post(
 ) -> Result<Response, Problem> {
     let wait = submission::wait(&Parameters::read(&uri, &["wait"])?)?;
     let name = target.index.clone();
-    let prepare = move |state: &AppState| {
-        let format = body.format();
-        let body = body.unpack()?;
+    let prepare = move |state: &AppState, body: Unpacked| {
         let index = state.index_to_fill(&name)?;
-        let prepared = upserts(&body, format, &*index.schema()?)?;
+        let prepared = upserts(body, &*index.schema()?)?;
         Ok((index, prepared))
     };
-    let submitted = submission::submit(&state, context, wait, prepare).await?;
+    let submitted = submission::submit(&state, context, wait, body, prepare).await?;
     Ok(
-        submitted.answer(&target, context, |version, counts, accepted, errors| {
+        submitted.answer(&target, context, |version, counts, accepted, refusals| {
             Posted {
                 version,
                 accepted,
                 created: counts.created,
                 updated: counts.updated,
-                errors,
+                refusals,
                 took_ms: context.took_ms(),
             }
         }),
@@ -116,28 +118,21 @@ pub(super) async fn delete(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let wait = submission::wait(&Parameters::read(&uri, &["wait"])?)?;
-    let submitted = delete_keys(&state, &target, context, wait, vec![key.clone()]).await?;
+    let worker = state.clone();
+    let name = target.index.clone();
+    let keys = Keys {
+        kept: vec![key.clone()],
+        count: 1,
+    };
+    let call = move || {
+        let index = worker.index(&name)?;
+        submission::hand_over(&worker, &index, deletes(keys)?, wait, context)
+    };
+    let submitted = state.writes().run(context.deadline, call).await?;
     match &submitted.outcome {
         Outcome::Applied { counts, .. } if counts.deleted == 0 => Err(no_document(&key, &target)),
         _ => Ok(deleted(submitted, &target, context)),
     }
-}
-
-/// The keys in the body of `POST /documents/delete`.
-#[derive(Debug, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "the body should be {\"unique_keys\": [\"...\"]}, or only the array of strings"
-)]
-enum Keys {
-    Array(Vec<String>),
-    Object(NamedKeys),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NamedKeys {
-    unique_keys: Vec<String>,
 }
 
 /// `POST /documents/delete`: many keys at once; those that are not there are counted.
@@ -150,84 +145,87 @@ pub(super) async fn delete_many(
     body: Packed,
 ) -> Result<Response, Problem> {
     let wait = submission::wait(&Parameters::read(&uri, &["wait"])?)?;
-    let keys = match body.json()? {
-        Keys::Array(keys) | Keys::Object(NamedKeys { unique_keys: keys }) => keys,
+    let name = target.index.clone();
+    let prepare = move |state: &AppState, body: Unpacked| {
+        let index = state.index(&name)?;
+        Ok((index, deletes(body.json()?)?))
     };
-    let submitted = delete_keys(&state, &target, context, wait, keys).await?;
+    let submitted = submission::submit(&state, context, wait, body, prepare).await?;
     Ok(deleted(submitted, &target, context))
 }
 
-async fn delete_keys(
-    state: &AppState,
-    target: &Target,
-    context: Context,
-    wait: Wait,
-    keys: Vec<String>,
-) -> Result<submission::Submitted, Problem> {
-    let name = target.index.clone();
-    let prepare = move |state: &AppState| {
-        let index = state.index(&name)?;
-        Ok((index, deletes(keys)?))
-    };
-    submission::submit(state, context, wait, prepare).await
-}
-
 fn deleted(submitted: submission::Submitted, target: &Target, context: Context) -> Response {
-    submitted.answer(target, context, |version, counts, _accepted, errors| {
+    submitted.answer(target, context, |version, counts, _accepted, refusals| {
         Deleted {
             version,
             deleted: counts.deleted,
             missing: counts.missing,
-            errors,
+            refusals,
             took_ms: context.took_ms(),
         }
     })
 }
 
-fn upserts(body: &[u8], format: BodyFormat, schema: &IndexSchema) -> Result<Prepared, Problem> {
+/// Reads the documents of a body, as long as they fit into the memory that there is for them.
+fn upserts(body: Unpacked, schema: &IndexSchema) -> Result<Prepared, Problem> {
     let mut operations = Vec::new();
-    let mut errors = Vec::new();
-    for part in document::split(body, format)? {
+    let mut refusals = Refusals::default();
+    let mut bytes = 0;
+    for part in document::split(&body.bytes, body.format)? {
         match part.text.and_then(|source| Document::parse(source, schema)) {
-            Ok(document) => operations.push(Operation::Upsert(document)),
-            Err(error) => errors.push(problem(part.index, error)),
+            Ok(document) => {
+                bytes += document.memory_bytes();
+                if bytes > body.parsed_max {
+                    return Err(Problem::new(
+                        Sort::TooLarge,
+                        format!(
+                            "the first {} documents take more than {} bytes of memory once they are read: \
+                             send them in several requests",
+                            part.index + 1,
+                            body.parsed_max
+                        ),
+                    ));
+                }
+                operations.push(Operation::Upsert(document));
+            }
+            Err(error) => refusals.add(part.index, error),
         }
     }
-    Ok(Prepared { operations, errors })
+    Ok(Prepared {
+        operations,
+        refusals,
+        held: Some(body.keep(bytes)),
+    })
 }
 
-fn deletes(keys: Vec<String>) -> Result<Prepared, Problem> {
-    if keys.is_empty() {
+fn deletes(keys: Keys) -> Result<Prepared, Problem> {
+    if keys.count == 0 {
         return Err(Problem::invalid("the body names no key: name one at least"));
     }
-    if keys.len() > limits::BATCH_DOCUMENTS {
+    if keys.count > limits::BATCH_DOCUMENTS {
         return Err(Problem::new(
             Sort::TooLarge,
             format!(
                 "the body names {} keys, and a batch holds {}: send it in parts",
-                keys.len(),
+                keys.count,
                 limits::BATCH_DOCUMENTS
             ),
         ));
     }
     Ok(Prepared {
-        operations: keys.into_iter().map(Operation::Delete).collect(),
-        errors: Vec::new(),
+        operations: keys.kept.into_iter().map(Operation::Delete).collect(),
+        refusals: Refusals::default(),
+        held: None,
     })
-}
-
-fn problem(position: usize, error: DocumentError) -> DocumentProblem {
-    DocumentProblem {
-        position,
-        unique_key: error.unique_key,
-        kind: error.kind.to_string(),
-        detail: error.detail,
-    }
 }
 
 fn no_document(key: &str, target: &Target) -> Problem {
     Problem::new(
         Sort::NotFound,
-        format!("the index {:?} holds no document {key:?}", target.index),
+        format!(
+            "the index {} holds no document {}",
+            quoted(&target.index),
+            quoted(key)
+        ),
     )
 }

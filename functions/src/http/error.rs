@@ -2,13 +2,15 @@
 
 use std::any::Any;
 
+use aquifer_indexer::document::{DocumentError, kind};
+use aquifer_indexer::quote::shortened;
 use aquifer_indexer::{Error, ErrorKind};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::limits::RETRY_AFTER_SECONDS;
+use super::limits::{MAX_LISTED_BYTES, RETRY_AFTER_SECONDS};
 
 /// The sorts of failure that a client can tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,20 +153,100 @@ pub struct DocumentProblem {
     pub detail: String,
 }
 
+/// The documents of a request that were refused: the first of them one by one, the others counted.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Refusals {
+    #[serde(rename = "errors")]
+    pub(crate) listed: Vec<DocumentProblem>,
+    #[serde(rename = "more_errors", skip_serializing_if = "is_zero")]
+    more: usize,
+    /// What the listed ones take of the answer.
+    #[serde(skip)]
+    bytes: usize,
+    #[serde(skip)]
+    common: Common,
+}
+
+/// What a listed document takes of the answer besides its key and what is wrong with it.
+const LISTED_BYTES: usize = 96;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// What all refusals of a request have in common.
+#[derive(Clone, Copy, Debug, Default)]
+struct Common {
+    not_too_large: bool,
+    readable: bool,
+}
+
+impl Refusals {
+    /// Adds one.
+    pub(crate) fn add(&mut self, position: usize, error: DocumentError) {
+        self.common.not_too_large |= error.kind != kind::TOO_LARGE;
+        self.common.readable |= ![kind::INVALID_JSON, kind::NOT_AN_OBJECT].contains(&error.kind);
+        self.bytes +=
+            LISTED_BYTES + error.detail.len() + error.unique_key.as_ref().map_or(0, String::len);
+        if self.bytes > MAX_LISTED_BYTES {
+            self.more += 1;
+            return;
+        }
+        self.listed.push(DocumentProblem {
+            position,
+            unique_key: error.unique_key,
+            kind: error.kind.to_owned(),
+            detail: error.detail,
+        });
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.listed.len() + self.more
+    }
+
+    /// What a request is answered of which nothing was accepted: 413 when every document was too large, 400 when none was
+    /// JSON, 422 when they say what the index does not take.
+    pub(crate) fn into_problem(self) -> Problem {
+        let detail = match self.listed.as_slice() {
+            [] => return Problem::invalid("the body holds no document: send one at least"),
+            [only] => only.detail.clone(),
+            [first, ..] => format!(
+                "none of the {} documents was accepted; the first: {}",
+                self.count(),
+                first.detail
+            ),
+        };
+        let sort = if !self.common.not_too_large {
+            Sort::TooLarge
+        } else if !self.common.readable {
+            Sort::Invalid
+        } else {
+            Sort::Refused
+        };
+        let problem = Problem::new(sort, detail);
+        Problem {
+            refusals: self,
+            ..problem
+        }
+    }
+}
+
 /// A failure on its way to the client.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     sort: Sort,
     detail: String,
-    errors: Vec<DocumentProblem>,
+    refusals: Refusals,
 }
 
 impl Problem {
     pub(crate) fn new(sort: Sort, detail: impl Into<String>) -> Self {
         Self {
             sort,
-            detail: detail.into(),
-            errors: Vec::new(),
+            detail: shortened(detail.into()).into_owned(),
+            refusals: Refusals::default(),
         }
     }
 
@@ -177,10 +259,9 @@ impl Problem {
         self.sort == Sort::Busy
     }
 
-    /// Names the documents that this is about.
-    pub(crate) fn about(mut self, errors: Vec<DocumentProblem>) -> Self {
-        self.errors = errors;
-        self
+    /// Whether the answer was larger than was allowed.
+    pub(crate) fn is_answer_too_large(&self) -> bool {
+        self.sort == Sort::AnswerTooLarge
     }
 
     /// The answer to a panic, whose own text only the log sees.
@@ -212,8 +293,8 @@ struct Document<'a> {
     title: &'static str,
     status: u16,
     detail: &'a str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [DocumentProblem],
+    #[serde(flatten)]
+    refusals: Option<&'a Refusals>,
 }
 
 impl IntoResponse for Problem {
@@ -224,7 +305,7 @@ impl IntoResponse for Problem {
             title,
             status: status.as_u16(),
             detail: &self.detail,
-            errors: &self.errors,
+            refusals: (self.refusals.count() > 0).then_some(&self.refusals),
         };
         let mut response = (status, Json(document)).into_response();
         response.headers_mut().insert(

@@ -8,7 +8,7 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::body::Packed;
+use super::body::{Admitted, Packed, Purpose};
 use super::error::Problem;
 use super::parameters::Parameters;
 use super::request::Context;
@@ -57,11 +57,16 @@ pub(super) async fn create(
     body: Packed,
 ) -> Result<Response, Problem> {
     Parameters::read(&uri, &[])?;
-    let definition: Definition = body.json_or_default()?;
     let worker = state.clone();
     let name = target.index.clone();
-    let call = move || Ok(worker.aquifer().create_index(&name, &definition)?);
-    let created = state.writes().run(context.deadline, call).await?;
+    let call = move |body: Admitted| {
+        let definition: Definition = body.unpack()?.json_or_default()?;
+        Ok(worker.aquifer().create_index(&name, &definition)?)
+    };
+    let body = (body, Purpose::Json);
+    let created = state
+        .with_body(state.writes(), context.deadline, body, call)
+        .await?;
     let status = if created {
         StatusCode::CREATED
     } else {

@@ -59,3 +59,63 @@ pub const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// Bytes of an `x-request-id` that is taken over from the client.
 pub const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Bytes of a request's line and headers together. A query may have 4 KiB, which percent-encoding makes three times as long.
+/// Each connection may hold this much before its request is known.
+pub const MAX_HEADER_BYTES: usize = 32 * 1024;
+
+/// Connections at once, however many descriptors there are: each may hold [`MAX_HEADER_BYTES`] twice, 256 MiB in all.
+pub const MAX_CONNECTIONS: usize = 4096;
+
+/// How long the line and the headers of a request may take from their first byte on. They fit into a few packets.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection stays open without a request: longer than the 60 seconds after which the usual load balancers
+/// close theirs, so that they never send one into a connection that is being closed.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// How long a client may take for the next [`STALL_BYTES`] of a body that it sends, or of an answer that it reads.
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What counts as progress within [`STALL_TIMEOUT`]: 6.4 KiB a second. A byte now and then would hold a body for as long as
+/// a request may take.
+pub const STALL_BYTES: usize = 64 * 1024;
+
+/// How long a client may take to read an answer, whatever its progress. The largest answer takes that long at 2.2 Mbit/s.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How long a connection stays half open after its last answer, so that a client which is still sending reads the answer
+/// before it learns that nobody listens.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// Bytes of JSON that ask or define something: a search (4 KiB of query, 64 filters) or a mapping of 1,000 fields.
+pub const MAX_JSON_BYTES: usize = 1024 * 1024;
+
+/// Bytes of the documents of one request in memory. A number in an array takes about 20 times its text there, so that
+/// [`MAX_UNPACKED_BODY_BYTES`] alone would allow 300 MiB.
+pub const MAX_PARSED_BYTES: usize = 64 * 1024 * 1024;
+
+/// How many times its text a parsed body may take in memory: two bytes of an array of digits become a node of 32 bytes and a
+/// value of 40, in vectors that grow by doubling.
+pub const PARSED_FACTOR: usize = 64;
+
+/// Bytes for the bodies of all requests, what is read from them, and all answers, where
+/// [`Settings`](super::Settings) say nothing else.
+pub const DEFAULT_REQUEST_BYTES: usize = 256 * 1024 * 1024;
+
+/// Requests and answers up to this size have memory of their own, so that large ones never keep small ones waiting: a document
+/// of 4 KiB, which may take [`PARSED_FACTOR`] times as much.
+pub const SMALL_BYTES: usize = 256 * 1024;
+
+/// The same for those of middling size: a body of 128 KiB.
+pub const MEDIUM_BYTES: usize = 8 * 1024 * 1024;
+
+/// Answers up to this size are not counted: all connections together hold 64 MiB of them. `/health` must not fail because
+/// others are large.
+pub const UNCOUNTED_ANSWER_BYTES: usize = 16 * 1024;
+
+/// Bytes of the refused documents that an answer lists; the others are counted in `more_errors`. Some thousand fit.
+pub const MAX_LISTED_BYTES: usize = 1024 * 1024;
+
+/// Bytes of the address of a source in a request: it is kept with its job.
+pub const MAX_SOURCE_BYTES: usize = 2_048;

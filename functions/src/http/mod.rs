@@ -15,16 +15,20 @@
 //! and without the prefix `GET /health`, `GET /indexes`, and `PUT`, `GET`, `DELETE
 //! /indexes/{index}`.
 //!
-//! Every request is bounded: its body by [`limits`], its time by a deadline, its turn by a queue.
+//! Every request is bounded: its body by [`limits`], its time by a deadline, its turn by a queue. The memory of all bodies and
+//! answers together is bounded by a budget.
 //! Every failure is a problem document. The router starts nothing, listens to nothing and keeps no
 //! time of its own beyond the request, so that a function can hold it as well as a server.
 
 mod answer;
 mod body;
+mod budget;
+mod counted;
 mod documents;
 mod error;
 mod health;
 mod indexes;
+mod keys;
 mod left;
 pub mod limits;
 mod measured;
@@ -38,6 +42,7 @@ mod target;
 mod turnstile;
 mod versions;
 
+use aquifer_indexer::quote::{quoted, shortened};
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware;
@@ -97,9 +102,9 @@ async fn no_route(uri: Uri) -> Problem {
     Problem::new(
         Sort::NotFound,
         format!(
-            "nothing is at {:?}: there are /documents, /search, /stats, /batches, /reindex, /jobs, \
+            "nothing is at {}: there are /documents, /search, /stats, /batches, /reindex, /jobs, \
              /indexes and /health",
-            uri.path()
+            quoted(uri.path())
         ),
     )
 }
@@ -110,8 +115,9 @@ async fn other_method(method: Method, uri: Uri) -> Response {
         return StatusCode::NO_CONTENT.into_response();
     }
     let detail = format!(
-        "{method} does not apply to {:?}: the header Allow says what does",
-        uri.path()
+        "{} does not apply to {}: the header Allow says what does",
+        shortened(method.as_str()),
+        quoted(uri.path())
     );
     Problem::new(Sort::MethodNotAllowed, detail).into_response()
 }

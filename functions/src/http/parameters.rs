@@ -4,6 +4,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use aquifer_indexer::quote::quoted;
 use axum::extract::Query;
 use axum::http::Uri;
 
@@ -22,10 +23,14 @@ impl Parameters {
             .map_err(|error| Problem::invalid(error.body_text()))?;
         if let Some((name, _)) = pairs.iter().find(|(name, _)| !known.contains(&&**name)) {
             let detail = if known.is_empty() {
-                format!("the parameter {name:?} is not known: none is understood here")
+                format!(
+                    "the parameter {} is not known: none is understood here",
+                    quoted(name)
+                )
             } else {
                 format!(
-                    "the parameter {name:?} is not known: use {}",
+                    "the parameter {} is not known: use {}",
+                    quoted(name),
                     known.join(", ")
                 )
             };
@@ -77,7 +82,8 @@ impl Parameters {
         };
         value.trim().parse().map(Some).map_err(|error| {
             Problem::invalid(format!(
-                "the parameter {name} should be {meant}, not {value:?}: {error}"
+                "the parameter {name} should be {meant}, not {}: {error}",
+                quoted(value)
             ))
         })
     }
@@ -88,7 +94,8 @@ impl Parameters {
             None | Some("false" | "0") => Ok(false),
             Some("" | "true" | "1") => Ok(true),
             Some(other) => Err(Problem::invalid(format!(
-                "the parameter {name} should be true or false, not {other:?}"
+                "the parameter {name} should be true or false, not {}",
+                quoted(other)
             ))),
         }
     }

@@ -8,9 +8,10 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::body::Packed;
+use super::body::{Admitted, Packed, Purpose};
 use super::error::Problem;
 use super::indexes::read;
+use super::limits::MAX_SOURCE_BYTES;
 use super::parameters::Parameters;
 use super::request::Context;
 use super::state::AppState;
@@ -38,11 +39,12 @@ pub(super) async fn start(
     body: Packed,
 ) -> Result<Response, Problem> {
     Parameters::read(&uri, &[])?;
-    let request: ReindexRequest = body.json_or_default()?;
     let worker = state.clone();
     let name = target.index.clone();
-    let call = move || {
+    let call = move |body: Admitted| {
+        let request: ReindexRequest = body.unpack()?.json_or_default()?;
         if let Some(url) = &request.source {
+            check_length(url)?;
             worker.settings().sources.check(url)?;
         }
         let index = worker.index(&name)?;
@@ -50,12 +52,25 @@ pub(super) async fn start(
         worker.settings().left.left(index.name());
         Ok(job)
     };
-    let job = state.writes().run(context.deadline, call).await?;
+    let body = (body, Purpose::Json);
+    let job = state
+        .with_body(state.writes(), context.deadline, body, call)
+        .await?;
     tracing::info!(job = %job.id, source = job.source, "a job was started");
     let status_url = format!("{}/jobs/{}", target.prefix, job.id);
     let location = [(header::LOCATION, status_url.clone())];
     let started = Json(Started { job, status_url });
     Ok((StatusCode::ACCEPTED, location, started).into_response())
+}
+
+fn check_length(url: &str) -> Result<(), Problem> {
+    if url.len() <= MAX_SOURCE_BYTES {
+        return Ok(());
+    }
+    Err(Problem::invalid(format!(
+        "the source has {} bytes and may have {MAX_SOURCE_BYTES}: name a folder or a prefix with a shorter name",
+        url.len()
+    )))
 }
 
 /// `GET /jobs`: the job that runs, and the last that ended, the newest first.

@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::{Instrument, field};
 
+use super::counted;
 use super::error::Failure;
 use super::limits::{MAX_ANSWER_BYTES, MAX_REQUEST_ID_BYTES};
 use super::state::AppState;
@@ -88,7 +89,8 @@ pub(super) async fn observe(
         version = field::Empty,
         batch = field::Empty,
     );
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let response = next.run(request).instrument(span.clone()).await;
+    let mut response = counted::within(state.budget(), response);
     response.headers_mut().insert(REQUEST_ID, id);
     span.in_scope(|| write_line(&response, context.took_ms()));
     response

@@ -5,20 +5,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use aquifer_indexer::index::Index;
 use aquifer_indexer::search::{Allowance, SearchRequest, Sort};
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::answer::search_answer;
-use super::body::Packed;
+use super::body::{Admitted, Packed, Purpose};
+use super::budget::Held;
+use super::counted::{Counted, counted};
 use super::error::Problem;
+use super::limits::{MEDIUM_BYTES, SMALL_BYTES};
 use super::measured::Measured;
 use super::parameters::Parameters;
 use super::request::Context;
 use super::state::AppState;
 use super::target::Target;
 use super::versions;
+
+/// What a hit is expected to take of an answer. Where it takes more, the search is made again with more memory.
+const HIT_BYTES: usize = 4 * 1024;
 
 /// What `GET /search` understands.
 const PARAMETERS: &[&str] = &[
@@ -57,7 +62,11 @@ pub(super) async fn post(
     body: Packed,
 ) -> Result<Response, Problem> {
     Parameters::read(&uri, &[])?;
-    let request = body.json_or_default()?;
+    let read = |body: Admitted| body.unpack()?.json_or_default();
+    let body = (body, Purpose::Json);
+    let request = state
+        .with_body(state.reads(), context.deadline, body, read)
+        .await?;
     answer(&state, target, context, request).await
 }
 
@@ -73,6 +82,8 @@ impl Drop for Wanted {
     }
 }
 
+/// Searches within the memory that there is for answers. An answer that turns out to be larger than was expected is let go
+/// of, and made again when there is more: whoever waits for memory must not hold any.
 async fn answer(
     state: &AppState,
     target: Target,
@@ -80,14 +91,43 @@ async fn answer(
     request: SearchRequest,
 ) -> Result<Response, Problem> {
     let wanted = Wanted::default();
-    let allowance = Allowance {
-        deadline: context.deadline,
-        answer_bytes: context.answer_bytes,
-        cancelled: Arc::clone(&wanted.not_any_more),
-    };
-    let min_version = request.min_version;
     let request = Arc::new(request);
+    let expected = request.limit.saturating_mul(HIT_BYTES).max(SMALL_BYTES);
+    let mut bytes = expected.min(context.answer_bytes);
+    loop {
+        let held = state.budget().answers.take(bytes, context.deadline).await?;
+        let allowance = Allowance {
+            deadline: context.deadline,
+            answer_bytes: bytes,
+            cancelled: Arc::clone(&wanted.not_any_more),
+        };
+        match find(state, &target, context, &request, (allowance, held)).await {
+            Err(problem) if problem.is_answer_too_large() && bytes < context.answer_bytes => {
+                bytes = if bytes < MEDIUM_BYTES {
+                    MEDIUM_BYTES.min(context.answer_bytes)
+                } else {
+                    context.answer_bytes
+                };
+            }
+            found => return found,
+        }
+    }
+}
+
+/// Searches within an allowance, for whose bytes memory is held.
+async fn find(
+    state: &AppState,
+    target: &Target,
+    context: Context,
+    request: &Arc<SearchRequest>,
+    (allowance, held): (Allowance, Held),
+) -> Result<Response, Problem> {
+    let min_version = request.min_version;
+    let (request, held) = (Arc::clone(request), Arc::new(held));
+    let of_search = Arc::clone(&held);
     let search = move |index: &Index| {
+        // A search that goes on after its request is over still takes memory.
+        let _held = &of_search;
         let response = index.search_now(&request, &allowance)?;
         let span = tracing::Span::current();
         span.record("hits", response.count);
@@ -110,8 +150,11 @@ async fn answer(
     )
     .await?;
     let content_type = HeaderValue::from_static("application/json");
-    let mut answer = ([(header::CONTENT_TYPE, content_type)], Body::from(json)).into_response();
-    answer.extensions_mut().insert(Measured {
+    let body = counted(json, held);
+    let mut answer = ([(header::CONTENT_TYPE, content_type)], body).into_response();
+    let extensions = answer.extensions_mut();
+    extensions.insert(Counted);
+    extensions.insert(Measured {
         hits: Some(hits),
         ..Measured::default()
     });

@@ -2,16 +2,19 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aquifer_indexer::index::{Aquifer, Index};
 use aquifer_indexer::reindex::{NoSources, Sources};
 
+use super::body::{Admitted, Packed, Purpose};
+use super::budget::Budget;
 use super::error::{Problem, Sort};
 use super::left::{Unannounced, WorkLeft};
 use super::limits;
 use super::turnstile::Turnstile;
 use super::versions::Versions;
+use crate::log_queue::LogQueue;
 
 /// How the router behaves.
 #[derive(Clone)]
@@ -30,6 +33,10 @@ pub struct Settings {
     pub concurrent_writes: usize,
     /// Requests of each sort that wait for a turn before the next is answered 503.
     pub queue: usize,
+    /// Bytes for the bodies of all requests, what is read from them, and all answers.
+    pub request_bytes: usize,
+    /// The log, for `/health` to say how many lines were lost.
+    pub log: Option<LogQueue>,
     /// The external sources that a reindex may name.
     pub sources: Arc<dyn Sources>,
     /// Who is told of work that outlives a request.
@@ -46,6 +53,7 @@ impl fmt::Debug for Settings {
             .field("concurrent_searches", &self.concurrent_searches)
             .field("concurrent_writes", &self.concurrent_writes)
             .field("queue", &self.queue)
+            .field("request_bytes", &self.request_bytes)
             .field("left", &self.left)
             .finish_non_exhaustive()
     }
@@ -61,6 +69,8 @@ impl Default for Settings {
             concurrent_searches: limits::DEFAULT_CONCURRENT_SEARCHES,
             concurrent_writes: limits::DEFAULT_CONCURRENT_WRITES,
             queue: limits::DEFAULT_QUEUE,
+            request_bytes: limits::DEFAULT_REQUEST_BYTES,
+            log: None,
             sources: Arc::new(NoSources),
             left: Arc::new(Unannounced),
         }
@@ -80,6 +90,7 @@ struct Shared {
     searches: Turnstile,
     versions: Versions,
     writes: Turnstile,
+    budget: Budget,
 }
 
 impl AppState {
@@ -88,6 +99,7 @@ impl AppState {
         let reads = Turnstile::new(settings.concurrent_reads, settings.queue);
         let searches = Turnstile::new(settings.concurrent_searches, settings.queue);
         let writes = Turnstile::new(settings.concurrent_writes, settings.queue);
+        let budget = Budget::new(settings.request_bytes);
         Self {
             shared: Arc::new(Shared {
                 aquifer,
@@ -96,6 +108,7 @@ impl AppState {
                 searches,
                 versions: Versions::default(),
                 writes,
+                budget,
             }),
         }
     }
@@ -122,6 +135,27 @@ impl AppState {
 
     pub(crate) fn writes(&self) -> &Turnstile {
         &self.shared.writes
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.shared.budget
+    }
+
+    /// Lets `call` unpack and read `body` when it is its turn and there is memory for it, on a thread that may block.
+    pub(crate) async fn with_body<T, F>(
+        &self,
+        turnstile: &Turnstile,
+        deadline: Instant,
+        (body, purpose): (Packed, Purpose),
+        call: F,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(Admitted) -> Result<T, Problem> + Send + 'static,
+    {
+        let turn = turnstile.turn(deadline).await?;
+        let body = body.admit(purpose, self.budget(), deadline).await?;
+        turn.run(deadline, move || call(body)).await
     }
 
     /// Opens an index that must exist. Blocks.

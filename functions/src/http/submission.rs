@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use aquifer_indexer::document::kind;
 use aquifer_indexer::index::{Batch, Counts, Index, Operation, Outcome, Wait};
+use aquifer_indexer::quote::quoted;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tracing::Span;
 
-use super::error::{DocumentProblem, Problem, Sort};
+use super::body::{Admitted, Packed, Purpose, Unpacked};
+use super::budget::Held;
+use super::error::{Problem, Refusals};
 use super::measured::Measured;
 use super::parameters::Parameters;
 use super::request::Context;
@@ -20,14 +22,16 @@ use super::target::Target;
 /// A batch that is ready, and what of the request is not in it.
 pub(crate) struct Prepared {
     pub(crate) operations: Vec<Operation>,
-    pub(crate) errors: Vec<DocumentProblem>,
+    pub(crate) refusals: Refusals,
+    /// The memory of the operations.
+    pub(crate) held: Option<Held>,
 }
 
 /// A batch that is durable at least.
 pub(crate) struct Submitted {
     pub(crate) outcome: Outcome,
     accepted: usize,
-    errors: Vec<DocumentProblem>,
+    refusals: Refusals,
 }
 
 /// The answer to a batch that is durable and not visible yet.
@@ -36,47 +40,68 @@ struct Durable {
     batch: String,
     status_url: String,
     accepted: usize,
-    errors: Vec<DocumentProblem>,
+    #[serde(flatten)]
+    refusals: Refusals,
     took_ms: u64,
 }
 
-/// Prepares a batch and hands it to the index, off the threads that serve connections.
+/// Prepares a batch of what is in `body` and hands it to the index, off the threads that serve connections.
 pub(crate) async fn submit<F>(
     state: &AppState,
     context: Context,
     wait: Wait,
+    body: Packed,
     prepare: F,
 ) -> Result<Submitted, Problem>
 where
-    F: FnOnce(&AppState) -> Result<(Arc<Index>, Prepared), Problem> + Send + 'static,
+    F: FnOnce(&AppState, Unpacked) -> Result<(Arc<Index>, Prepared), Problem> + Send + 'static,
 {
     let worker = state.clone();
-    let call = move || {
-        let (index, Prepared { operations, errors }) = prepare(&worker)?;
-        let accepted = operations.len();
-        let span = Span::current();
-        span.record("documents", accepted);
-        span.record("refused", errors.len());
-        if operations.is_empty() {
-            return Err(all_refused(errors));
-        }
-        let outcome = index.submit(Batch { operations }, wait, context.deadline)?;
-        match &outcome {
-            Outcome::Applied { version, .. } => {
-                span.record("version", version);
-            }
-            Outcome::Durable { batch } => {
-                span.record("batch", tracing::field::display(batch));
-                worker.settings().left.left(index.name());
-            }
-        }
-        Ok(Submitted {
-            outcome,
-            accepted,
-            errors,
-        })
+    let call = move |body: Admitted| {
+        let (index, prepared) = prepare(&worker, body.unpack()?)?;
+        hand_over(&worker, &index, prepared, wait, context)
     };
-    state.writes().run(context.deadline, call).await
+    let body = (body, Purpose::Documents);
+    state
+        .with_body(state.writes(), context.deadline, body, call)
+        .await
+}
+
+/// Hands a batch to the index. Blocks.
+pub(crate) fn hand_over(
+    state: &AppState,
+    index: &Index,
+    prepared: Prepared,
+    wait: Wait,
+    context: Context,
+) -> Result<Submitted, Problem> {
+    let Prepared {
+        operations,
+        refusals,
+        held: _held,
+    } = prepared;
+    let accepted = operations.len();
+    let span = Span::current();
+    span.record("documents", accepted);
+    span.record("refused", refusals.count());
+    if operations.is_empty() {
+        return Err(refusals.into_problem());
+    }
+    let outcome = index.submit(Batch { operations }, wait, context.deadline)?;
+    match &outcome {
+        Outcome::Applied { version, .. } => {
+            span.record("version", version);
+        }
+        Outcome::Durable { batch } => {
+            span.record("batch", tracing::field::display(batch));
+            state.settings().left.left(index.name());
+        }
+    }
+    Ok(Submitted {
+        outcome,
+        accepted,
+        refusals,
+    })
 }
 
 impl Submitted {
@@ -86,19 +111,19 @@ impl Submitted {
         self,
         target: &Target,
         context: Context,
-        applied: impl FnOnce(u64, Counts, usize, Vec<DocumentProblem>) -> T,
+        applied: impl FnOnce(u64, Counts, usize, Refusals) -> T,
     ) -> Response {
         let Self {
             outcome,
             accepted,
-            errors,
+            refusals,
         } = self;
         let measured = Measured {
             documents: accepted,
-            refused: errors.len(),
+            refused: refusals.count(),
             hits: None,
         };
-        let refused = !errors.is_empty();
+        let refused = refusals.count() > 0;
         let status = |whole| {
             if refused {
                 StatusCode::MULTI_STATUS
@@ -108,7 +133,7 @@ impl Submitted {
         };
         let mut response = match outcome {
             Outcome::Applied { version, counts } => {
-                let body = applied(version, counts, accepted, errors);
+                let body = applied(version, counts, accepted, refusals);
                 (status(StatusCode::OK), Json(body)).into_response()
             }
             Outcome::Durable { batch } => {
@@ -118,7 +143,7 @@ impl Submitted {
                     batch: batch.to_string(),
                     status_url,
                     accepted,
-                    errors,
+                    refusals,
                     took_ms: context.took_ms(),
                 };
                 (status(StatusCode::ACCEPTED), location, Json(body)).into_response()
@@ -135,30 +160,8 @@ pub(crate) fn wait(parameters: &Parameters) -> Result<Wait, Problem> {
         None | Some("visible") => Ok(Wait::Visible),
         Some("durable") => Ok(Wait::Durable),
         Some(other) => Err(Problem::invalid(format!(
-            "the parameter wait should be visible or durable, not {other:?}"
+            "the parameter wait should be visible or durable, not {}",
+            quoted(other)
         ))),
     }
-}
-
-/// 413 when every document was too large, 400 when none was JSON, 422 when they say what the index
-/// does not take.
-fn all_refused(errors: Vec<DocumentProblem>) -> Problem {
-    let detail = match errors.as_slice() {
-        [] => return Problem::invalid("the body holds no document: send one at least"),
-        [only] => only.detail.clone(),
-        [first, ..] => format!(
-            "none of the {} documents was accepted; the first: {}",
-            errors.len(),
-            first.detail
-        ),
-    };
-    let all = |kinds: &[&str]| errors.iter().all(|error| kinds.contains(&&*error.kind));
-    let sort = if all(&[kind::TOO_LARGE]) {
-        Sort::TooLarge
-    } else if all(&[kind::INVALID_JSON, kind::NOT_AN_OBJECT]) {
-        Sort::Invalid
-    } else {
-        Sort::Refused
-    };
-    Problem::new(sort, detail).about(errors)
 }

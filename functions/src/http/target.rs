@@ -1,5 +1,6 @@
 //! What a request is about: an index, a document, and whether it may write.
 
+use aquifer_indexer::quote::{quoted, shortened};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use uuid::Uuid;
@@ -31,7 +32,7 @@ impl FromRequestParts<AppState> for Target {
                 prefix: String::new(),
             },
         };
-        tracing::Span::current().record("index", &target.index);
+        tracing::Span::current().record("index", &*shortened(target.index.as_str()));
         Ok(target)
     }
 }
@@ -73,7 +74,8 @@ impl FromRequestParts<AppState> for JobId {
         let text = parameter(parts, "job").await?.unwrap_or_default();
         text.parse().map(Self).map_err(|_wrong| {
             Problem::invalid(format!(
-                "{text:?} is no job: use the `id` that the answer to POST /reindex gave, or that GET /jobs lists"
+                "{} is no job: use the `id` that the answer to POST /reindex gave, or that GET /jobs lists",
+                quoted(&text)
             ))
         })
     }

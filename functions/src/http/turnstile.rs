@@ -36,10 +36,49 @@ impl Turnstile {
         T: Send + 'static,
         F: FnOnce() -> Result<T, Problem> + Send + 'static,
     {
-        let turn = self.turn(deadline).await?;
+        self.turn(deadline).await?.run(deadline, call).await
+    }
+
+    /// Waits for a turn.
+    pub(crate) async fn turn(&self, deadline: Instant) -> Result<Turn, Problem> {
+        if let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() {
+            return Ok(Turn(turn));
+        }
+        let Some(_place) = Place::take(&self.waiting, self.queue) else {
+            return Err(Problem::new(
+                Sort::Busy,
+                format!(
+                    "{} requests already wait for their turn: try again later",
+                    self.queue
+                ),
+            ));
+        };
+        match timeout_at(deadline.into(), Arc::clone(&self.turns).acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(Turn(turn)),
+            Ok(Err(_closed)) => Err(Problem::new(Sort::Internal, "the turnstile is closed")),
+            Err(_elapsed) => Err(Problem::new(
+                Sort::Deadline,
+                "the request waited for its turn for as long as it may; nothing was done: try \
+                 again later",
+            )),
+        }
+    }
+}
+
+/// A turn, for one call.
+#[derive(Debug)]
+pub(crate) struct Turn(OwnedSemaphorePermit);
+
+impl Turn {
+    /// As [`Turnstile::run`].
+    pub(crate) async fn run<T, F>(self, deadline: Instant, call: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, Problem> + Send + 'static,
+    {
         let span = tracing::Span::current();
         let task = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+            let _turn = self.0;
             span.in_scope(call)
         });
         match timeout_at((deadline + DEADLINE_OVERRUN).into(), task).await {
@@ -52,30 +91,6 @@ impl Turnstile {
                 Sort::Deadline,
                 "the request took longer than it may, and may still take effect: send it again, \
                  which is safe, or send less at once",
-            )),
-        }
-    }
-
-    async fn turn(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Problem> {
-        if let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() {
-            return Ok(turn);
-        }
-        let Some(_place) = Place::take(&self.waiting, self.queue) else {
-            return Err(Problem::new(
-                Sort::Busy,
-                format!(
-                    "{} requests already wait for their turn: try again later",
-                    self.queue
-                ),
-            ));
-        };
-        match timeout_at(deadline.into(), Arc::clone(&self.turns).acquire_owned()).await {
-            Ok(Ok(turn)) => Ok(turn),
-            Ok(Err(_closed)) => Err(Problem::new(Sort::Internal, "the turnstile is closed")),
-            Err(_elapsed) => Err(Problem::new(
-                Sort::Deadline,
-                "the request waited for its turn for as long as it may; nothing was done: try \
-                 again later",
             )),
         }
     }

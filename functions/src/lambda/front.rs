@@ -202,6 +202,7 @@ impl Front {
             let settings = Settings {
                 default_index: self.environment.index.clone(),
                 read_only: self.role == Role::Search,
+                request_bytes: self.environment.config(true).budget.request_bytes(),
                 sources: Arc::clone(&self.sources),
                 ..Settings::default()
             };

@@ -4,7 +4,11 @@
 //! is found by its `requestId`, and what belongs to one trace by its `xrayTraceId`.
 
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
@@ -12,10 +16,51 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::log_queue::{LogQueue, log_panics};
+
+/// How long an answer waits for the lines that belong to it. The process may be frozen when it is given.
+const FLUSH_PATIENCE: Duration = Duration::from_millis(200);
+
+/// The two outputs of a function: neither may hold up or fail a request.
+#[derive(Debug)]
+struct Outputs {
+    log: LogQueue,
+    metrics: LogQueue,
+}
+
+static OUTPUTS: OnceLock<Outputs> = OnceLock::new();
+
+fn outputs() -> io::Result<Outputs> {
+    let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    Ok(Outputs {
+        log: LogQueue::to_stderr()?,
+        metrics: LogQueue::to(stdout)?,
+    })
+}
+
+/// Writes a line to standard output, where the metrics go.
+pub(super) fn metrics_line(line: &str) {
+    let line = format!("{line}\n");
+    if let Some(outputs) = OUTPUTS.get() {
+        outputs.metrics.put(line.as_bytes());
+    } else if let Err(error) = io::stdout().lock().write_all(line.as_bytes()) {
+        tracing::warn!(%error, "the metrics could not be written");
+    }
+}
+
+/// Waits a moment until what was logged so far is written.
+pub(super) fn flush() {
+    if let Some(outputs) = OUTPUTS.get() {
+        outputs.log.flush(FLUSH_PATIENCE);
+        outputs.metrics.flush(FLUSH_PATIENCE);
+    }
+}
 
 /// Starts it. `RUST_LOG` decides what is written (`info`, `warn,aquifer_indexer=debug`), else the level that the
 /// function's logging configuration gives, else what is worth knowing.
@@ -28,13 +73,25 @@ pub fn start() {
     let lines = tracing_subscriber::fmt::layer()
         .fmt_fields(JsonFields::new())
         .event_format(Flat)
-        .with_writer(io::stderr);
+        .with_writer(writer())
+        // A line that cannot be written would be complained about on standard error, with a panic if that fails too.
+        .log_internal_errors(false);
     let started = tracing_subscriber::registry()
         .with(filter)
         .with(lines)
         .try_init();
     // There is one already: then it stays.
     drop(started);
+    log_panics();
+}
+
+fn writer() -> BoxMakeWriter {
+    let outputs = match outputs() {
+        Ok(outputs) => outputs,
+        // Then they are written as they come.
+        Err(_no_thread) => return BoxMakeWriter::new(io::stderr),
+    };
+    BoxMakeWriter::new(OUTPUTS.get_or_init(|| outputs).log.clone())
 }
 
 fn filter(rust_log: Option<String>, lambda: Option<String>) -> Targets {

@@ -2,11 +2,12 @@
 //!
 //! The line goes to standard output, where CloudWatch Logs makes metrics of it without a call.
 
-use std::io::{self, Write};
 use std::time::SystemTime;
 
 use aquifer_indexer::index::Counted;
 use serde_json::{Map, Value, json};
+
+use super::log;
 
 /// Under which name CloudWatch shows the metrics.
 pub const NAMESPACE: &str = "Aquifer";
@@ -117,10 +118,7 @@ impl Metrics {
             return;
         }
         let Some(line) = self.line() else { return };
-        let mut out = io::stdout().lock();
-        if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
-            tracing::warn!(%error, "the metrics could not be written");
-        }
+        log::metrics_line(&line);
     }
 }
 

@@ -4,6 +4,7 @@
 //! base64 body that makes no sense, puts the stage before every path, and takes a path that an HTTP API has decoded for
 //! one that is still encoded.
 
+use aquifer_indexer::quote::quoted;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use base64::Engine as _;
@@ -52,7 +53,7 @@ pub(super) fn http(event: Event<'_>, base_path: &str) -> Result<Request<Body>, P
     *request.method_mut() = method;
     *request.uri_mut() = uri
         .parse()
-        .map_err(|error| Problem::invalid(format!("{uri:?} is no path: {error}")))?;
+        .map_err(|error| Problem::invalid(format!("{} is no path: {error}", quoted(&uri))))?;
     *request.headers_mut() = headers;
     Ok(request)
 }
@@ -69,8 +70,10 @@ fn method(event: &Event<'_>) -> Result<Method, Problem> {
     let context = event.request_context.as_ref();
     let of_v2 = context.and_then(|context| context.http.as_ref()?.method.as_deref());
     let text = event.http_method.as_deref().or(of_v2).unwrap_or("GET");
-    Method::from_bytes(text.as_bytes())
-        .map_err(|_invalid| Problem::new(Sort::MethodNotAllowed, format!("{text:?} is no method")))
+    Method::from_bytes(text.as_bytes()).map_err(|_invalid| {
+        let detail = format!("{} is no method", quoted(text));
+        Problem::new(Sort::MethodNotAllowed, detail)
+    })
 }
 
 fn path(event: &Event<'_>, base_path: &str) -> String {

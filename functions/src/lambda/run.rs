@@ -13,6 +13,8 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
 
+use super::log;
+
 /// What Lambda, or an emulator of it, tells every function.
 const GIVEN: [&str; 4] = [
     "AWS_LAMBDA_RUNTIME_API",
@@ -53,6 +55,7 @@ where
         .build()
         .map_err(|error| Error::internal("no thread can be started").because(error))?;
     let outcome = runtime.block_on(serve(answer));
+    log::flush();
     // A commit that is cut off here is one that was not answered.
     runtime.shutdown_background();
     outcome
@@ -69,7 +72,15 @@ where
         inner,
         gate: Arc::clone(&gate),
     });
-    let runtime = Runtime::new(service_fn(answer)).layer(layer);
+    let answer_and_log = |event| {
+        let answered = answer(event);
+        async move {
+            let answered = answered.await;
+            log::flush();
+            answered
+        }
+    };
+    let runtime = Runtime::new(service_fn(answer_and_log)).layer(layer);
     tokio::select! {
         ended = runtime.run() => ended.map_err(|error| {
             Error::new(

@@ -294,7 +294,7 @@ async fn many_documents_are_deleted() {
       "type": "/problems/invalid-request",
       "title": "The request is wrong",
       "status": 400,
-      "detail": "the body cannot be read: the body should be {\"unique_keys\": [\"...\"]}, or only the array of strings"
+      "detail": "the body cannot be read: unknown field `keys`, expected `unique_keys` at line 1 column 7"
     }
     "#);
     assert_snapshot!(service.post("/documents/delete", "[]").await, @r#"

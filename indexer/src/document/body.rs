@@ -1,6 +1,9 @@
 //! The body of a request, taken apart into the texts of its documents.
 
+use std::fmt;
+
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::{DocumentError, kind};
@@ -67,8 +70,8 @@ struct Lines<'a> {
 
 /// Takes a body apart: one document, an array of them, `{"documents": [...]}`, or one a line.
 ///
-/// Nothing is copied. Each text is still to be parsed as a document: a line that is no JSON spoils
-/// only itself.
+/// Nothing is copied, and of more documents than a batch may have none beyond that is kept. Each text is still to be
+/// parsed as a document: a line that is no JSON spoils only itself.
 ///
 /// # Errors
 ///
@@ -83,7 +86,7 @@ pub fn split(body: &[u8], format: BodyFormat) -> Result<Documents<'_>> {
             ));
         }
         Some(_) if format == BodyFormat::Lines => Inner::Lines(lines(body)),
-        Some(b'[') => Inner::Many(elements(text(body)?)?.into_iter()),
+        Some(b'[') => many(serde_json::from_str(text(body)?).map_err(|error| syntax(&error))?)?,
         Some(b'{') => one_or_lines(body)?,
         Some(_) => {
             return Err(Error::invalid(
@@ -93,17 +96,67 @@ pub fn split(body: &[u8], format: BodyFormat) -> Result<Documents<'_>> {
         }
     };
     let documents = Documents { next: 0, inner };
-    let count = documents.remaining();
-    if count > BATCH_DOCUMENTS {
-        return Err(Error::new(
-            ErrorKind::TooLarge,
-            format!(
-                "the body has {count} documents and the limit is {BATCH_DOCUMENTS}: send them in \
-                 several requests"
-            ),
-        ));
-    }
+    check_count(documents.remaining())?;
     Ok(documents)
+}
+
+fn check_count(count: usize) -> Result<()> {
+    if count <= BATCH_DOCUMENTS {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::TooLarge,
+        format!(
+            "the body has {count} documents and the limit is {BATCH_DOCUMENTS}: send them in \
+             several requests"
+        ),
+    ))
+}
+
+/// The elements of an array: those that a batch may have, and how many there are.
+#[derive(Debug)]
+struct Elements<'a> {
+    kept: Vec<&'a RawValue>,
+    count: usize,
+}
+
+fn many(elements: Elements<'_>) -> Result<Inner<'_>> {
+    check_count(elements.count)?;
+    Ok(Inner::Many(elements.kept.into_iter()))
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ElementsVisitor)
+    }
+}
+
+struct ElementsVisitor;
+
+impl<'de> Visitor<'de> for ElementsVisitor {
+    type Value = Elements<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of documents")
+    }
+
+    /// An element takes eight times its text in memory where that is short, so the rest is only counted.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let mut kept = Vec::new();
+        while kept.len() < BATCH_DOCUMENTS {
+            match array.next_element()? {
+                Some(element) => kept.push(element),
+                None => break,
+            }
+        }
+        let mut count = kept.len();
+        if count == BATCH_DOCUMENTS {
+            while array.next_element::<IgnoredAny>()?.is_some() {
+                count += 1;
+            }
+        }
+        Ok(Elements { kept, count })
+    }
 }
 
 fn text(body: &[u8]) -> Result<&str> {
@@ -115,17 +168,13 @@ fn text(body: &[u8]) -> Result<&str> {
     })
 }
 
-fn elements(text: &str) -> Result<Vec<&RawValue>> {
-    serde_json::from_str(text).map_err(|error| syntax(&error))
-}
-
 fn syntax(error: &serde_json::Error) -> Error {
     Error::invalid(format!("the body is not valid JSON: {error}"))
 }
 
 fn one_or_lines(body: &[u8]) -> Result<Inner<'_>> {
     let error = match text(body).map(serde_json::from_str::<&RawValue>) {
-        Ok(Ok(value)) => return Ok(one_or_wrapped(value.get())),
+        Ok(Ok(value)) => return one_or_wrapped(value.get()),
         Ok(Err(error)) => syntax(&error),
         Err(error) => error,
     };
@@ -138,21 +187,21 @@ fn one_or_lines(body: &[u8]) -> Result<Inner<'_>> {
 }
 
 /// A document, or the array in `{"documents": [...]}`.
-fn one_or_wrapped(value: &str) -> Inner<'_> {
+fn one_or_wrapped(value: &str) -> Result<Inner<'_>> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Wrapper<'a> {
         #[serde(borrow)]
-        documents: Vec<&'a RawValue>,
+        documents: Elements<'a>,
     }
 
     let may_be_wrapped = value
         .strip_prefix('{')
         .is_some_and(|rest| rest.trim_ascii_start().starts_with("\"documents\""));
     if may_be_wrapped && let Ok(wrapper) = serde_json::from_str::<Wrapper<'_>>(value) {
-        return Inner::Many(wrapper.documents.into_iter());
+        return many(wrapper.documents);
     }
-    Inner::One(Some(value))
+    Ok(Inner::One(Some(value)))
 }
 
 fn lines(body: &[u8]) -> Lines<'_> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::quote::{quoted, shortened};
+
 /// The stable names of the reasons, as clients see them in [`DocumentError::kind`].
 pub mod kind {
     /// The text is not JSON.
@@ -43,7 +45,7 @@ impl DocumentError {
     pub(crate) fn new(kind: &'static str, detail: impl Into<String>) -> Self {
         Self {
             kind,
-            detail: detail.into(),
+            detail: shortened(detail.into()).into_owned(),
             unique_key: None,
         }
     }
@@ -82,16 +84,5 @@ impl From<DocumentError> for crate::Error {
             crate::ErrorKind::Invalid
         };
         Self::new(kind, error.to_string())
-    }
-}
-
-/// The longest part of an offending value that an error repeats, in characters.
-const QUOTED_CHARACTERS: usize = 60;
-
-/// `value` in quotation marks for an error text, escaped and shortened.
-pub(crate) fn quoted(value: &str) -> String {
-    match value.char_indices().nth(QUOTED_CHARACTERS) {
-        Some((end, _)) => format!("{:?}...", value.get(..end).unwrap_or_default()),
-        None => format!("{value:?}"),
     }
 }

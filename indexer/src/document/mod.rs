@@ -16,6 +16,7 @@ mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use tantivy::DateTime;
 
@@ -35,7 +36,7 @@ pub struct Document {
     /// The mapping that it was read by, as [`IndexSchema::identity`] has it.
     mapping: u64,
     declared: Vec<(usize, Stored)>,
-    undeclared: Vec<(Box<str>, Stored)>,
+    undeclared: Vec<(Arc<str>, Stored)>,
 }
 
 /// One value of a field, borrowed from its document.
@@ -133,6 +134,23 @@ impl Document {
     /// Its JSON text as it came.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Bytes that it takes in memory, more than its text where it has many short values.
+    pub fn memory_bytes(&self) -> usize {
+        let owned = |value: &Stored| match value {
+            Stored::Owned(text) => text.len(),
+            _ => 0,
+        };
+        let declared: usize = self.declared.iter().map(|(_, value)| owned(value)).sum();
+        let undeclared: usize = self.undeclared.iter().map(|(_, value)| owned(value)).sum();
+        size_of::<Self>()
+            + self.unique_key.len()
+            + self.source.len()
+            + declared
+            + undeclared
+            + self.declared.capacity() * size_of::<(usize, Stored)>()
+            + self.undeclared.capacity() * size_of::<(Arc<str>, Stored)>()
     }
 
     /// The values of the declared fields, each with the place of its slot in the schema.

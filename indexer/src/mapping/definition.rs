@@ -9,6 +9,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::analysis::{self, ANALYSED, Language};
+use crate::quote::quoted;
 use crate::{Error, Result};
 
 /// The names that every index has, unless its mapping declares its own field of that name;
@@ -206,7 +207,8 @@ fn validate_fields(fields: &Fields, parent: &str, count: &mut usize) -> Result<(
         let path = join(parent, name);
         if path.len() > MAX_NAME_BYTES {
             return Err(Error::invalid(format!(
-                "the field name `{path}` is longer than {MAX_NAME_BYTES} bytes"
+                "the field name {} is longer than {MAX_NAME_BYTES} bytes: shorten it",
+                quoted(&path)
             )));
         }
         validate_field(field, &path)?;
@@ -232,7 +234,10 @@ fn validate_name(name: &str, parent: &str) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Error::invalid(format!("field {path:?}: {problem}")))
+    Err(Error::invalid(format!(
+        "field {}: {problem}",
+        quoted(&path)
+    )))
 }
 
 fn validate_field(field: &FieldDefinition, path: &str) -> Result<()> {
@@ -351,7 +356,8 @@ impl<'de> Deserialize<'de> for Fields {
                     let Entry(field) = map.next_value()?;
                     if fields.contains_key(&name) {
                         return Err(de::Error::custom(format!(
-                            "the field {name:?} is declared twice"
+                            "the field {} is declared twice",
+                            quoted(&name)
                         )));
                     }
                     fields.insert(name, field);

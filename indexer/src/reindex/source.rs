@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::format::job::Refusal;
+use crate::quote::quoted;
 
 /// Opens external sources by their URL. Implemented outside of this library, which knows no network.
 pub trait Sources: Send + Sync {
@@ -49,7 +50,8 @@ pub struct NoSources;
 impl Sources for NoSources {
     fn check(&self, url: &str) -> Result<()> {
         Err(Error::invalid(format!(
-            "the source {url:?} may not be read here: no external sources are configured"
+            "the source {} may not be read here: no external sources are configured",
+            quoted(url)
         )))
     }
 

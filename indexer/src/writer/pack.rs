@@ -17,8 +17,7 @@ use crate::layout;
 use crate::mount::{Access, Mount, MountFile};
 
 /// Segments of up to so many bytes together travel inside the manifest: one file instead of two,
-/// and a warm reader has them with the same read. Larger ones would make every copy of the
-/// manifest in HEAD long.
+/// and a warm reader has them with the same read. Larger ones would make that read long for readers that need little of it.
 pub(super) const EMBED_MAX: u64 = 128 * 1024;
 /// Hot sections of up to so many bytes are copied into the manifest that adds their segment, so that a warm reader has
 /// them with it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aquifer_indexer::config::Config;
 use aquifer_indexer::format::deletes::LISTED_MAX;
+use aquifer_indexer::format::manifest::Manifest;
 use aquifer_indexer::format::retired::RANGES_MAX;
 use aquifer_indexer::index::{Index, Operation};
 use aquifer_indexer::layout::HEAD;
@@ -283,7 +284,7 @@ fn a_reader_that_is_behind_reads_manifests_only() {
         let from = round * 800;
         batch.extend((from..from + 800).map(|n| delete(&format!("k{n}"))));
         // Too large to be embedded: its hot section is copied into the manifest that adds it.
-        batch.extend((0..400).map(|n| wide(&format!("bundled{round}-{n}"), 8)));
+        batch.extend((0..400).map(|n| wide(&format!("bundled{round}-{n}"), 40)));
         post(&writer, batch).unwrap();
     }
     let snapshot = reader.snapshot().unwrap();
@@ -338,14 +339,18 @@ fn a_large_definition() {
     let averages = [(); 2].map(|()| written(&counting, &mut one).average());
     println!("bytes of a commit: {averages:?}");
     let snapshot = index.snapshot().unwrap();
-    for segment in &snapshot.manifest().body.segments {
-        println!(
-            "{} documents, {} bytes, hot {}",
-            segment.max_doc,
-            segment.bytes(),
-            segment.hot.len
-        );
-    }
+    let segments = &snapshot.manifest().body.segments;
+    println!(
+        "documents, bytes and hot bytes of each segment: {:?}",
+        segments
+            .iter()
+            .map(|segment| (segment.max_doc, segment.bytes(), segment.hot.len))
+            .collect::<Vec<_>>()
+    );
+    let file = std::fs::read(folder.path().join(snapshot.manifest().path())).unwrap();
+    let copy = Manifest::copy_of(&file, "m").unwrap();
+    println!("header and body: {} bytes", copy.len());
+    assert!(copy.len() < 20_000);
     assert!(averages[1] < averages[0] * 3 / 2, "{averages:?}");
     assert_clean(&index);
 }

@@ -10,6 +10,7 @@
 )]
 
 mod demo;
+mod hostile;
 mod many;
 mod mayhem;
 mod memory;

@@ -59,7 +59,7 @@ fn a_search_over_large_documents_holds_one_answer_and_one_group() {
             200,
         ),
     ] {
-        let before = server.memory();
+        let before = server.memory_from_now();
         let answer = server.try_get("/search", parameters).unwrap();
         assert_eq!(answer.status, status, "{:.300}", answer.text);
         if status == 413 {

@@ -45,11 +45,35 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    log::start(matches!(cli.command, Command::Serve(_)));
     descriptors::raise_limit();
-    let outcome = match cli.command {
-        Command::Serve(command) => command.run(),
+    match Cli::parse().command {
+        Command::Serve(command) => serve(command),
+        command => run(command),
+    }
+}
+
+/// Runs the server, whose log may be read by nobody.
+fn serve(command: serve::Serve) -> ExitCode {
+    let log = match log::start_queued() {
+        Ok(log) => log,
+        Err(error) => {
+            terminal::complain(&format!("error: the log cannot be started: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = command.run(&log);
+    let complaint = outcome
+        .as_ref()
+        .err()
+        .map(|error| format!("error: {error:#}"));
+    log::end(&log, complaint.as_deref());
+    outcome.unwrap_or(ExitCode::FAILURE)
+}
+
+fn run(command: Command) -> ExitCode {
+    log::start_plain();
+    let outcome = match command {
+        Command::Serve(command) => return serve(command),
         Command::CreateIndex(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Search(command) => command.run(),

@@ -1,12 +1,14 @@
 //! Fields: the walk through an object, which finds out what the mapping makes of each member.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::{Reader, Result};
-use crate::document::error::{DocumentError, kind, quoted};
+use crate::document::error::{DocumentError, kind};
 use crate::document::tree::{Node, Object};
 use crate::document::{Stored, limits};
 use crate::mapping::{Declared, Dynamic, is_ignored};
+use crate::quote::quoted;
 
 impl Reader<'_> {
     pub(super) fn object(&mut self, object: &Object<'_>) -> Result<()> {
@@ -111,7 +113,12 @@ impl Reader<'_> {
             Node::F64(value) => Stored::F64(*value),
             Node::Str(text) => self.text(text),
         };
-        self.undeclared.push((self.path.as_str().into(), value));
+        // The values of an array share one path.
+        let path = match self.undeclared.last() {
+            Some((path, _)) if **path == *self.path => Arc::clone(path),
+            _ => self.path.as_str().into(),
+        };
+        self.undeclared.push((path, value));
         Ok(())
     }
 

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use super::{Result, named};
-use crate::document::error::{DocumentError, kind, quoted};
+use crate::document::error::{DocumentError, kind};
 use crate::document::limits;
 use crate::document::tree::{Node, Object};
+use crate::quote::quoted;
 
 pub(super) const UNIQUE_KEY: &str = "unique_key";
 

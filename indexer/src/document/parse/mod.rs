@@ -6,14 +6,16 @@ mod language;
 mod value;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use self::key::{UNIQUE_KEY, key_text, unique_key};
 use self::language::detect;
-use super::error::{DocumentError, kind, quoted};
+use super::error::{DocumentError, kind};
 use super::tree::{Node, Object, TreeError};
 use super::{Document, Stored, limits, tree};
 use crate::analysis::Language;
 use crate::mapping::IndexSchema;
+use crate::quote::quoted;
 
 type Result<T> = std::result::Result<T, DocumentError>;
 
@@ -113,7 +115,7 @@ struct Reader<'a> {
     path: String,
     lang: Option<Language>,
     declared: Vec<(usize, Stored)>,
-    undeclared: Vec<(Box<str>, Stored)>,
+    undeclared: Vec<(Arc<str>, Stored)>,
 }
 
 /// A value for an error text.

@@ -1,10 +1,11 @@
 //! A value: what one field holds, checked against what the mapping says it holds.
 
 use super::{Reader, Result, named};
-use crate::document::error::{DocumentError, kind, quoted};
+use crate::document::error::{DocumentError, kind};
 use crate::document::tree::Node;
 use crate::document::{Stored, date, limits};
 use crate::mapping::SlotKind;
+use crate::quote::quoted;
 
 const INTEGER: &str = "a whole number of at most 64 bits with a sign";
 

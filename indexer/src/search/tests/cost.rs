@@ -138,7 +138,7 @@ fn a_search_ends_at_its_deadline_whatever_it_does_then() {
         run(&index, &request, u64::MAX / 4096, None).0.unwrap();
         let (whole, looks) = run(&index, &request, u64::MAX / 4096, None);
         whole.unwrap();
-        eprintln!("LOOKS {what} {looks}");
+        println!("{what}: {looks} looks");
         assert!(looks > 5, "{what} looked {looks} times");
         let step = usize::try_from(looks / 40).unwrap().max(1);
         for deadline in (0..looks - LOOKS_AFTER).step_by(step) {

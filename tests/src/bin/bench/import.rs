@@ -18,7 +18,6 @@ use tantivy::{Index, IndexWriter, Searcher, TantivyDocument};
 
 use crate::bulk::{self, processor_time};
 use crate::corpus::{Corpus, parse};
-use crate::plain::Plain;
 use crate::table::Table;
 use crate::{child, shared};
 

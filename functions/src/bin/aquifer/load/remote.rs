@@ -45,6 +45,7 @@ struct Answer {
     updated: u64,
     batch: Option<String>,
     errors: Vec<AnswerError>,
+    more_errors: usize,
     detail: Option<String>,
 }
 
@@ -196,6 +197,15 @@ fn sent(batch: &[Item], answer: Answer) -> Sent {
         let origin = &batch.get(error.position)?.origin;
         Some(Refusal::new(origin.clone(), error.detail).with_key(error.unique_key))
     };
+    let last = answer
+        .errors
+        .last()
+        .and_then(|error| batch.get(error.position));
+    let unlisted = last.map(|item| {
+        let detail = "others after this one were refused, too: the service lists only the first";
+        let refusal = Refusal::new(item.origin.clone(), detail.to_owned());
+        std::iter::repeat_n(refusal, answer.more_errors.min(batch.len()))
+    });
     let pending = if answer.batch.is_some() {
         answer.accepted
     } else {
@@ -206,7 +216,12 @@ fn sent(batch: &[Item], answer: Answer) -> Sent {
         updated: answer.updated,
         pending,
         taken: 0,
-        refusals: answer.errors.into_iter().filter_map(refusal).collect(),
+        refusals: answer
+            .errors
+            .into_iter()
+            .filter_map(refusal)
+            .chain(unlisted.into_iter().flatten())
+            .collect(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `aquifer serve`.
 
+mod connections;
 mod maintenance;
 
 use std::io::{self, Write};
@@ -11,12 +12,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use aquifer_functions::duration::duration;
 use aquifer_functions::http::{self, AppState, Settings, limits};
+use aquifer_functions::log_queue::LogQueue;
 use aquifer_functions::sources::ExternalSources;
 use aquifer_indexer::config::{Config, MIB};
 use aquifer_indexer::index::Aquifer;
 use aquifer_indexer::reindex::Sources;
-use axum::Router;
-use axum::serve::ListenerExt;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -83,17 +83,17 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    pub(crate) fn run(self) -> Result<ExitCode> {
+    pub(crate) fn run(self, log: &LogQueue) -> Result<ExitCode> {
         if self.deadline.is_zero() {
             bail!("--deadline is zero, which leaves no time to answer: the default is 25s");
         }
         let runtime = runtime()?;
-        let outcome = runtime.block_on(self.serve());
+        let outcome = runtime.block_on(self.serve(log));
         runtime.shutdown_timeout(ABANDON_AFTER);
         outcome.map(|()| ExitCode::SUCCESS)
     }
 
-    async fn serve(self) -> Result<()> {
+    async fn serve(self, log: &LogQueue) -> Result<()> {
         // Before anything else, so that a signal never meets a process that does not know it.
         let signalled = Signalled::new()?;
         let aquifer = Arc::new(self.open()?);
@@ -114,21 +114,21 @@ impl Serve {
             default_index: self.place.index.clone(),
             read_only: self.read_only,
             deadline: self.deadline,
+            request_bytes: self.resources.config().budget.request_bytes(),
             sources,
             left,
+            log: Some(log.clone()),
             ..Settings::default()
         };
         let router = http::router(AppState::new(Arc::clone(&aquifer), settings));
         let listener = self.listen().await?;
-        announce(listener.local_addr()?)?;
-        let server = tokio::spawn(answer(listener, router, stopped));
+        announce(listener.local_addr()?);
+        let server = tokio::spawn(connections::serve(listener, router, stopped));
         signalled.wait().await;
         tracing::info!("stopping: finishing what was accepted");
         stop.send_replace(true);
         match tokio::time::timeout(self.deadline + STOP_MARGIN, server).await {
-            Ok(outcome) => outcome
-                .context("the server failed")?
-                .context("the server failed")?,
+            Ok(outcome) => outcome.context("the server failed")?,
             Err(_elapsed) => tracing::warn!("some requests did not end in time: leaving them"),
         }
         let stop = move || aquifer.stop(Instant::now() + ABANDON_AFTER);
@@ -191,33 +191,13 @@ fn runtime() -> Result<Runtime> {
         .context("cannot start the threads of the server")
 }
 
-/// The one line that a script may wait for.
-fn announce(address: SocketAddr) -> Result<()> {
+/// The one line that a script may wait for. A server serves, too, where nobody reads it.
+fn announce(address: SocketAddr) {
     let mut out = io::stdout();
-    writeln!(out, "listening on http://{address}")?;
-    out.flush()?;
+    if let Err(error) = writeln!(out, "listening on http://{address}").and_then(|()| out.flush()) {
+        tracing::warn!(%error, "standard output is closed");
+    }
     tracing::info!(%address, "listening");
-    Ok(())
-}
-
-async fn answer(
-    listener: TcpListener,
-    router: Router,
-    mut stopped: watch::Receiver<bool>,
-) -> io::Result<()> {
-    // Answers are small: waiting to fill a packet would only delay them.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
-        }
-    });
-    let stop = async move {
-        // An error means that the sender is gone, and with it the reason to go on.
-        drop(stopped.wait_for(|stop| *stop).await);
-    };
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop)
-        .await
 }
 
 /// The signals that end a server.
