@@ -55,7 +55,9 @@ pub(crate) fn run(
                 Ok(())
             }
         });
-        outcome.and_then(|()| sorter.flush())
+        // What was read before the input broke off goes in.
+        let flushed = sorter.flush();
+        outcome.and(flushed)
     });
     let failure = shared
         .failure
