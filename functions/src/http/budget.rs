@@ -3,23 +3,23 @@
 //! A request takes from three stores, one after the other and from each only once: for its body while that travels, for
 //! what is read from it, and for its answer. Once it has its part it never waits for more from the same store, so that no two
 //! requests wait for each other. It takes what it may need at the most, and gives back what it does not need as soon as that is
-//! known. Small requests have a part of their own in each store.
+//! known. Small and middling requests have parts of their own in each store.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
 use super::error::{Problem, Sort};
-use super::limits::SMALL_BYTES;
+use super::limits::{MEDIUM_BYTES, SMALL_BYTES};
 
 /// What is counted: a semaphore has not as many permits as there are bytes.
 const UNIT: usize = 1024;
 
-/// The part of a store that is kept for small requests.
-const SMALL_PART: usize = 8;
+/// The eighths of a store that are kept for requests up to [`SMALL_BYTES`] and up to [`MEDIUM_BYTES`].
+const SMALL_EIGHTHS: usize = 1;
+const MEDIUM_EIGHTHS: usize = 2;
 
 /// The memory for all requests.
 #[derive(Debug)]
@@ -47,6 +47,7 @@ impl Budget {
 pub(crate) struct Store {
     what: &'static str,
     small: Share,
+    medium: Share,
     large: Share,
 }
 
@@ -72,21 +73,23 @@ fn units(bytes: usize) -> u32 {
 
 impl Store {
     fn new(what: &'static str, bytes: usize) -> Self {
-        let small = bytes / SMALL_PART;
+        let small = bytes / 8 * SMALL_EIGHTHS;
+        let medium = bytes / 8 * MEDIUM_EIGHTHS;
         Self {
             what,
             small: Share::new(small),
-            large: Share::new(bytes - small),
+            medium: Share::new(medium),
+            large: Share::new(bytes - small - medium),
         }
     }
 
     /// The share for so many bytes, and as many of its units: all of them where it has fewer, so that a single request
     /// always passes.
     fn share(&self, bytes: usize) -> (&Share, u32) {
-        let share = if bytes <= SMALL_BYTES {
-            &self.small
-        } else {
-            &self.large
+        let share = match bytes {
+            ..=SMALL_BYTES => &self.small,
+            ..=MEDIUM_BYTES => &self.medium,
+            _ => &self.large,
         };
         (share, units(bytes).min(share.units))
     }
@@ -99,14 +102,6 @@ impl Store {
             Ok(Ok(permit)) => Ok(Held(permit)),
             Ok(Err(_closed)) => Err(Problem::new(Sort::Internal, "the memory budget is closed")),
             Err(_elapsed) => Err(self.exhausted()),
-        }
-    }
-
-    /// As [`Store::take`], on a thread that may block.
-    pub(crate) fn take_blocking(&self, bytes: usize, deadline: Instant) -> Result<Held, Problem> {
-        match self.try_take(bytes) {
-            Ok(held) => Ok(held),
-            Err(_exhausted) => Handle::current().block_on(self.take(bytes, deadline)),
         }
     }
 
@@ -160,24 +155,26 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_taken_is_missing_until_it_is_given_back() {
-        let store = Store::new("tests", 8 * MIB);
-        let mut held = store.take(6 * MIB, soon()).await.unwrap();
-        let late = store.take(2 * MIB, Instant::now()).await.unwrap_err();
+        let store = Store::new("tests", 64 * MIB);
+        let mut held = store.take(30 * MIB, soon()).await.unwrap();
+        let late = store.take(15 * MIB, Instant::now()).await.unwrap_err();
         assert!(format!("{late:?}").contains("Busy"), "{late:?}");
-        held.shrink(4 * MIB);
-        assert_eq!(held.bytes(), 4 * MIB);
-        let second = store.try_take(3 * MIB).unwrap();
+        held.shrink(20 * MIB);
+        assert_eq!(held.bytes(), 20 * MIB);
+        let second = store.try_take(15 * MIB).unwrap();
         drop((held, second));
-        store.try_take(7 * MIB).unwrap();
+        store.try_take(40 * MIB).unwrap();
     }
 
     #[tokio::test]
-    async fn small_ones_do_not_wait_for_large_ones() {
-        let store = Store::new("tests", 8 * MIB);
+    async fn smaller_ones_do_not_wait_for_larger_ones() {
+        let store = Store::new("tests", 64 * MIB);
         let _large = store.take(usize::MAX, soon()).await.unwrap();
-        store.try_take(1).unwrap();
-        store.try_take(SMALL_BYTES).unwrap();
+        store.try_take(MEDIUM_BYTES + 1).unwrap_err();
+        let _medium = [(); 2].map(|()| store.try_take(MEDIUM_BYTES).unwrap());
         store.try_take(SMALL_BYTES + 1).unwrap_err();
+        store.try_take(SMALL_BYTES).unwrap();
+        store.try_take(1).unwrap();
     }
 
     #[tokio::test]

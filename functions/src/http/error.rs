@@ -259,6 +259,11 @@ impl Problem {
         self.sort == Sort::Busy
     }
 
+    /// Whether the answer was larger than was allowed.
+    pub(crate) fn is_answer_too_large(&self) -> bool {
+        self.sort == Sort::AnswerTooLarge
+    }
+
     /// The answer to a panic, whose own text only the log sees.
     pub(crate) fn from_panic(_panic: Box<dyn Any + Send + 'static>) -> Response {
         Self::new(

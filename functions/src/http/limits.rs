@@ -17,6 +17,10 @@ pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(25);
 /// answered without it.
 pub const DEADLINE_OVERRUN: Duration = Duration::from_secs(2);
 
+/// Bytes of an answer: what the hits of a search may come to, as they lie in memory. Half a minute of a
+/// connection of 8 Mbit/s.
+pub const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+
 /// Reads of documents and numbers that run at once. They wait for the file system more than they
 /// compute.
 pub const DEFAULT_CONCURRENT_READS: usize = 64;
@@ -95,16 +99,16 @@ pub const MAX_PARSED_BYTES: usize = 64 * 1024 * 1024;
 /// value of 40, in vectors that grow by doubling.
 pub const PARSED_FACTOR: usize = 64;
 
-/// Bytes of an answer where [`Settings`](super::Settings) say nothing else: half a minute of a connection of 8 Mbit/s. A
-/// page of results is read whole by whoever asked for it.
-pub const DEFAULT_ANSWER_BYTES: usize = 32 * 1024 * 1024;
-
 /// Bytes for the bodies of all requests, what is read from them, and all answers, where
 /// [`Settings`](super::Settings) say nothing else.
 pub const DEFAULT_REQUEST_BYTES: usize = 256 * 1024 * 1024;
 
-/// Requests and answers up to this size have memory of their own, so that large ones never keep small ones waiting.
+/// Requests and answers up to this size have memory of their own, so that large ones never keep small ones waiting: a document
+/// of 4 KiB, which may take [`PARSED_FACTOR`] times as much.
 pub const SMALL_BYTES: usize = 256 * 1024;
+
+/// The same for those of middling size: a body of 128 KiB.
+pub const MEDIUM_BYTES: usize = 8 * 1024 * 1024;
 
 /// Answers up to this size are not counted: all connections together hold 64 MiB of them. `/health` must not fail because
 /// others are large.

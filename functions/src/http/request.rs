@@ -10,7 +10,7 @@ use tracing::{Instrument, field};
 
 use super::counted;
 use super::error::Failure;
-use super::limits::{DEFAULT_ANSWER_BYTES, MAX_REQUEST_ID_BYTES};
+use super::limits::{MAX_ANSWER_BYTES, MAX_REQUEST_ID_BYTES};
 use super::state::AppState;
 
 const REQUEST_ID: &str = "x-request-id";
@@ -41,7 +41,7 @@ impl Context {
             Self {
                 started: now,
                 deadline: now + super::limits::DEFAULT_DEADLINE,
-                answer_bytes: DEFAULT_ANSWER_BYTES,
+                answer_bytes: MAX_ANSWER_BYTES,
             }
         })
     }
@@ -66,10 +66,9 @@ pub(super) async fn observe(
         Some(given) => own.min(given.0),
         None => own,
     };
-    let own = state.settings().answer_bytes;
     let answer_bytes = match request.extensions().get::<AnswerBytes>() {
-        Some(given) => own.min(given.0),
-        None => own,
+        Some(given) => MAX_ANSWER_BYTES.min(given.0),
+        None => MAX_ANSWER_BYTES,
     };
     let context = Context {
         started,

@@ -9,11 +9,12 @@ use axum::extract::State;
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use super::answer::{answer_bytes, search_answer};
+use super::answer::search_answer;
 use super::body::{Admitted, Packed, Purpose};
 use super::budget::Held;
 use super::counted::{Counted, counted};
 use super::error::Problem;
+use super::limits::{MEDIUM_BYTES, SMALL_BYTES};
 use super::measured::Measured;
 use super::parameters::Parameters;
 use super::request::Context;
@@ -21,8 +22,8 @@ use super::state::AppState;
 use super::target::Target;
 use super::versions;
 
-/// What a hit is expected to take of an answer. Where it takes more, and memory is short, the search is made once more.
-const HIT_BYTES: usize = 8 * 1024;
+/// What a hit is expected to take of an answer. Where it takes more, the search is made again with more memory.
+const HIT_BYTES: usize = 4 * 1024;
 
 /// What `GET /search` understands.
 const PARAMETERS: &[&str] = &[
@@ -61,7 +62,6 @@ pub(super) async fn post(
     body: Packed,
 ) -> Result<Response, Problem> {
     Parameters::read(&uri, &[])?;
-    // Unpacked and parsed in a turn, off the threads that serve connections.
     let read = |body: Admitted| body.unpack()?.json_or_default();
     let body = (body, Purpose::Json);
     let request = state
@@ -82,28 +82,8 @@ impl Drop for Wanted {
     }
 }
 
-/// An answer that is written, and counted until the client has it.
-struct Found {
-    json: Vec<u8>,
-    held: Held,
-    hits: u64,
-}
-
-impl Found {
-    fn into_response(self) -> Response {
-        let content_type = HeaderValue::from_static("application/json");
-        let body = counted(self.json, self.held);
-        let mut answer = ([(header::CONTENT_TYPE, content_type)], body).into_response();
-        let extensions = answer.extensions_mut();
-        extensions.insert(Counted);
-        extensions.insert(Measured {
-            hits: Some(self.hits),
-            ..Measured::default()
-        });
-        answer
-    }
-}
-
+/// Searches within the memory that there is for answers. An answer that turns out to be larger than was expected is let go
+/// of, and made again when there is more: whoever waits for memory must not hold any.
 async fn answer(
     state: &AppState,
     target: Target,
@@ -111,70 +91,74 @@ async fn answer(
     request: SearchRequest,
 ) -> Result<Response, Problem> {
     let wanted = Wanted::default();
-    let allowance = Allowance {
-        deadline: context.deadline,
-        answer_bytes: context.answer_bytes,
-        cancelled: Arc::clone(&wanted.not_any_more),
-    };
+    let request = Arc::new(request);
+    let expected = request.limit.saturating_mul(HIT_BYTES).max(SMALL_BYTES);
+    let mut bytes = expected.min(context.answer_bytes);
+    loop {
+        let held = state.budget().answers.take(bytes, context.deadline).await?;
+        let allowance = Allowance {
+            deadline: context.deadline,
+            answer_bytes: bytes,
+            cancelled: Arc::clone(&wanted.not_any_more),
+        };
+        match find(state, &target, context, &request, (allowance, held)).await {
+            Err(problem) if problem.is_answer_too_large() && bytes < context.answer_bytes => {
+                bytes = if bytes < MEDIUM_BYTES {
+                    MEDIUM_BYTES.min(context.answer_bytes)
+                } else {
+                    context.answer_bytes
+                };
+            }
+            found => return found,
+        }
+    }
+}
+
+/// Searches within an allowance, for whose bytes memory is held.
+async fn find(
+    state: &AppState,
+    target: &Target,
+    context: Context,
+    request: &Arc<SearchRequest>,
+    (allowance, held): (Allowance, Held),
+) -> Result<Response, Problem> {
     let min_version = request.min_version;
-    let (worker, request) = (state.clone(), Arc::new(request));
-    let search = move |index: &Index| search(&worker, index, context, &request, &allowance);
-    let found = versions::ask(
+    let (request, held) = (Arc::clone(request), Arc::new(held));
+    let of_search = Arc::clone(&held);
+    let search = move |index: &Index| {
+        // A search that goes on after its request is over still takes memory.
+        let _held = &of_search;
+        let response = index.search_now(&request, &allowance)?;
+        let span = tracing::Span::current();
+        span.record("hits", response.count);
+        span.record("version", response.version);
+        let count = response.count;
+        let json = search_answer(&request, response, context.took_ms()).map_err(|error| {
+            let detail = format!("a document in the index is not JSON: {error}");
+            Problem::new(super::error::Sort::Corrupt, detail)
+        })?;
+        Ok((json, count))
+    };
+    let turnstile = state.searches();
+    let (json, hits) = versions::ask(
         state,
-        state.searches(),
+        turnstile,
         &target.index,
         min_version,
         context.deadline,
         search,
     )
     .await?;
-    Ok(found.into_response())
-}
-
-/// Searches, and writes the answer. Blocks.
-fn search(
-    state: &AppState,
-    index: &Index,
-    context: Context,
-    request: &SearchRequest,
-    allowance: &Allowance,
-) -> Result<Found, Problem> {
-    let bytes_max = context.answer_bytes;
-    let take = |bytes: usize| {
-        let answers = &state.budget().answers;
-        answers.take_blocking(bytes.min(bytes_max), context.deadline)
-    };
-    let mut held = take(request.limit.saturating_mul(HIT_BYTES))?;
-    let mut response = index.search_now(request, allowance)?;
-    let bytes = answer_bytes(&response);
-    if bytes > held.bytes() && bytes <= bytes_max {
-        // Whoever waits for memory must not hold any.
-        drop((response, held));
-        held = take(bytes + bytes / 8)?;
-        response = index.search_now(request, allowance)?;
-    }
-    let span = tracing::Span::current();
-    span.record("hits", response.count);
-    span.record("version", response.version);
-    let hits = response.count;
-    let json = search_answer(request, response, context.took_ms()).map_err(|error| {
-        let detail = format!("a document in the index is not JSON: {error}");
-        Problem::new(super::error::Sort::Corrupt, detail)
-    })?;
-    if json.len() > bytes_max {
-        return Err(too_large(bytes_max));
-    }
-    Ok(Found { json, held, hits })
-}
-
-fn too_large(bytes_max: usize) -> Problem {
-    Problem::new(
-        super::error::Sort::AnswerTooLarge,
-        format!(
-            "the answer comes to more than {bytes_max} bytes: ask for a part of it with limit and \
-             offset, or for less of each document with fields"
-        ),
-    )
+    let content_type = HeaderValue::from_static("application/json");
+    let body = counted(json, held);
+    let mut answer = ([(header::CONTENT_TYPE, content_type)], body).into_response();
+    let extensions = answer.extensions_mut();
+    extensions.insert(Counted);
+    extensions.insert(Measured {
+        hits: Some(hits),
+        ..Measured::default()
+    });
+    Ok(answer)
 }
 
 fn from_parameters(parameters: &Parameters) -> Result<SearchRequest, Problem> {

@@ -35,8 +35,6 @@ pub struct Settings {
     pub queue: usize,
     /// Bytes for the bodies of all requests, what is read from them, and all answers.
     pub request_bytes: usize,
-    /// Bytes of one answer.
-    pub answer_bytes: usize,
     /// The log, for `/health` to say how many lines were lost.
     pub log: Option<LogQueue>,
     /// The external sources that a reindex may name.
@@ -56,7 +54,6 @@ impl fmt::Debug for Settings {
             .field("concurrent_writes", &self.concurrent_writes)
             .field("queue", &self.queue)
             .field("request_bytes", &self.request_bytes)
-            .field("answer_bytes", &self.answer_bytes)
             .field("left", &self.left)
             .finish_non_exhaustive()
     }
@@ -73,7 +70,6 @@ impl Default for Settings {
             concurrent_writes: limits::DEFAULT_CONCURRENT_WRITES,
             queue: limits::DEFAULT_QUEUE,
             request_bytes: limits::DEFAULT_REQUEST_BYTES,
-            answer_bytes: limits::DEFAULT_ANSWER_BYTES,
             log: None,
             sources: Arc::new(NoSources),
             left: Arc::new(Unannounced),

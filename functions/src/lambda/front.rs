@@ -202,7 +202,6 @@ impl Front {
             let settings = Settings {
                 default_index: self.environment.index.clone(),
                 read_only: self.role == Role::Search,
-                answer_bytes: answer::ANSWER_BYTES_MAX,
                 request_bytes: self.environment.config(true).budget.request_bytes(),
                 sources: Arc::clone(&self.sources),
                 ..Settings::default()

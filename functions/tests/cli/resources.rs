@@ -115,7 +115,8 @@ fn hundreds_of_durable_posts_share_threads_and_commits() {
     const CLIENTS: usize = 16;
     const EACH: usize = 20;
     let place = Place::new();
-    let server = Server::start(&place, &[]);
+    // Its log goes to a file: a pipe that nobody reads would stop it.
+    let (server, _) = serve(&place, 1024, &[]);
     let before = server.get("/stats")["version"].as_u64().unwrap();
     let ((), most) = Most::while_doing(server.process(), || {
         thread::scope(|scope| {
@@ -233,14 +234,14 @@ fn fill(index: &Index, posts: usize, words: u64) {
 #[test]
 fn everything_works_with_64_descriptors() {
     const FILES: usize = 64;
-    const SEGMENTS: usize = 90;
+    const SEGMENTS: usize = 72;
     const OTHERS: usize = 6;
     let place = Place::in_memory();
     let root = Aquifer::open(place.path("root"), Config::default()).unwrap();
     let names: Vec<String> = (0..OTHERS)
         .map(|number| format!("other-{number}"))
         .collect();
-    for (name, posts, words) in [("default", SEGMENTS, 30_000)]
+    for (name, posts, words) in [("default", SEGMENTS, 24_000)]
         .into_iter()
         .chain(names.iter().map(|name| (name.as_str(), 6, 12_000)))
     {
@@ -249,6 +250,8 @@ fn everything_works_with_64_descriptors() {
     }
     let stats = root.index("default").unwrap().stats().unwrap();
     println!("{} segments in {} files", stats.segments, stats.containers);
+    // More than stay open together.
+    assert!(stats.containers > 10, "{stats:?}");
     drop(root);
 
     let (server, log) = serve(
@@ -261,8 +264,8 @@ fn everything_works_with_64_descriptors() {
             for client in 0..6_usize {
                 let (server, names) = (&server, &names);
                 scope.spawn(move || {
-                    for turn in 0..8 {
-                        let found = server.get("/search?q=needle&limit=100");
+                    for turn in 0..4 {
+                        let found = server.get("/search?q=needle&limit=100&fields=title");
                         assert!(
                             found["count"].as_u64().unwrap() >= SEGMENTS as u64,
                             "{found}"

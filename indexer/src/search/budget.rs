@@ -177,7 +177,8 @@ impl Budget {
                 return result;
             }
             if woken.yes.swap(false, Ordering::SeqCst) {
-                self.check()?;
+                // It only lets its other parts go on, and what they ask for is not to wait for a turn.
+                self.ended()?;
                 continue;
             }
             self.give_turn();

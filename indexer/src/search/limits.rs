@@ -110,11 +110,11 @@ pub const CHECK_EVERY: u32 = 1024;
 /// that long at most.
 pub const SLICE: Duration = Duration::from_millis(1);
 
-/// A search that has computed for less goes before all others.
+/// A search that has computed for less goes before all others; each further level stands for four times as much.
 pub const CHEAP: Duration = Duration::from_millis(4);
 
-/// A search that has computed for longer waits until those before it have ended.
-pub const EXPENSIVE: Duration = Duration::from_millis(32);
+/// A search that has computed for longer is an expensive one.
+pub const EXPENSIVE: Duration = Duration::from_millis(64);
 
 /// Searches that compute at once beyond one for each processor, since some of them wait for a file.
 pub const TURNS_FOR_FILES: usize = 1;

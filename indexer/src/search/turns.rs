@@ -3,8 +3,7 @@
 //! A search takes a turn before it computes and gives it up while it waits for a file. After each
 //! [`limits::SLICE`] it looks whether another one waits that has computed less, and lets that one go
 //! first. A cheap search therefore waits for a slice at most, however many expensive ones run beside
-//! it. Searches that have computed for long run one after the other, in the order in which they came:
-//! taking turns would end all of them late.
+//! it. Of those that have computed about as much, who came first goes first: taking turns would end all of them late.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -37,23 +36,24 @@ struct State {
 /// The order of those who wait: less computed first, then who came first.
 type Place = (Level, u64);
 
-/// How much a search has computed.
+/// How much a search has computed: each level stands for four times as much as the one before. (Time is that of the wall,
+/// which on a busy machine goes on while a search does not; with few levels a cheap one would soon be in
+/// line with the most expensive ones.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Little,
-    Some,
-    Much,
-}
+struct Level(u8);
 
 impl Level {
+    /// From which on searches are run in the order in which they came.
+    const LAST: u8 = 5;
+
     fn of(spent: Duration) -> Self {
-        if spent < limits::CHEAP {
-            Self::Little
-        } else if spent < limits::EXPENSIVE {
-            Self::Some
-        } else {
-            Self::Much
+        let mut bound = limits::CHEAP;
+        let mut level = 0;
+        while spent >= bound && level < Self::LAST {
+            bound *= 4;
+            level += 1;
         }
+        Self(level)
     }
 }
 
@@ -204,9 +204,9 @@ impl Turn {
     /// Takes a place among those who wait.
     fn wait(&self, state: &mut State) -> Result<Arc<Waiter>> {
         let place = self.place();
-        let expensive = (Level::Much, 0)..;
-        if place.0 == Level::Much
-            && state.waiting.range(expensive).count() >= limits::EXPENSIVE_WAITING
+        let expensive = Level::of(limits::EXPENSIVE);
+        if place.0 >= expensive
+            && state.waiting.range((expensive, 0)..).count() >= limits::EXPENSIVE_WAITING
         {
             return Err(Error::new(
                 ErrorKind::Busy,
@@ -283,8 +283,9 @@ mod tests {
         let (order, came) = mpsc::channel();
         let mut threads = Vec::new();
         for (at, spent) in [
-            ("much, first", limits::EXPENSIVE),
-            ("much, second", limits::EXPENSIVE * 9),
+            ("most, first", limits::EXPENSIVE * 90),
+            ("most, second", limits::EXPENSIVE * 60),
+            ("more", limits::EXPENSIVE),
             ("some", limits::CHEAP),
             ("little", Duration::ZERO),
         ] {
@@ -302,7 +303,10 @@ mod tests {
             thread.join().unwrap();
         }
         let order: Vec<_> = came.try_iter().collect();
-        assert_eq!(order, ["little", "some", "much, first", "much, second"]);
+        assert_eq!(
+            order,
+            ["little", "some", "more", "most, first", "most, second"]
+        );
         assert_eq!(turns.lock().running, 0);
     }
 

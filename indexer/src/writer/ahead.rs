@@ -63,7 +63,8 @@ impl Ahead {
 pub(super) struct Input {
     pub(super) segment: tantivy::index::Segment,
     pub(super) deletes: RoaringBitmap,
-    pub(super) store: StoreInput,
+    /// Stored documents: of one store, or of those that a segment on its way is to copy.
+    pub(super) stores: Vec<StoreInput>,
     /// Bytes of all its files.
     pub(super) bytes: u64,
     /// Bytes of its dictionaries.
@@ -101,7 +102,11 @@ impl Input {
             Ok((extension.to_owned(), file))
         });
         let files = files.collect::<Result<Files>>()?;
-        Self::new(raw.id, raw.max_doc, files, RoaringBitmap::new(), schema)
+        let mut input = Self::new(raw.id, raw.max_doc, files, RoaringBitmap::new(), schema)?;
+        if let Some(stores) = raw.stores() {
+            input.stores = stores.inputs().to_vec();
+        }
+        Ok(input)
     }
 
     fn new(
@@ -114,11 +119,11 @@ impl Input {
         let bytes = files.values().map(|file| file.len() as u64).sum();
         let dictionary_bytes = files.get("term").map_or(0, |file| file.len() as u64);
         let missing = || Error::internal("a segment has no store");
-        let store = StoreInput {
+        let stores = vec![StoreInput {
             file: files.remove(STORE).ok_or_else(missing)?,
             deletes: deletes.clone(),
             max_doc,
-        };
+        }];
         // tantivy merges an empty one; the documents go another way.
         let mut empty = Vec::new();
         super::stores::Stores::new(Vec::new()).write(&mut empty)?;
@@ -143,7 +148,7 @@ impl Input {
         Ok(Self {
             segment: segment.ok_or_else(|| Error::internal("tantivy lost a segment"))?,
             deletes,
-            store,
+            stores,
             bytes,
             dictionary_bytes,
         })

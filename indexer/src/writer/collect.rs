@@ -207,10 +207,10 @@ impl Writer {
         };
         garbage.others = old_manifests(ages, tip, is_needed)?;
         garbage.others.extend(self.torn_batches(ages)?);
-        garbage.others.extend(old_in(ages, SCRATCH, SCRATCH_AFTER)?);
-        garbage
-            .others
-            .extend(old_in(ages, ATTEMPTS, ATTEMPT_AFTER)?);
+        for (folder, after) in [(SCRATCH, SCRATCH_AFTER), (ATTEMPTS, ATTEMPT_AFTER)] {
+            let old = old_in(ages, folder, after, self.config.retention)?;
+            garbage.others.extend(old);
+        }
         garbage
             .others
             .extend(old_locks(ages, body.lock_generation)?);
@@ -266,7 +266,7 @@ fn old_checkpoints(ages: &Ages, tip: &Snapshot) -> Result<Vec<String>> {
 }
 
 /// The files in a folder that may not be there which nobody has touched for so long, and for as long as retention.
-fn old_in(ages: &Ages, folder: &str, after: Duration) -> Result<Vec<String>> {
+fn old_in(ages: &Ages, folder: &str, after: Duration, retention: Duration) -> Result<Vec<String>> {
     let names = match ages.mount().list(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         names => names.map_err(|error| Error::io(folder, error))?,
@@ -274,7 +274,7 @@ fn old_in(ages: &Ages, folder: &str, after: Duration) -> Result<Vec<String>> {
     let mut old = Vec::new();
     for name in names {
         let path = format!("{folder}/{name}");
-        if ages.over(&path)? && ages.over_after(&path, after)? {
+        if ages.over_after(&path, after.max(retention))? {
             old.push(path);
         }
     }

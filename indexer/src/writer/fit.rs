@@ -92,10 +92,11 @@ impl Size {
     pub(super) fn of_inputs(inputs: &[Input]) -> Self {
         let mut size = Self::default();
         for input in inputs {
-            let store = tantivy::HasLen::len(&*input.store.file) as u64;
-            size.docs += u64::from(input.store.max_doc);
+            let stores = input.stores.iter();
+            let stored: u64 = stores.map(|store| store.file.len() as u64).sum();
+            size.docs += u64::from(input.segment.meta().max_doc());
             size.bytes += input.bytes;
-            size.scratch += input.bytes.saturating_sub(store);
+            size.scratch += input.bytes.saturating_sub(stored);
             size.dictionaries += input.dictionary_bytes;
         }
         size

@@ -22,7 +22,8 @@ pub(super) fn merge(
     let segments: Vec<_> = inputs.iter().map(|input| input.segment.clone()).collect();
     let alive = inputs.iter().map(alive).collect::<Result<Vec<_>>>()?;
     let merged = merge_filtered_segments(&segments, store_settings(), alive, scratch.directory())?;
-    let stores = Stores::new(inputs.iter().map(|input| input.store.clone()).collect());
+    let stores = inputs.iter().flat_map(|input| input.stores.iter().cloned());
+    let stores = Stores::new(stores.collect());
     RawSegment::take(&merged, scratch, Some(stores), schema)
 }
 

@@ -70,6 +70,11 @@ impl Stores {
         Self { inputs, bytes }
     }
 
+    /// Where the documents come from.
+    pub(super) fn inputs(&self) -> &[StoreInput] {
+        &self.inputs
+    }
+
     /// About how many bytes it will be.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes

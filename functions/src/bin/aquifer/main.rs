@@ -45,9 +45,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
     descriptors::raise_limit();
-    match cli.command {
+    match Cli::parse().command {
         Command::Serve(command) => serve(command),
         command => run(command),
     }

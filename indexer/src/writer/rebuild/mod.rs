@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use self::pace::Pace;
 use self::shadow::Work;
+use self::step::Turn;
 use super::Writer;
 use super::attempts::{self, Attempt, Told};
 use crate::error::{Error, ErrorKind, Result};
@@ -94,7 +95,9 @@ impl Writer {
                 return Ok(Some(job.status.clone()));
             }
             self.attempt_step(&mut attempt, pace.bytes())?;
-            let step = self.step(&tip, job, sources, &mut work, pace.bytes(), &told, until);
+            let bytes = pace.bytes();
+            let turn = Turn { bytes, told, until };
+            let step = self.step(&tip, job, sources, &mut work, &turn);
             match step {
                 Ok(Stepped::Checkpoint(status)) => {
                     (stale, again) = (0, 0);

@@ -31,6 +31,16 @@ const MERGE_MEMORIES: u64 = 4;
 /// Refusals that are told with their reason; the others are counted.
 const REFUSALS_TOLD: usize = 10;
 
+/// How far a step may go.
+pub(super) struct Turn {
+    /// Bytes of documents.
+    pub(super) bytes: usize,
+    /// What earlier attempts tell.
+    pub(super) told: Told,
+    /// When to give up waiting for the lock.
+    pub(super) until: Instant,
+}
+
 /// What a step adds to the shadow.
 #[derive(Default)]
 struct Additions {
@@ -47,15 +57,14 @@ impl Writer {
         job: &Job,
         sources: &dyn Sources,
         work: &mut Option<Work>,
-        bytes: usize,
-        told: &Told,
-        until: Instant,
+        turn: &Turn,
     ) -> Result<Stepped, Stop> {
+        let (bytes, until) = (turn.bytes, turn.until);
         self.config.observer.reached(Step::BeforeBundle);
         let work = match work {
             Some(work) if work.is_at(job) => work,
             Some(work) => return Ok(elsewhere(ended(tip, work.id))),
-            None => work.insert(Work::open(job, self.follower.source(), told)?),
+            None => work.insert(Work::open(job, self.follower.source(), &turn.told)?),
         };
         let touched = self.touched(job.replayed_to, tip.version(), REPLAY_KEYS)?;
         let mut next = job.clone();

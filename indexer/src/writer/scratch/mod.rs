@@ -121,6 +121,11 @@ impl RawSegment {
         self.files.values().sum()
     }
 
+    /// Its stored documents, where they are still to be copied.
+    pub(super) fn stores(&self) -> Option<&Stores> {
+        self.stores.as_ref()
+    }
+
     /// Its files' extensions.
     pub(super) fn extensions(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)

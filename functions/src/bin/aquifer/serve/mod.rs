@@ -15,7 +15,6 @@ use aquifer_functions::http::{self, AppState, Settings, limits};
 use aquifer_functions::log_queue::LogQueue;
 use aquifer_functions::sources::ExternalSources;
 use aquifer_indexer::config::{Config, MIB};
-use aquifer_indexer::descriptors;
 use aquifer_indexer::index::Aquifer;
 use aquifer_indexer::reindex::Sources;
 use clap::Args;
@@ -97,7 +96,6 @@ impl Serve {
     async fn serve(self, log: &LogQueue) -> Result<()> {
         // Before anything else, so that a signal never meets a process that does not know it.
         let signalled = Signalled::new()?;
-        descriptors::raise_limit();
         let aquifer = Arc::new(self.open()?);
         let (stop, stopped) = watch::channel(false);
         let sources: Arc<dyn Sources> = Arc::new(self.sources()?);
