@@ -1,12 +1,14 @@
 //! What a commit writes does not grow with the index, nor with what became of it before.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aquifer_indexer::ErrorKind;
 use aquifer_indexer::config::Config;
-use aquifer_indexer::format::deletes::LISTED_MAX;
-use aquifer_indexer::format::manifest::Manifest;
+use aquifer_indexer::format::deletes::{Base, LISTED_MAX};
+use aquifer_indexer::format::manifest::{ContainerId, Manifest};
 use aquifer_indexer::format::retired::RANGES_MAX;
 use aquifer_indexer::index::{Index, Operation};
 use aquifer_indexer::layout::HEAD;
@@ -249,17 +251,34 @@ fn deletes_in_older_manifests_are_found_by_every_reader() {
             assert_left("without HEAD", &torn.reader(), DOCUMENTS, &deleted);
         }
     }
-    assert!(
-        writer.snapshot().unwrap().manifest().body.segments[0]
-            .base()
-            .is_some()
-    );
+    let tip = writer.snapshot().unwrap();
+    let base = *tip.manifest().body.segments[0].base().unwrap();
+    assert_damage_is_told(&folder, &base);
     folder.assert_swept(&writer);
     assert_left("after collection", &folder.reader(), DOCUMENTS, &deleted);
     // It has missed every version, and what it missed is gone.
     assert_left("gone", &gone, DOCUMENTS, &deleted);
     assert_left("warm", &lagging, DOCUMENTS, &deleted);
     assert_clean(&writer);
+}
+
+/// A wrong byte in a bitmap of an older manifest: the reader that needs it, and `check`, name the manifest.
+fn assert_damage_is_told(folder: &Folder, base: &Base) {
+    let damaged = folder.copy();
+    let file = ContainerId::Manifest(base.version).path();
+    let path = damaged.path().join(&file);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[(base.span.offset + base.span.len / 2) as usize] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let named = damaged.reader().check().unwrap().problems;
+    assert!(
+        named.iter().any(|problem| problem.file == file),
+        "{named:?}"
+    );
+    std::fs::remove_file(damaged.path().join(HEAD)).unwrap();
+    let error = damaged.reader().stats().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert_eq!(error.path(), Some(Path::new(&file)), "{error}");
 }
 
 /// A reader that is some versions behind finds what they added in the manifests that it reads on its way.
