@@ -171,7 +171,8 @@ impl Shared {
             "lost": lost - reported,
             "lost_in_all": lost,
         });
-        match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        let line = format!("{line}\n");
+        match out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
             Ok(()) => lost,
             Err(_unwritten) => reported,
         }
