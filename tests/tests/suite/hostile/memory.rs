@@ -37,7 +37,7 @@ fn small_bodies_that_unpack_to_millions_of_elements_are_refused_without_collecti
     const NUMBERS_ONE_IN: usize = 12;
     let cluster = Cluster::new();
     let server = cluster.writer().start();
-    let before = server.memory();
+    let before = server.memory_from_now();
     let many = gzip("[1", ",1", 8 * MIB - 16, "]");
     let wrapped = gzip("{\"documents\":[1", ",1", 8 * MIB - 16, "]}");
     let numbers = gzip("{\"unique_key\":\"k\",\"n\":[1", ",1", 500_000, "]}\n");
@@ -89,7 +89,7 @@ fn bodies_that_are_coming_in_are_bounded_together() {
     const CLIENTS: usize = 100;
     let cluster = Cluster::new();
     let server = cluster.writer().start();
-    let before = server.memory();
+    let before = server.memory_from_now();
     let body = vec![b' '; MAX_BODY_BYTES - 1];
     let open: Vec<TcpStream> = (0..CLIENTS)
         .map(|_| {
@@ -144,7 +144,7 @@ fn clients_that_do_not_read_hold_only_so_much_and_are_disconnected() {
     let cluster = Cluster::new();
     let server = cluster.writer().start();
     fill(&server, DOCUMENTS);
-    let before = server.memory();
+    let before = server.memory_from_now();
     let request =
         format!("GET /search?limit={DOCUMENTS} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     let open: Vec<TcpStream> = (0..CLIENTS)
