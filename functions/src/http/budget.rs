@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
@@ -102,6 +103,14 @@ impl Store {
             Ok(Ok(permit)) => Ok(Held(permit)),
             Ok(Err(_closed)) => Err(Problem::new(Sort::Internal, "the memory budget is closed")),
             Err(_elapsed) => Err(self.exhausted()),
+        }
+    }
+
+    /// As [`Store::take`], on a thread that may block.
+    pub(crate) fn take_blocking(&self, bytes: usize, deadline: Instant) -> Result<Held, Problem> {
+        match self.try_take(bytes) {
+            Ok(held) => Ok(held),
+            Err(_exhausted) => Handle::current().block_on(self.take(bytes, deadline)),
         }
     }
 

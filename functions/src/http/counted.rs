@@ -29,11 +29,12 @@ impl<T: AsRef<[u8]>> AsRef<[u8]> for Owned<T> {
 }
 
 /// A body that holds its memory until the last of its bytes is written.
-pub(crate) fn counted(bytes: Vec<u8>, mut held: Arc<Held>) -> Body {
-    if let Some(held) = Arc::get_mut(&mut held) {
-        held.shrink(bytes.capacity());
-    }
-    Body::from(Bytes::from_owner(Owned { bytes, _held: held }))
+pub(crate) fn counted(bytes: Vec<u8>, mut held: Held) -> Body {
+    held.shrink(bytes.capacity());
+    Body::from(Bytes::from_owner(Owned {
+        bytes,
+        _held: Arc::new(held),
+    }))
 }
 
 /// Counts an answer that is not counted yet; a problem instead of it where there is no memory left. It does not wait for

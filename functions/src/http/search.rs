@@ -11,7 +11,6 @@ use axum::response::{IntoResponse, Response};
 
 use super::answer::search_answer;
 use super::body::{Admitted, Packed, Purpose};
-use super::budget::Held;
 use super::counted::{Counted, counted};
 use super::error::Problem;
 use super::limits::{MEDIUM_BYTES, SMALL_BYTES};
@@ -95,13 +94,12 @@ async fn answer(
     let expected = request.limit.saturating_mul(HIT_BYTES).max(SMALL_BYTES);
     let mut bytes = expected.min(context.answer_bytes);
     loop {
-        let held = state.budget().answers.take(bytes, context.deadline).await?;
         let allowance = Allowance {
             deadline: context.deadline,
             answer_bytes: bytes,
             cancelled: Arc::clone(&wanted.not_any_more),
         };
-        match find(state, &target, context, &request, (allowance, held)).await {
+        match find(state, &target, context, &request, allowance).await {
             Err(problem) if problem.is_answer_too_large() && bytes < context.answer_bytes => {
                 bytes = if bytes < MEDIUM_BYTES {
                     MEDIUM_BYTES.min(context.answer_bytes)
@@ -114,20 +112,20 @@ async fn answer(
     }
 }
 
-/// Searches within an allowance, for whose bytes memory is held.
+/// Searches within an allowance, for whose bytes memory is taken when it is the request's turn: whoever waits for a version
+/// holds none.
 async fn find(
     state: &AppState,
     target: &Target,
     context: Context,
     request: &Arc<SearchRequest>,
-    (allowance, held): (Allowance, Held),
+    allowance: Allowance,
 ) -> Result<Response, Problem> {
     let min_version = request.min_version;
-    let (request, held) = (Arc::clone(request), Arc::new(held));
-    let of_search = Arc::clone(&held);
+    let (request, worker) = (Arc::clone(request), state.clone());
     let search = move |index: &Index| {
-        // A search that goes on after its request is over still takes memory.
-        let _held = &of_search;
+        let answers = &worker.budget().answers;
+        let held = answers.take_blocking(allowance.answer_bytes, allowance.deadline)?;
         let response = index.search_now(&request, &allowance)?;
         let span = tracing::Span::current();
         span.record("hits", response.count);
@@ -137,10 +135,10 @@ async fn find(
             let detail = format!("a document in the index is not JSON: {error}");
             Problem::new(super::error::Sort::Corrupt, detail)
         })?;
-        Ok((json, count))
+        Ok((json, count, held))
     };
     let turnstile = state.searches();
-    let (json, hits) = versions::ask(
+    let (json, hits, held) = versions::ask(
         state,
         turnstile,
         &target.index,
