@@ -104,7 +104,7 @@ fn a_wrong_value_is_refused_with_the_way_to_mend_it() {
         "\"yesterday\"",
     );
     refused(
-        json!({"updated_at": "x".repeat(99)}),
+        json!({"updated_at": "x".repeat(999)}),
         kind::INVALID_DATE,
         "xxx\"...",
     );
