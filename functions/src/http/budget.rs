@@ -87,10 +87,12 @@ impl Store {
     /// The share for so many bytes, and as many of its units: all of them where it has fewer, so that a single request
     /// always passes.
     fn share(&self, bytes: usize) -> (&Share, u32) {
-        let share = match bytes {
-            ..=SMALL_BYTES => &self.small,
-            ..=MEDIUM_BYTES => &self.medium,
-            _ => &self.large,
+        let share = if bytes <= SMALL_BYTES {
+            &self.small
+        } else if bytes <= MEDIUM_BYTES {
+            &self.medium
+        } else {
+            &self.large
         };
         (share, units(bytes).min(share.units))
     }

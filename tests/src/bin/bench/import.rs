@@ -231,11 +231,16 @@ fn lean(corpus: &Corpus, folder: &Path, schema: &IndexSchema, documents: usize) 
     for number in 0..documents {
         let text = corpus.source(number);
         let json: serde_json::Value = serde_json::from_str(&text)?;
+        let field = |name: &str| {
+            json.get(name)
+                .and_then(|value| value.as_str())
+                .unwrap_or_default()
+        };
         let mut document = TantivyDocument::new();
-        document.add_text(key, json["unique_key"].as_str().unwrap_or_default());
+        document.add_text(key, field("unique_key"));
         document.add_bytes(source, text.as_bytes());
-        for (field, name) in texts.iter().zip(["title", "content"]) {
-            document.add_text(*field, json[name].as_str().unwrap_or_default());
+        for (text, name) in texts.iter().zip(["title", "content"]) {
+            document.add_text(*text, field(name));
         }
         writer.add_document(document)?;
     }

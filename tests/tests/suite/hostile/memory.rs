@@ -45,7 +45,11 @@ fn small_bodies_that_unpack_to_millions_of_elements_are_refused_without_collecti
     let address = server.address();
     let answers: Vec<_> = thread::scope(|scope| {
         let post = |at: usize| {
-            let kind = if at % NUMBERS_ONE_IN == 0 { 3 } else { at % 3 };
+            let kind = if at.is_multiple_of(NUMBERS_ONE_IN) {
+                3
+            } else {
+                at % 3
+            };
             let (path, body) = match kind {
                 0 => ("/documents", &many),
                 1 => ("/documents", &wrapped),
