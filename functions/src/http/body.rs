@@ -17,7 +17,7 @@ use super::budget::{Budget, Held};
 use super::error::{Problem, Sort};
 use super::limits::{
     MAX_BODY_BYTES, MAX_JSON_BYTES, MAX_PARSED_BYTES, MAX_UNPACKED_BODY_BYTES, PARSED_FACTOR,
-    STALL_BYTES, STALL_TIMEOUT,
+    STALL_BYTES, STALL_TIMEOUT, USUAL_FACTOR,
 };
 use super::request::Context;
 use super::state::AppState;
@@ -116,7 +116,8 @@ impl Admitted {
         if bytes.len() > bytes_max {
             return Err(too_large(bytes_max));
         }
-        let parsed_max = MAX_PARSED_BYTES.min(room.bytes().max(2 * bytes.len()));
+        let usual = bytes.len().saturating_mul(USUAL_FACTOR);
+        let parsed_max = MAX_PARSED_BYTES.min(room.bytes().max(usual));
         room.shrink(bytes.len() + bytes.len().saturating_mul(PARSED_FACTOR).min(parsed_max));
         Ok(Unpacked {
             bytes,

@@ -99,6 +99,10 @@ pub const MAX_PARSED_BYTES: usize = 64 * 1024 * 1024;
 /// value of 40, in vectors that grow by doubling.
 pub const PARSED_FACTOR: usize = 64;
 
+/// How many times their text documents may take in memory however small the budget is. Texts with some fields take two
+/// to three times theirs, so that a function of 128 MB takes every body that fits into an invocation.
+pub const USUAL_FACTOR: usize = 4;
+
 /// Bytes for the bodies of all requests, what is read from them, and all answers, where
 /// [`Settings`](super::Settings) say nothing else.
 pub const DEFAULT_REQUEST_BYTES: usize = 256 * 1024 * 1024;
