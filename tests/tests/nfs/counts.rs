@@ -17,8 +17,8 @@ const DOCUMENTS: u64 = 200_000;
 const ROUNDS: u64 = 5;
 /// RPCs of a small post, at most.
 const POST_MAX: u64 = 14;
-/// RPCs of a post that makes a bundle, at most.
-const BUNDLE_POST_MAX: u64 = 20;
+/// RPCs of a post that makes a bundle, at most. It looks for its keys in the bundle before, which it has not read yet.
+const BUNDLE_POST_MAX: u64 = 22;
 /// Queries, and the READs of a cold open and its answer, at most, beside one for each document of the answer. What lies
 /// near what differs a little from one building of the index to the next.
 const COLD: [(&str, u64); 2] = [("w4000", 7), ("w4000 w5000 w6000", 13)];
@@ -67,12 +67,14 @@ pub(crate) fn posts_and_refreshes(kind: Kind) {
         // The rest are looks at folders, which depend on what the client remembers.
         let bundle = u64::from(size > 1);
         let expected = [
-            ("READ", 1),
             ("WRITE", 3 + bundle),
             ("OPEN", 1 + bundle),
             ("CLOSE", 1 + bundle),
             ("LINK", 1),
         ];
+        // The mark, and the bundle before unless there is none: on a busy machine the first round need not be the least.
+        let reads = posted.of("READ");
+        assert!((1..=1 + bundle).contains(&reads), "{posted}");
         let locking = [
             ("LOCK", 1),
             ("LOCKU", 1),
