@@ -1,6 +1,6 @@
 //! What a process may use: one budget of memory and one of scratch disk, and how they are shared out.
 //!
-//! [`RESERVED`] is left to the program itself: its code, its threads, what is open of each segment. The rest is
+//! `RESERVED` is left to the program itself: its code, its threads, what is open of each segment. The rest is
 //! divided in sixteenths:
 //!
 //! | share | sixteenths | for |

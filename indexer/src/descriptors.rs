@@ -2,7 +2,7 @@
 //!
 //! A process that has no descriptor left can neither accept a connection nor open a file. So the limit is divided
 //! beforehand: some are reserved, half of the rest is for connections, and half for what the indexes keep open. What
-//! is only kept open to save a call can be closed at any time: [`retry`] does so when an open fails all the same.
+//! is only kept open to save a call can be closed at any time: `retry` does so when an open fails all the same.
 
 use std::fmt::Debug;
 use std::io;

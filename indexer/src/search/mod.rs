@@ -3,7 +3,7 @@
 //! The query text is parsed into a typed tree, the tree is lowered against the schema of the index
 //! to what tantivy runs, everything that this will read is read at once, and only then it runs:
 //! collect the best matches, look at the best of these once more for how close together their words
-//! stand, fetch the documents, highlight. All of it has one [`budget`], and [`turns`] say who computes.
+//! stand, fetch the documents, highlight. All of it has one `budget`, and `turns` say who computes.
 
 mod best;
 mod budget;
