@@ -32,6 +32,7 @@ const KINDS: [(&str, &str, &str, &str); 2] = [
 pub struct Confined {
     mib: u64,
     group: Option<Group>,
+    descriptors: Option<u32>,
     scripts: TempDir,
 }
 
@@ -57,8 +58,16 @@ impl Confined {
         Self {
             mib,
             group,
+            descriptors: None,
             scripts,
         }
+    }
+
+    /// Bounds the open files of each program as well.
+    #[must_use]
+    pub fn with_descriptors(mut self, descriptors: u32) -> Self {
+        self.descriptors = Some(descriptors);
+        self
     }
 
     /// A program that starts `program` within the limit, in its own process.
@@ -70,8 +79,11 @@ impl Confined {
             Some(group) => format!("echo $$ > {}/cgroup.procs", group.folder.display()),
             None => format!("ulimit -d {}", self.mib * 1024),
         };
+        let files = self
+            .descriptors
+            .map_or_else(String::new, |limit| format!("ulimit -n {limit}\n"));
         let text = format!(
-            "#!/bin/sh\nset -e\n{enter}\nexec {} \"$@\"\n",
+            "#!/bin/sh\nset -e\n{enter}\n{files}exec {} \"$@\"\n",
             program.display()
         );
         let script = self.scripts.path().join(program.file_name().unwrap());

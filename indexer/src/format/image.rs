@@ -1,10 +1,10 @@
-//! What lies where in HEAD, and what a commit has to write of it.
+//! The layout of HEAD, and the parts of it that a commit has to write.
 //!
-//! A new section is **young** first: it lies before the image and is written again by each commit, along with the
-//! copy of the manifest. Most sections are of small segments and are gone before there are many. When the young ones
-//! become many, those that are left move to the end of the image, which is written once; when the image is full, all
-//! of HEAD is written anew without what nothing refers to any more. So a commit writes little, whatever the index
-//! holds, and writes it with one call as a rule.
+//! A new section is **young** first: it is stored before the image, and each commit writes it again along with the
+//! copy of the manifest. Most sections belong to small segments that are merged away soon. When there are too many young
+//! sections, the remaining ones move to the end of the image, which is written once. When the image is full, all of HEAD is
+//! rewritten without the sections that nothing refers to. So the bytes that a commit writes do not depend on the size
+//! of the index, and usually take one call.
 
 use std::collections::{HashMap, HashSet};
 
@@ -31,9 +31,9 @@ pub struct Image {
     room: usize,
     /// Where it ends.
     end: usize,
-    /// What lies in it.
+    /// The sections in it.
     placed: HashMap<SectionId, Place>,
-    /// What lies before it.
+    /// The young sections, before it.
     young: HashMap<SectionId, Vec<u8>>,
 }
 
@@ -46,12 +46,12 @@ pub struct HeadWrites {
     pub beginning: Vec<u8>,
 }
 
-/// Gives the bytes of a section: from `place` in HEAD, where it lies there, or from its file. None when it cannot be
-/// had; it is left out then.
+/// Gives the bytes of a section: from `place` in HEAD if it is there, otherwise from its file. None when it cannot be
+/// read; HEAD then leaves it out.
 pub type Fetch<'a> = dyn FnMut(&SectionRef, Option<Place>) -> Option<Vec<u8>> + 'a;
 
 impl Image {
-    /// What there is in a HEAD that somebody else has written. What is damaged in it is written anew.
+    /// The contents of a HEAD that another process has written. Damaged sections are left out and written again.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`] naming the manifest.
@@ -92,8 +92,8 @@ impl Image {
         let before = |copy: &[u8]| HEADER + copy.len() + sections.len() * ENTRY + YOUNG_MAX;
         let copy = if before(copy) <= ROOM_MAX { copy } else { &[] };
         let needed = before(copy);
-        let mut anew = self.room < needed || self.room > ROOM_MAX;
-        let room = if anew {
+        let mut rewrite = self.room < needed || self.room > ROOM_MAX;
+        let room = if rewrite {
             (needed + needed / 4)
                 .next_multiple_of(ROOM)
                 .clamp(ROOM, ROOM_MAX)
@@ -104,8 +104,8 @@ impl Image {
         let young: usize = self.young.values().map(Vec::len).sum();
         let mut image = None;
         if young > YOUNG_MAX {
-            anew |= self.end + young > MAX;
-            if !anew {
+            rewrite |= self.end + young > MAX;
+            if !rewrite {
                 let offset = self.end;
                 let mut bytes = Vec::with_capacity(young);
                 for (id, section) in std::mem::take(&mut self.young) {
@@ -114,11 +114,11 @@ impl Image {
                 image = Some((offset as u64, bytes));
             }
         }
-        if anew {
+        if rewrite {
             let beginning = self.rewrite(manifest, copy, &sections, room, fetch)?;
             return Ok(HeadWrites { image, beginning });
         }
-        // The directory tells where the young ones lie, and has the same length wherever that is.
+        // The directory names the places of the young sections. Its length does not depend on them.
         let mut places = Vec::with_capacity(sections.len());
         let mut young: Vec<u8> = Vec::new();
         let first_young = HEADER + copy.len() + sections.len() * ENTRY;
@@ -137,8 +137,8 @@ impl Image {
         Ok(HeadWrites { image, beginning })
     }
 
-    /// Keeps the sections that are referred to, and gets those that are missing, as many as the image has room for. It is
-    /// never filled to the brim, or it would have to be written anew with every commit.
+    /// Keeps the sections that are referred to, and gets those that are missing, as many as the image has room for. A
+    /// quarter of it stays free. Otherwise every commit would have to rewrite it.
     fn choose(&mut self, sections: &[SectionRef], room: usize, fetch: &mut Fetch<'_>) {
         let live_max = (MAX - room) / 4 * 3;
         let mut live = 0;
@@ -292,7 +292,7 @@ mod tests {
         found.count()
     }
 
-    /// Small segments that come and go beside large ones, with another writer taking over now and then.
+    /// Small segments that come and go alongside large ones, while another writer takes over now and then.
     #[test]
     fn commits_write_little_and_lose_nothing() {
         let mut image = Image::default();
@@ -318,7 +318,7 @@ mod tests {
         assert!(average < 24 * 1024, "{average} bytes a commit");
     }
 
-    /// More than there is room for: what is left out is left to its file, and HEAD is not written anew each time.
+    /// More sections than there is room for: readers fetch those from their files, and HEAD is not rewritten each time.
     #[test]
     fn an_index_with_more_than_fits() {
         let mut image = Image::default();

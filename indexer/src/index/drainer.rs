@@ -12,11 +12,11 @@ use crate::clock::Clock;
 use crate::error::{ErrorKind, Result};
 use crate::writer::{Drained, Writer};
 
-/// Threads that drain. One would do; with two, an index whose lock somebody else holds delays no other.
+/// Threads that drain. One would do; with two, an index whose lock another process holds delays no other index.
 const THREADS_MAX: usize = 2;
 /// How long an index is drained before the next has its turn.
 const SLICE: Duration = Duration::from_secs(2);
-/// Pause before each commit, in which more batches arrive for it: nobody waits for them, and a commit costs about
+/// Pause before each commit, in which more batches arrive for it: no client waits for them, and a commit costs about
 /// as much with a hundred batches as with one.
 const GATHER: Duration = Duration::from_millis(50);
 /// Pause after a failure.
@@ -74,7 +74,7 @@ impl Drainer {
         }
     }
 
-    /// Has the inbox of `writer` drained soon: what lies in it now, and what comes meanwhile.
+    /// Has the inbox of `writer` drained soon, including batches that arrive meanwhile.
     pub(super) fn wake(self: &Arc<Self>, writer: &Arc<Writer>, index: Option<Arc<Index>>) {
         let number = number(writer);
         let now = self.clock.now();
@@ -105,8 +105,8 @@ impl Drainer {
         }
     }
 
-    /// Ends draining between two commits, and waits for that until `deadline`. What lies in the inboxes is drained by
-    /// the next process.
+    /// Ends draining between two commits, and waits for that until `deadline`. The next process drains the remaining
+    /// batches.
     pub(super) fn stop(&self, deadline: Instant) {
         let mut state = self.lock();
         state.stopping = true;

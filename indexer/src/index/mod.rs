@@ -4,6 +4,7 @@ mod drainer;
 mod listing;
 mod one;
 mod open;
+mod reading;
 mod stats;
 
 use std::path::Path;
@@ -15,7 +16,8 @@ use self::listing::Listing;
 use self::open::{OpenIndexes, Stay};
 
 pub use self::listing::Stamps;
-pub use self::one::{BatchState, BatchStatus, Found, Index, Pending};
+pub use self::one::{BatchState, BatchStatus, Index, Pending};
+pub use self::reading::Found;
 pub use self::stats::Stats;
 pub use crate::check::{CheckReport, Problem};
 pub use crate::config::Config;

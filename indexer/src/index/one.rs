@@ -1,15 +1,14 @@
-//! One index: what a request does with it.
+//! One index: its parts, writing to it, and its maintenance. How it is read is in `reading`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tantivy::TantivyDocument;
-use tantivy::schema::Value as _;
 use uuid::Uuid;
 
 use super::drainer::Drainer;
+use super::reading::guarded;
 use super::{Stats, read_only};
 use crate::check::{CheckReport, check};
 use crate::clock::Clock;
@@ -21,47 +20,31 @@ use crate::layout::BatchId;
 use crate::mapping::IndexSchema;
 use crate::mount::Mount;
 use crate::reindex::{JobState, JobStatus, ReindexRequest, Sources};
-use crate::search::{self, Allowance, Budget, KnownTerms, SearchRequest, SearchResponse};
+use crate::search::KnownTerms;
 use crate::snapshot::cache::RangeCache;
 use crate::snapshot::follow::{Follower, is_stale};
 use crate::snapshot::{Snapshot, Source};
 use crate::writer::rebuild::control::{jobs, no_job};
-use crate::writer::resolve::locate;
 use crate::writer::{Bulk, GcReport, MergeReport, Outcome, Wait, Writer};
 
 /// How long deleting an index waits for its writers.
 const DELETE_WAIT: Duration = Duration::from_secs(30);
-/// Fresh starts of one request while files are collected under it. With a retention longer than a
-/// request one is enough.
-const RESTARTS_MAX: usize = 4;
-/// Pause between looks for a version that a request wants to see.
-const VERSION_POLL: Duration = Duration::from_millis(10);
-
 /// One index. Shared by all threads of a process.
 #[derive(Debug)]
 pub struct Index {
     name: String,
-    follower: Arc<Follower>,
+    pub(super) follower: Arc<Follower>,
     /// Only where this process may write.
     writer: Option<Arc<Writer>>,
     inbox: Inbox,
     cache: Arc<RangeCache>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     /// Works on after an answer, if anybody does here.
     drainer: Option<Arc<Drainer>>,
     /// This index, where it has an owner that must not open it a second time.
     own: Weak<Self>,
     gone: AtomicBool,
-    known: KnownTerms,
-}
-
-/// A document that was found by its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Its JSON as it came in.
-    pub source: Box<str>,
-    /// The version it was found in.
-    pub version: u64,
+    pub(super) known: KnownTerms,
 }
 
 /// What of an index waits for somebody with time.
@@ -201,7 +184,7 @@ impl Index {
     }
 
     /// Remembers that the index is gone. Another machine may have removed its folder, which then is stale.
-    fn notice<T>(&self, result: Result<T>) -> Result<T> {
+    pub(super) fn notice<T>(&self, result: Result<T>) -> Result<T> {
         if let Err(error) = &result
             && (error.kind() == ErrorKind::NotFound || is_stale(error))
         {
@@ -256,130 +239,6 @@ impl Index {
     pub fn drain(&self, deadline: Instant) -> Result<()> {
         let writer = self.writer()?;
         guarded(|| writer.drain(deadline))
-    }
-
-    /// Searches the newest version: every batch that was answered as applied before this call is in it. Waits
-    /// for `min_version`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`] for a bad request or one that stands for too much; [`ErrorKind::Busy`] when `min_version` does
-    /// not come before the deadline; [`ErrorKind::Deadline`]; [`ErrorKind::AnswerTooLarge`];
-    /// [`ErrorKind::Corrupt`], [`ErrorKind::Unavailable`].
-    pub fn search(&self, request: &SearchRequest, deadline: Instant) -> Result<SearchResponse> {
-        request.validate()?;
-        self.wait_for(request.min_version, deadline)?;
-        self.search_now(request, &Allowance::until(deadline))
-    }
-
-    /// As [`Self::search`], without waiting for `min_version`, and within an allowance. It ends shortly after
-    /// the deadline, or after nobody waits for it any more.
-    ///
-    /// # Errors
-    /// Like [`Self::search`].
-    pub fn search_now(
-        &self,
-        request: &SearchRequest,
-        allowance: &Allowance,
-    ) -> Result<SearchResponse> {
-        request.validate()?;
-        self.read(|snapshot| {
-            reached(snapshot, request.min_version)?;
-            let (searcher, schema) = (snapshot.searcher()?, snapshot.schema());
-            let budget = Budget::begin(Arc::clone(&self.clock), allowance.clone())?;
-            let (count, hits) = search::execute(searcher, schema, &self.known, request, &budget)?;
-            Ok(SearchResponse {
-                count,
-                hits,
-                version: snapshot.version(),
-            })
-        })
-    }
-
-    /// A document by its key, as it came in.
-    pub fn get(
-        &self,
-        unique_key: &str,
-        min_version: Option<u64>,
-        deadline: Instant,
-    ) -> Result<Option<Found>> {
-        self.wait_for(min_version, deadline)?;
-        self.get_now(unique_key, min_version)
-    }
-
-    /// As [`Self::get`], without waiting for `min_version`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Busy`] where the newest version is an earlier one.
-    pub fn get_now(&self, unique_key: &str, min_version: Option<u64>) -> Result<Option<Found>> {
-        self.read(|snapshot| {
-            reached(snapshot, min_version)?;
-            find(snapshot, unique_key)
-        })
-    }
-
-    /// The newest version, where it is before `version`. Reads nothing where a later one is held.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`], [`ErrorKind::Corrupt`], [`ErrorKind::Unavailable`].
-    pub fn behind(&self, version: u64) -> Result<Option<u64>> {
-        let held = self.follower.held();
-        if held.is_some_and(|held| held.version() >= version) {
-            return Ok(None);
-        }
-        let newest = self.snapshot()?.version();
-        Ok((newest < version).then_some(newest))
-    }
-
-    /// Runs `read` on the newest snapshot. Files that are gone (collected, or forgotten by the
-    /// server) cost one fresh start; what fails then is told.
-    fn read<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
-        let told = |snapshot: &Snapshot, result: Result<T>| {
-            if result.as_ref().is_err_and(is_stale) {
-                self.follower.distrust(snapshot);
-            }
-            result
-        };
-        let attempt = || {
-            let opened = self.follower.open_beside()?;
-            let snapshot = Arc::clone(&opened.snapshot);
-            let result = guarded(|| read(&snapshot));
-            // After a cold start the answer may be from a version before the newest.
-            match opened.is_newest() {
-                Ok(true) => told(&snapshot, result),
-                Ok(false) => {
-                    let newest = self.follower.newest()?;
-                    told(&newest, guarded(|| read(&newest)))
-                }
-                Err(error) => told(&snapshot, Err(error)),
-            }
-        };
-        let mut result = attempt();
-        for _ in 0..RESTARTS_MAX {
-            match result {
-                Err(error) if is_stale(&error) => {
-                    tracing::info!(%error, "a file is gone: starting over");
-                    result = attempt();
-                }
-                other => return self.notice(other),
-            }
-        }
-        self.notice(result)
-    }
-
-    fn wait_for(&self, version: Option<u64>, deadline: Instant) -> Result<()> {
-        let Some(version) = version else {
-            return Ok(());
-        };
-        loop {
-            let newest = self.snapshot()?.version();
-            if newest >= version {
-                return Ok(());
-            }
-            if self.clock.now() >= deadline {
-                return Err(not_yet(version, newest));
-            }
-            self.clock.sleep(VERSION_POLL);
-        }
     }
 
     /// Numbers about the newest version.
@@ -535,55 +394,4 @@ fn check_size(batch: &Batch) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// Fails where a snapshot is before the version that was asked for.
-fn reached(snapshot: &Snapshot, min_version: Option<u64>) -> Result<()> {
-    match min_version {
-        Some(version) if snapshot.version() < version => Err(not_yet(version, snapshot.version())),
-        _ => Ok(()),
-    }
-}
-
-fn not_yet(version: u64, newest: u64) -> Error {
-    Error::new(
-        ErrorKind::Busy,
-        format!(
-            "version {version} does not exist yet, the newest is {newest}: ask again later, or without \
-             min_version"
-        ),
-    )
-}
-
-fn find(snapshot: &Snapshot, unique_key: &str) -> Result<Option<Found>> {
-    let located = locate(snapshot, &[unique_key])?;
-    let Some(&(position, doc)) = located.get(unique_key) else {
-        return Ok(None);
-    };
-    let address = snapshot.address(position, doc)?;
-    let document: TantivyDocument = snapshot.searcher()?.doc(address)?;
-    let source = document.get_first(snapshot.schema().source());
-    let source = source
-        .and_then(|value| value.as_bytes())
-        .unwrap_or_default();
-    let source = String::from_utf8_lossy(source)
-        .into_owned()
-        .into_boxed_str();
-    Ok(Some(Found {
-        source,
-        version: snapshot.version(),
-    }))
-}
-
-/// tantivy panics where it meets what it holds to be impossible; for a request that is an error.
-fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no text");
-        Err(Error::internal(format!(
-            "the search library gave up: {text}"
-        )))
-    })
 }

@@ -1,10 +1,10 @@
-//! The indexes that a process has open: a bounded number stays open while nobody uses them, least recently used out
+//! The indexes that a process has open. A bounded number of unused indexes stays open; the least recently used is closed
 //! first.
 //!
-//! An index that is closed here while somebody uses it stays as it is until they let go of it, and whoever asks
-//! for it meanwhile gets the same one. So a process never has two writers of one index, which would compete for its
-//! lock and know nothing of each other's results. Closing loses nothing that matters: an index that is opened again
-//! stands where a process stands that has just started.
+//! An index that is closed here while a request uses it stays open until that request ends, and other requests for it
+//! get the same one. So a process never has two writers of one index, which would compete for its lock and know nothing
+//! of each other's results. Closing loses nothing of value: a reopened index is in the state of one in a process that
+//! has just started.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -32,9 +32,9 @@ struct State {
 
 #[derive(Debug)]
 struct Known {
-    /// For as long as anybody uses it.
+    /// Valid while a request uses it.
     index: Weak<Index>,
-    /// While it stays open though nobody uses it.
+    /// Keeps it open between requests.
     kept: Option<Arc<Index>>,
     used: u64,
     counters: Arc<Counters>,
@@ -64,8 +64,8 @@ impl OpenIndexes {
         (!known.is_gone()).then_some(known)
     }
 
-    /// Takes up an index that was opened, or found open: gives the one that everybody uses, which is another if somebody
-    /// opened it at the same time.
+    /// Adds an index that was opened, or found open. Gives the one that all requests use: another one if a second
+    /// thread opened it at the same time.
     pub(super) fn put(&self, name: &str, index: Arc<Index>, stay: Stay) -> Arc<Index> {
         let mut state = self.lock();
         let used = state.uses;
@@ -157,7 +157,7 @@ impl State {
         oldest.kept.take()
     }
 
-    /// Forgets indexes that nobody has open, now and then.
+    /// Forgets indexes that are closed, once there are many.
     fn sweep(&mut self, bound: usize) {
         if self.known.len() <= 2 * bound {
             return;
@@ -174,7 +174,7 @@ impl Spare for OpenIndexes {
         let mut state = self.lock();
         let mut closed = Vec::new();
         for known in state.known.values_mut() {
-            // This one and nobody else's.
+            // Only this map holds it.
             if known.index.strong_count() == 1 {
                 closed.extend(known.kept.take());
             }

@@ -1,7 +1,7 @@
 //! The open files of containers: a bounded number over all indexes of a process, least recently used out first.
 //!
-//! A file that is used is never closed, and whoever needs a further one while all are used waits until one is
-//! given back. Nobody holds one file while waiting for another, so all of them get theirs in the end.
+//! A file in use is never closed. A read that needs another file while all of them are in use waits until one is
+//! returned. No read holds one file while it waits for another, so every read gets its file as soon as the others end.
 //! A file that was closed is opened again by its name, which exists for as long as retention protects it. After
 //! that it is missing, which means the same as one that was collected: the request starts over.
 
@@ -9,22 +9,29 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::Deref;
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::descriptors::{self, Shares, Spare};
 use crate::mount::MountFile;
 
+/// How long a read waits for one of the files in use: longer than a request may take, so that its own deadline ends it
+/// first. Only a server that does not answer any more makes reads wait that long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The files of this process.
 static OPEN: LazyLock<Arc<OpenFiles>> = LazyLock::new(|| {
-    let open = Arc::new(OpenFiles::new(Shares::of_this_process().files));
+    let open = Arc::new(OpenFiles::new(Shares::of_this_process().files, PATIENCE));
     let weak: Weak<OpenFiles> = Arc::downgrade(&open);
     descriptors::register(weak);
     open
 });
 
-/// Files that are open, and those of them that nobody uses.
+/// The open files, and which of them are idle.
 #[derive(Debug)]
 struct OpenFiles {
     capacity: usize,
+    patience: Duration,
     state: Mutex<State>,
     /// Told when a file is given back or closed.
     room: Condvar,
@@ -34,7 +41,7 @@ struct OpenFiles {
 struct State {
     /// By the number of their [`PooledFile`].
     files: HashMap<u64, Open>,
-    /// Those that nobody uses, by their last use.
+    /// The idle ones, by their last use.
     idle: BTreeMap<u64, u64>,
     /// How many are being opened.
     opening: usize,
@@ -52,9 +59,10 @@ struct Open {
 }
 
 impl OpenFiles {
-    fn new(capacity: usize) -> Self {
+    fn new(capacity: usize, patience: Duration) -> Self {
         Self {
             capacity: capacity.max(1),
+            patience,
             state: Mutex::default(),
             room: Condvar::new(),
         }
@@ -77,7 +85,8 @@ impl OpenFiles {
     }
 
     /// Waits until one more file may be opened; closes the one whose last use is the longest ago.
-    fn make_room(&self) -> Place<'_> {
+    fn make_room(&self) -> io::Result<Place<'_>> {
+        let deadline = SystemClock.now() + self.patience;
         let mut state = self.lock();
         loop {
             let closed = if state.files.len() + state.opening < self.capacity {
@@ -85,18 +94,29 @@ impl OpenFiles {
             } else if let Some((_, number)) = state.idle.pop_first() {
                 state.files.remove(&number)
             } else {
-                state = self
-                    .room
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                let left = deadline.saturating_duration_since(SystemClock.now());
+                if left.is_zero() {
+                    return Err(self.all_in_use());
+                }
+                let waited = self.room.wait_timeout(state, left);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
                 continue;
             };
             state.opening += 1;
             drop(state);
             // Closing may wait for the server.
             drop(closed);
-            return Place { open: self };
+            return Ok(Place { open: self });
         }
+    }
+
+    fn all_in_use(&self) -> io::Error {
+        let message = format!(
+            "all {} files that may be open are in use: see whether the file system answers, or allow more open files \
+             (ulimit -n)",
+            self.capacity
+        );
+        io::Error::new(io::ErrorKind::TimedOut, message)
     }
 
     fn give_back(&self, number: u64) {
@@ -113,7 +133,7 @@ impl OpenFiles {
         }
     }
 
-    /// Closes a file that nobody will ask for again.
+    /// Closes a file whose container is closed.
     fn close(&self, number: u64) {
         let mut state = self.lock();
         let closed = state.files.remove(&number);
@@ -198,12 +218,12 @@ impl PooledFile {
         if let Some(file) = self.open.take(self.number) {
             return Ok(lent(file));
         }
-        // One opens, who comes meanwhile waits: on a network file system each would cost a round trip.
+        // One thread opens it and the others wait: on a network file system each open would cost a round trip.
         let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = self.open.take(self.number) {
             return Ok(lent(file));
         }
-        let place = self.open.make_room();
+        let place = self.open.make_room()?;
         let file = open()?;
         place.fill(self.number, &file);
         Ok(lent(file))
@@ -255,6 +275,10 @@ mod tests {
 
     impl Rig {
         fn new(capacity: usize) -> Self {
+            Self::patient(capacity, PATIENCE)
+        }
+
+        fn patient(capacity: usize, patience: Duration) -> Self {
             let folder = tempfile::tempdir().unwrap();
             for name in 0..10 {
                 std::fs::write(folder.path().join(name.to_string()), name.to_string()).unwrap();
@@ -262,7 +286,7 @@ mod tests {
             Self {
                 mount: PosixMount::open(folder.path()).unwrap(),
                 _folder: folder,
-                open: Arc::new(OpenFiles::new(capacity)),
+                open: Arc::new(OpenFiles::new(capacity, patience)),
                 opened: AtomicUsize::new(0),
             }
         }
@@ -319,6 +343,18 @@ mod tests {
             waiting.join().unwrap();
         });
         assert_eq!(rig.opened(), 2);
+    }
+
+    #[test]
+    fn a_read_does_not_wait_for_ever() {
+        let rig = Rig::patient(1, Duration::ZERO);
+        let (one, other) = (PooledFile::among(&rig.open), PooledFile::among(&rig.open));
+        let lent = rig.lend(&one, 1).unwrap();
+        let error = rig.lend(&other, 2).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(error.to_string().contains("all 1 files"), "{error}");
+        drop(lent);
+        rig.read(&other, 2);
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::snapshot::Snapshot;
 /// How long collecting waits for the lock.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 
-/// A scratch file is left by a merge that was killed when nobody has written it for so long; no merge takes longer.
+/// A scratch file that was not written for so long belongs to a merge that was killed; no merge takes longer.
 const SCRATCH_AFTER: Duration = Duration::from_secs(6 * 3600);
 
 /// How long a process that was killed makes later merges smaller.
@@ -53,13 +53,13 @@ pub struct GcReport {
 struct Garbage {
     /// Ranges of retired files whose time is over.
     expired: Vec<Retired>,
-    /// Files that somebody who sleeps may publish, or that are retired: they go after the fence.
+    /// Files that a sleeping writer could still publish, or that are retired: they are removed after the fence.
     fenced: Vec<String>,
     /// Files that need no fence, oldest first.
     others: Vec<String>,
 }
 
-/// What a collection found that had nothing to remove: until then, nothing more will be there to remove, unless somebody
+/// The result of a collection that found nothing to remove. Until `until`, there will be nothing either, unless a process
 /// writes or dies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rest {
@@ -188,7 +188,7 @@ impl Writer {
                 needed.insert(predecessor);
             }
         }
-        // A bundle with another name than bundles have is nobody's.
+        // A file whose name is not that of a bundle is an orphan.
         let is_kept = |name: &str| {
             known.contains(name)
                 || layout::bundle_number(name)
@@ -265,7 +265,7 @@ fn old_checkpoints(ages: &Ages, tip: &Snapshot) -> Result<Vec<String>> {
     ages.those_over(paths.filter(|path| current.as_ref() != Some(path)))
 }
 
-/// The files in a folder that may not be there which nobody has touched for so long, and for as long as retention.
+/// The files of an optional folder that are older than `after` and than retention.
 fn old_in(ages: &Ages, folder: &str, after: Duration, retention: Duration) -> Result<Vec<String>> {
     let names = match ages.mount().list(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

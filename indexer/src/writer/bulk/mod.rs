@@ -2,14 +2,14 @@
 //!
 //! A commit for each batch would leave a segment for each batch, or copy every document once for each tier that it climbs.
 //! Here the threads of the caller build segments of the size of the memory, write each as a bundle that no version names,
-//! and merge sixteen at a time. What a merge has read is removed at once, since nobody could have read it. One version then names
+//! and merge sixteen at a time. The inputs of a merge are removed at once, since no reader can know them. One version then names
 //! all of it and deletes the documents whose keys came again: the same result as posting one by one. Until then nothing of
 //! it is visible, and whatever a killed process leaves are orphans.
 //!
 //! The bundles of a load are younger than retention when they are published, so a collection leaves them alone; a
 //! thread sees to that however slowly documents come.
 //!
-//! While a job builds the index anew, and where everything fits into one batch, documents go through ordinary commits.
+//! While a job rebuilds the index, and where everything fits into one batch, documents go through ordinary commits.
 
 mod keys;
 mod pile;
@@ -58,12 +58,12 @@ pub struct BulkReport {
     pub created: u64,
     /// Documents that replaced one, of the load or of the index.
     pub updated: u64,
-    /// Documents that are durable and become visible with somebody's next commit.
+    /// Documents that are durable and become visible with the next commit of any process.
     pub pending: u64,
 }
 
 /// Loads many documents into an index. Used by as many threads at once as [`Self::threads`] says, which do all the work. Dropped
-/// without [`Self::finish`], what is not published is given up.
+/// without [`Self::finish`], unpublished documents are discarded.
 #[derive(Debug)]
 pub struct Bulk {
     load: Arc<Load>,
@@ -180,7 +180,7 @@ impl Bulk {
         }
     }
 
-    /// Builds and publishes what is left, in few segments, and says what the load did.
+    /// Builds and publishes the remaining documents, in few segments, and reports the whole load.
     ///
     /// # Errors
     /// Like [`Self::add`]. [`Self::published`] says what was published nevertheless.
@@ -246,7 +246,7 @@ impl State {
         std::mem::take(&mut self.gathered)
     }
 
-    /// Takes what is gathered, and a place in the pile for it.
+    /// Takes the gathered documents, and a place in the pile for them.
     fn cut(&mut self, now: Instant) -> Cut {
         let ticket = self.pile.reserve(self.gathered_since.unwrap_or(now));
         let documents = self.take_gathered();

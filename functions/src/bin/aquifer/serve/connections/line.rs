@@ -49,6 +49,17 @@ struct State {
     writing: Option<Writing>,
 }
 
+impl State {
+    /// The answer that is being written; one that begins now if there is none.
+    fn writing(&mut self, now: Instant) -> &mut Writing {
+        self.writing.get_or_insert(Writing {
+            began: now,
+            progress: now,
+            bytes: 0,
+        })
+    }
+}
+
 impl Line {
     /// A connection that was just accepted.
     pub(super) fn new(register: &Arc<Register>) -> Arc<Self> {
@@ -115,11 +126,7 @@ impl Line {
     pub(super) fn has_written(&self, bytes: usize) {
         let now = Instant::now();
         let mut state = self.state();
-        let writing = state.writing.get_or_insert(Writing {
-            began: now,
-            progress: now,
-            bytes: 0,
-        });
+        let writing = state.writing(now);
         writing.bytes += bytes;
         if writing.bytes >= STALL_BYTES {
             writing.bytes = 0;
@@ -152,11 +159,7 @@ impl Line {
     pub(super) fn write_until(&self) -> Instant {
         let now = Instant::now();
         let mut state = self.state();
-        let writing = state.writing.get_or_insert(Writing {
-            began: now,
-            progress: now,
-            bytes: 0,
-        });
+        let writing = state.writing(now);
         (writing.progress + STALL_TIMEOUT).min(writing.began + ANSWER_TIMEOUT)
     }
 }
