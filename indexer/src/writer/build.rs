@@ -16,6 +16,10 @@ use crate::mapping::IndexSchema;
 const BYTES_FOR_A_THREAD: usize = 2 * 1024 * 1024;
 /// The least memory tantivy takes for building a segment, and what a small commit gives it.
 const SMALL_ARENA: usize = 1024 * 1024;
+/// Bytes of text in a segment at least, unless the documents end: tantivy takes a mebibyte for each field that a document
+/// has, which may be more than the memory for building. Without this a small process would make a segment of every few
+/// documents.
+const SEGMENT_TEXT_MIN: usize = 1024 * 1024;
 /// Memory that a thread needs to be of use: with less its segments are small.
 const THREAD_MEMORY: usize = 8 * 1024 * 1024;
 /// The share of the memory for building that finished segments may take, as a divisor: larger ones go to the local disk.
@@ -79,7 +83,8 @@ pub(super) fn place(bytes: usize, memory: usize, budget: &Budget) -> Place {
     }
 }
 
-/// Builds segments one after the other, each of about `memory` bytes while it is built.
+/// Builds segments one after the other. Each takes about `memory` bytes while it is built, or what [`SEGMENT_TEXT_MIN`] takes
+/// where that is more.
 pub(super) fn build_in_turn(
     documents: &[&Document],
     schema: &IndexSchema,
@@ -92,11 +97,12 @@ pub(super) fn build_in_turn(
         let bytes: usize = rest.iter().map(|document| document.source().len()).sum();
         let scratch = Scratch::new(place.clone())?;
         let mut writer = segment_writer(&scratch, schema, bytes, memory)?;
-        let mut taken = 0;
+        let (mut taken, mut text) = (0, 0);
         for document in rest {
             writer.add_document(schema.to_tantivy(document))?;
             taken += 1;
-            if writer.mem_usage() > memory {
+            text += document.source().len();
+            if text >= SEGMENT_TEXT_MIN && writer.mem_usage() > memory {
                 break;
             }
         }

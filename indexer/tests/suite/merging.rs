@@ -169,3 +169,23 @@ fn a_job_removes_its_own_bundles_as_soon_as_it_has_merged_them() {
     assert_eq!(named.documents, COMMITS * 600);
     assert_clean(&index);
 }
+
+/// Each field of a segment takes memory by the mebibyte before it holds anything: where that alone exceeds the memory for
+/// building, a segment must not end after a few documents.
+#[test]
+fn a_small_budget_makes_few_segments() {
+    let folder = Folder::new();
+    let budget = Budget::new(1, Some(100 * MIB as u64));
+    let index = folder.open(&Config::within(budget));
+    let documents: Vec<_> = (0..DOCUMENTS)
+        .map(|number| wide(&key(0, number), WORDS))
+        .collect();
+    let text: usize = documents
+        .iter()
+        .map(|document| format!("{document:?}").len())
+        .sum();
+    post(&index, documents).unwrap();
+    let (segments, mib) = (index.stats().unwrap().segments, text / MIB + 1);
+    assert!(segments <= mib, "{segments} segments of {mib} MiB");
+    assert_clean(&index);
+}
