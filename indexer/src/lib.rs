@@ -21,6 +21,7 @@ pub mod index;
 pub mod layout;
 pub mod mapping;
 pub mod mount;
+pub mod order;
 pub mod quote;
 pub mod reindex;
 pub mod search;

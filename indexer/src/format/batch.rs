@@ -7,16 +7,49 @@ use crate::layout::BatchId;
 const MAGIC: [u8; 4] = *b"AQBT";
 /// Bytes of the header: magic, format, padding, clock, random, body length, body checksum, header checksum.
 pub const HEADER: usize = 4 + 2 + 2 + 8 + 8 + 8 + 4 + 4;
-const UPSERT: u8 = 1;
-const DELETE: u8 = 2;
+/// Set in the byte of an operation's kind when its order follows.
+const ORDERED: u8 = 0x80;
 
-/// One operation of a batch, as it is written.
+/// What an operation does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Its text is a document's JSON.
+    Upsert = 1,
+    /// Its text is a unique key.
+    Delete = 2,
+    /// See [`Change::Claim`](crate::inbox::Change::Claim).
+    Claim = 3,
+    /// See [`Change::Sweep`](crate::inbox::Change::Sweep).
+    Sweep = 4,
+}
+
+impl Kind {
+    fn read(byte: u8) -> Option<Self> {
+        let kinds = [Self::Upsert, Self::Delete, Self::Claim, Self::Sweep];
+        kinds.into_iter().find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// One operation of a batch, to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Written<'a> {
+    /// What it does.
+    pub kind: Kind,
+    /// The source and the position of the event that it came from.
+    pub order: Option<(&'a str, &'a str)>,
+    /// With what.
+    pub text: &'a str,
+}
+
+/// One operation of a batch, as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoredOperation {
-    /// A document's JSON text.
-    Upsert(String),
-    /// A unique key.
-    Delete(String),
+pub struct StoredOperation {
+    /// What it does.
+    pub kind: Kind,
+    /// The source and the position of the event that it came from.
+    pub order: Option<(String, String)>,
+    /// With what.
+    pub text: String,
 }
 
 /// What a batch file holds.
@@ -29,15 +62,18 @@ pub enum Stored {
 }
 
 /// A batch as bytes.
-pub fn encode<'a>(
-    id: BatchId,
-    operations: impl Iterator<Item = (bool, &'a str)>,
-) -> Result<Vec<u8>> {
+pub fn encode<'a>(id: BatchId, operations: impl Iterator<Item = Written<'a>>) -> Result<Vec<u8>> {
     let mut body = Vec::new();
-    for (upsert, text) in operations {
-        body.push(if upsert { UPSERT } else { DELETE });
-        body.extend(len_field(text.len())?);
-        body.extend(text.as_bytes());
+    for Written { kind, order, text } in operations {
+        let ordered = if order.is_some() { ORDERED } else { 0 };
+        body.push(kind as u8 | ordered);
+        let order = order
+            .into_iter()
+            .flat_map(|(source, position)| [source, position]);
+        for text in order.chain([text]) {
+            body.extend(len_field(text.len())?);
+            body.extend(text.as_bytes());
+        }
     }
     let mut bytes = Vec::with_capacity(HEADER + body.len());
     bytes.extend(MAGIC);
@@ -84,18 +120,24 @@ pub fn decode(bytes: &[u8], id: BatchId, path: &str) -> Result<Stored> {
     let mut fields = Fields::new(body, path);
     let mut operations = Vec::new();
     while !fields.is_empty() {
-        let kind = fields.u8()?;
-        let len = fields.len32()?;
-        let text = std::str::from_utf8(fields.take(len)?)
-            .map_err(|error| super::damaged(path, "the text of the batch").because(error))?
-            .to_owned();
-        operations.push(match kind {
-            UPSERT => StoredOperation::Upsert(text),
-            DELETE => StoredOperation::Delete(text),
-            _ => return Err(fields.damaged("an operation of the batch")),
-        });
+        let byte = fields.u8()?;
+        let kind = Kind::read(byte & !ORDERED);
+        let kind = kind.ok_or_else(|| fields.damaged("an operation of the batch"))?;
+        let order = match byte & ORDERED {
+            0 => None,
+            _ => Some((text(&mut fields, path)?, text(&mut fields, path)?)),
+        };
+        let text = text(&mut fields, path)?;
+        operations.push(StoredOperation { kind, order, text });
     }
     Ok(Stored::Whole(operations))
+}
+
+fn text(fields: &mut Fields<'_>, path: &str) -> Result<String> {
+    let len = fields.len32()?;
+    let text = std::str::from_utf8(fields.take(len)?)
+        .map_err(|error| super::damaged(path, "the text of the batch").because(error))?;
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -108,11 +150,22 @@ mod tests {
             clock: 1,
             random: 2,
         };
-        let bytes = encode(id, [(true, "{\"a\":1}"), (false, "k")].into_iter()).unwrap();
-        let whole = vec![
-            StoredOperation::Upsert("{\"a\":1}".into()),
-            StoredOperation::Delete("k".into()),
+        let order = Some(("s3://bucket/key", "17"));
+        let written = [
+            (Kind::Upsert, None, "{\"a\":1}"),
+            (Kind::Delete, None, "k"),
+            (Kind::Claim, order, ""),
+            (Kind::Upsert, order, "{\"b\":2}"),
         ];
+        let operations = written.map(|(kind, order, text)| Written { kind, order, text });
+        let bytes = encode(id, operations.into_iter()).unwrap();
+        let owned = |(source, position): (&str, &str)| (source.to_owned(), position.to_owned());
+        let stored = written.map(|(kind, order, text)| StoredOperation {
+            kind,
+            order: order.map(owned),
+            text: text.to_owned(),
+        });
+        let whole = stored.to_vec();
         assert_eq!(decode(&bytes, id, "b").unwrap(), Stored::Whole(whole));
         for len in 0..bytes.len() {
             assert_eq!(

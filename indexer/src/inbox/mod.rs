@@ -12,10 +12,11 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::batch::{self, Stored};
+use crate::format::batch::{self, Kind, Stored, Written};
 use crate::layout::{self, BatchId, INBOX};
 use crate::mapping::IndexSchema;
 use crate::mount::{Access, Mount, MountFile};
+use crate::order::Order;
 
 /// Bits of a batch clock below its milliseconds.
 const COUNT_BITS: u32 = 16;
@@ -27,15 +28,75 @@ pub enum Operation {
     Upsert(Document),
     /// Deletes the document with this key, if there is one.
     Delete(String),
+    /// A change that an event reports. It is left out if the index knows a newer one.
+    Ordered(Order, Change),
+}
+
+/// What an event reports of its source.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A document was created or replaced. Left out if the index knows the same or a newer change of its key.
+    Upsert(Document),
+    /// The document with this key was deleted. Left out likewise.
+    Delete(String),
+    /// The source is an object that holds documents, and they are about to be indexed, or it was removed. From here on,
+    /// changes at earlier positions of the source are left out, and those at this very position are applied again.
+    Claim,
+    /// Deletes the documents that came from earlier positions of the source: the last operation on an object.
+    Sweep,
 }
 
 impl Operation {
-    /// The key of the document that it is about.
-    pub fn unique_key(&self) -> &str {
+    /// The key of the document that it is about, if it is about one.
+    pub fn unique_key(&self) -> Option<&str> {
         match self {
-            Self::Upsert(document) => document.unique_key(),
-            Self::Delete(key) => key,
+            Self::Upsert(document) | Self::Ordered(_, Change::Upsert(document)) => {
+                Some(document.unique_key())
+            }
+            Self::Delete(key) | Self::Ordered(_, Change::Delete(key)) => Some(key),
+            Self::Ordered(_, Change::Claim | Change::Sweep) => None,
         }
+    }
+
+    /// The document that it brings.
+    pub fn document(&self) -> Option<&Document> {
+        match self {
+            Self::Upsert(document) | Self::Ordered(_, Change::Upsert(document)) => Some(document),
+            _ => None,
+        }
+    }
+
+    /// Its text: a document's source, or a key.
+    fn text(&self) -> &str {
+        match self.document() {
+            Some(document) => document.source(),
+            None => self.unique_key().unwrap_or_default(),
+        }
+    }
+
+    fn with_document(&self, document: Document) -> Self {
+        match self {
+            Self::Ordered(order, _) => Self::Ordered(order.clone(), Change::Upsert(document)),
+            _ => Self::Upsert(document),
+        }
+    }
+
+    fn written(&self) -> Written<'_> {
+        let (order, kind) = match self {
+            Self::Upsert(_) => (None, Kind::Upsert),
+            Self::Delete(_) => (None, Kind::Delete),
+            Self::Ordered(order, change) => {
+                let kind = match change {
+                    Change::Upsert(_) => Kind::Upsert,
+                    Change::Delete(_) => Kind::Delete,
+                    Change::Claim => Kind::Claim,
+                    Change::Sweep => Kind::Sweep,
+                };
+                (Some((order.source(), order.position().as_str())), kind)
+            }
+        };
+        let text = self.text();
+        Written { kind, order, text }
     }
 }
 
@@ -49,11 +110,10 @@ pub struct Batch {
 impl Batch {
     /// Bytes of text in it.
     pub fn bytes(&self) -> usize {
-        let text = |operation: &Operation| match operation {
-            Operation::Upsert(document) => document.source().len(),
-            Operation::Delete(key) => key.len(),
-        };
-        self.operations.iter().map(text).sum()
+        self.operations
+            .iter()
+            .map(|operation| operation.text().len())
+            .sum()
     }
 
     /// Whether every document fits into `schema`, by which it may not have been read.
@@ -62,7 +122,7 @@ impl Batch {
     /// What is wrong with the first that does not.
     pub(crate) fn fits(&self, schema: &IndexSchema) -> Result<()> {
         for operation in &self.operations {
-            if let Operation::Upsert(document) = operation
+            if let Some(document) = operation.document()
                 && !document.was_read_by(schema)
             {
                 Document::parse(document.source(), schema)?;
@@ -75,20 +135,21 @@ impl Batch {
     /// which must not lose what was acknowledged: a document that `schema` does not take is kept with its
     /// source and its key, so that it is returned and replaced like any other, and found by none of its fields.
     pub(crate) fn read_with(&self, schema: &IndexSchema) -> Cow<'_, Self> {
-        let other = |operation: &Operation| match operation {
-            Operation::Upsert(document) => !document.was_read_by(schema),
-            Operation::Delete(_) => false,
-        };
-        if !self.operations.iter().any(other) {
+        let other = |document: &&Document| !document.was_read_by(schema);
+        if !self
+            .operations
+            .iter()
+            .filter_map(Operation::document)
+            .any(|d| other(&d))
+        {
             return Cow::Borrowed(self);
         }
-        let read = |operation: &Operation| match operation {
-            Operation::Upsert(document) => Operation::Upsert(Document::accepted(
-                document.unique_key(),
-                document.source(),
-                schema,
-            )),
-            Operation::Delete(key) => Operation::Delete(key.clone()),
+        let read = |operation: &Operation| match operation.document().filter(other) {
+            None => operation.clone(),
+            Some(document) => {
+                let (key, source) = (document.unique_key(), document.source());
+                operation.with_document(Document::accepted(key, source, schema))
+            }
         };
         let operations = self.operations.iter().map(read).collect();
         Cow::Owned(Self { operations })
@@ -135,11 +196,7 @@ impl Inbox {
     /// # Errors
     /// [`ErrorKind::Unavailable`]; the batch may or may not have been kept.
     pub fn put(&self, id: BatchId, batch: &Batch) -> Result<()> {
-        let operations = batch.operations.iter().map(|operation| match operation {
-            Operation::Upsert(document) => (true, document.source()),
-            Operation::Delete(key) => (false, key.as_str()),
-        });
-        let bytes = batch::encode(id, operations)?;
+        let bytes = batch::encode(id, batch.operations.iter().map(Operation::written))?;
         let path = layout::batch(id);
         let io = |error| Error::io(&path, error);
         let file = self.mount.open(&path, Access::CreateNew).map_err(io)?;

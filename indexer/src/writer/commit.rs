@@ -165,7 +165,7 @@ impl Writer {
 /// The keys that batches name, each once.
 fn touched(batches: &[&Batch]) -> Vec<String> {
     let operations = batches.iter().flat_map(|batch| &batch.operations);
-    let keys: BTreeSet<&str> = operations.map(Operation::unique_key).collect();
+    let keys: BTreeSet<&str> = operations.filter_map(Operation::unique_key).collect();
     keys.into_iter().map(str::to_owned).collect()
 }
 

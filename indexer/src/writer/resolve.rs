@@ -42,6 +42,7 @@ pub(super) fn resolve<'a>(snapshot: &Snapshot, batches: &[&'a Batch]) -> Result<
         match operation {
             Operation::Upsert(document) => last.insert(document.unique_key(), Some(document)),
             Operation::Delete(key) => last.insert(key, None),
+            Operation::Ordered(..) => None,
         };
     }
     let mut keys: Vec<&str> = last.keys().copied().collect();
@@ -69,10 +70,10 @@ pub(super) fn resolve<'a>(snapshot: &Snapshot, batches: &[&'a Batch]) -> Result<
 fn count<'a>(batch: &'a Batch, exists: &mut HashMap<&'a str, bool>) -> Counts {
     let mut counts = Counts::default();
     for operation in &batch.operations {
-        let (key, upsert) = (
-            operation.unique_key(),
-            matches!(operation, Operation::Upsert(_)),
-        );
+        let Some(key) = operation.unique_key() else {
+            continue;
+        };
+        let upsert = operation.document().is_some();
         let before = exists.insert(key, upsert).unwrap_or(false);
         let counter = match (upsert, before) {
             (true, false) => &mut counts.created,

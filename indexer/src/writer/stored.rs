@@ -9,10 +9,13 @@ use super::queue::{GROUP_BATCHES_MAX, GROUP_BYTES_MAX};
 use crate::concurrent;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::batch::{Stored, StoredOperation};
+use crate::format::batch::{Kind, Stored, StoredOperation};
+use crate::format::damaged;
 use crate::format::manifest::Applied;
-use crate::inbox::{Batch, Operation};
+use crate::inbox::{Batch, Change, Operation};
 use crate::layout::BatchId;
+use crate::mapping::IndexSchema;
+use crate::order::{Order, Position};
 use crate::snapshot::Snapshot;
 
 /// Batch files that are read or removed at once: each is a round trip or two, and may hold 6 MB of documents.
@@ -103,22 +106,34 @@ fn batch(id: BatchId, stored: Option<Stored>, base: &Snapshot) -> Result<Option<
     let Some(Stored::Whole(stored)) = stored else {
         return Ok(None);
     };
-    let operation = |stored| match stored {
-        StoredOperation::Delete(key) => Ok(Operation::Delete(key)),
-        StoredOperation::Upsert(source) => match Document::key_of(&source) {
-            Some(key) => {
-                let document = Document::accepted(&key, &source, base.schema());
-                Ok(Operation::Upsert(document))
-            }
-            None => {
-                let path = crate::layout::batch(id);
-                Err(Error::corrupt(
-                    path,
-                    "a document that was accepted has no key",
-                ))
-            }
-        },
-    };
+    let path = crate::layout::batch(id);
+    let operation = |stored| operation(stored, base.schema(), &path);
     let operations = stored.into_iter().map(operation).collect::<Result<_>>()?;
     Ok(Some(Batch { operations }))
+}
+
+fn operation(stored: StoredOperation, schema: &IndexSchema, path: &str) -> Result<Operation> {
+    let change = match stored.kind {
+        Kind::Upsert => Change::Upsert(document(&stored.text, schema, path)?),
+        Kind::Delete => Change::Delete(stored.text),
+        Kind::Claim => Change::Claim,
+        Kind::Sweep => Change::Sweep,
+    };
+    match (stored.order, change) {
+        (Some((source, position)), change) => {
+            let order = Order::new(&source, Position::written(&position));
+            let order =
+                order.map_err(|error| damaged(path, "the order of a change").because(error))?;
+            Ok(Operation::Ordered(order, change))
+        }
+        (None, Change::Upsert(document)) => Ok(Operation::Upsert(document)),
+        (None, Change::Delete(key)) => Ok(Operation::Delete(key)),
+        (None, Change::Claim | Change::Sweep) => Err(damaged(path, "a change without its order")),
+    }
+}
+
+fn document(source: &str, schema: &IndexSchema, path: &str) -> Result<Document> {
+    let key = Document::key_of(source);
+    let key = key.ok_or_else(|| Error::corrupt(path, "an accepted document has no key"))?;
+    Ok(Document::accepted(&key, source, schema))
 }
