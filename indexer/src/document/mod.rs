@@ -21,7 +21,8 @@ use std::sync::Arc;
 use tantivy::DateTime;
 
 use crate::analysis::Language;
-use crate::mapping::IndexSchema;
+use crate::error::Error;
+use crate::mapping::{Declared, IndexSchema};
 
 pub use body::{BodyFormat, Documents, Part, split};
 pub use error::{DocumentError, kind};
@@ -91,6 +92,32 @@ impl Document {
             );
             Self::without_fields(unique_key, source, schema)
         })
+    }
+
+    /// A record of the index's own. Its key is none that a request can give, its `source` is what `record` says, and its
+    /// declared fields have these values.
+    pub(crate) fn of_record<'v>(
+        unique_key: &str,
+        source: &str,
+        schema: &IndexSchema,
+        values: impl IntoIterator<Item = (&'static str, Scalar<'v>)>,
+    ) -> Result<Self, Error> {
+        let mut record = Self::without_fields(unique_key, source, schema);
+        for (name, value) in values {
+            let Some(Declared::Slot(slot)) = schema.declared(name) else {
+                return Err(Error::internal("a record has a field that is not declared"));
+            };
+            let value = match value {
+                Scalar::Str(text) => Stored::Owned(text.into()),
+                Scalar::I64(number) => Stored::I64(number),
+                Scalar::U64(number) => Stored::U64(number),
+                Scalar::F64(number) => Stored::F64(number),
+                Scalar::Bool(value) => Stored::Bool(value),
+                Scalar::Date(date) => Stored::Date(date),
+            };
+            record.declared.push((slot, value));
+        }
+        Ok(record)
     }
 
     fn without_fields(unique_key: &str, source: &str, schema: &IndexSchema) -> Self {

@@ -237,6 +237,7 @@ mod tests {
             body.segments.push(Segment {
                 id: uuid,
                 max_doc: 1,
+                ledger: false,
                 container,
                 files: BTreeMap::new(),
                 hot: Span {

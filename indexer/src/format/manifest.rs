@@ -99,6 +99,9 @@ pub struct Segment {
     pub id: Uuid,
     /// Documents in it, deleted ones included.
     pub max_doc: u32,
+    /// Whether it belongs to the ledger of events instead of holding documents.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ledger: bool,
     /// Index of its container in [`Body::containers`].
     pub container: usize,
     /// Its files by extension: where they lie in the container's payload, one behind the other.
@@ -143,6 +146,17 @@ pub struct Counts {
     pub deleted: u32,
     /// Keys to delete that no document had.
     pub missing: u32,
+    /// Changes that were left out, since the index knew the same or a newer one of their key.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub outdated: u32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// A batch that has been applied.
@@ -220,6 +234,17 @@ pub struct Body {
 }
 
 impl Body {
+    /// The segments that hold documents.
+    pub fn document_segments(&self) -> impl Iterator<Item = &Segment> {
+        self.segments.iter().filter(|segment| !segment.ledger)
+    }
+
+    /// Documents that are not deleted.
+    pub fn live_docs(&self) -> u64 {
+        let live = self.document_segments().map(Segment::live_docs);
+        live.map(u64::from).sum()
+    }
+
     /// A body without documents.
     pub fn empty(cause: Cause, written_ms: u64, definition: Definition) -> Self {
         Self {

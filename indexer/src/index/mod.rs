@@ -23,7 +23,7 @@ pub use crate::check::{CheckReport, Problem};
 pub use crate::config::Config;
 pub use crate::counters::Counted;
 pub use crate::format::manifest::Counts;
-pub use crate::inbox::{Batch, Operation};
+pub use crate::inbox::{Batch, Change, Operation};
 pub use crate::layout::BatchId;
 pub use crate::writer::{Bulk, BulkReport, GcReport, MergeReport, Outcome, Wait};
 

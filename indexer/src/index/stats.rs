@@ -35,8 +35,8 @@ pub struct Stats {
 impl Stats {
     pub(super) fn of(snapshot: &Snapshot, inbox: &Inbox, cache: &RangeCache) -> Result<Self> {
         let body = &snapshot.manifest().body;
-        let live: u64 = body.segments.iter().map(|s| u64::from(s.live_docs())).sum();
-        let all: u64 = body.segments.iter().map(|s| u64::from(s.max_doc)).sum();
+        let live = body.live_docs();
+        let all: u64 = body.document_segments().map(|s| u64::from(s.max_doc)).sum();
         Ok(Self {
             version: snapshot.version(),
             epoch: snapshot.manifest().epoch,

@@ -57,6 +57,7 @@ pub(super) fn compile(definition: &Definition) -> IndexSchema {
     IndexSchema {
         definition: definition.clone(),
         identity: identity(definition),
+        ledger: false,
         next: None,
         tantivy: compiler.builder.build(),
         special,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tantivy::schema::{Field, Schema};
 use tantivy::tokenizer::{RawTokenizer, TokenizerManager};
 
-use super::definition::{Definition, Dynamic};
+use super::definition::{Definition, Dynamic, Fields, Mapping};
 use crate::Result;
 use crate::analysis::{self, Language};
 
@@ -19,6 +19,8 @@ pub struct IndexSchema {
     pub(super) definition: Definition,
     /// What tells two definitions apart, within a process.
     pub(super) identity: u64,
+    /// Whether it is that of the ledger of events, which is the same in every index.
+    pub(super) ledger: bool,
     /// What documents have to fit into as well, since the index is being built anew with it.
     pub(super) next: Option<Arc<IndexSchema>>,
     pub(super) tantivy: Schema,
@@ -142,6 +144,26 @@ impl IndexSchema {
             next: Some(Arc::new(Self::compile(next)?)),
             ..Self::compile(definition)?
         })
+    }
+
+    /// The schema of the ledger of events, whose records have these fields.
+    pub(crate) fn of_ledger(fields: Fields) -> Self {
+        let definition = Definition {
+            mapping: Mapping {
+                dynamic: Dynamic::Ignore,
+                fields,
+            },
+            languages: Vec::new(),
+            ..Definition::default()
+        };
+        Self {
+            ledger: true,
+            ..super::compile::compile(&definition)
+        }
+    }
+
+    pub(crate) fn is_ledger(&self) -> bool {
+        self.ledger
     }
 
     pub(crate) fn next(&self) -> Option<&Self> {

@@ -61,11 +61,50 @@ pub struct Snapshot {
     segments: Vec<Arc<OpenSegment>>,
     /// The deleted documents of the segments that have any.
     deleted: HashMap<Uuid, Arc<Deleted>>,
-    index: tantivy::Index,
-    searcher: OnceLock<Opened>,
+    documents: Part,
+    /// What it knows of events; opened by the first writer that needs it.
+    ledger: OnceLock<Part>,
     mark: OnceLock<Arc<dyn MountFile>>,
     /// Whether nobody has asked yet if it was the newest when it was opened.
     unchecked: AtomicBool,
+}
+
+/// The segments of one kind, as tantivy sees them.
+#[derive(Debug)]
+struct Part {
+    index: tantivy::Index,
+    segments: usize,
+    opened: OnceLock<Opened>,
+}
+
+impl Part {
+    fn new(directory: SnapshotDirectory, segments: usize, schema: &IndexSchema) -> Result<Self> {
+        let mut index = tantivy::Index::open(directory)?;
+        index.set_tokenizers(schema.tokenizers());
+        let opened = OnceLock::new();
+        Ok(Self {
+            index,
+            segments,
+            opened,
+        })
+    }
+
+    fn searcher(&self) -> Result<&Searcher> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(&opened.searcher);
+        }
+        let reader = self
+            .index
+            .reader_builder()
+            .reload_policy(ReloadPolicy::Manual)
+            .doc_store_cache_num_blocks(STORE_BLOCKS / self.segments.max(1))
+            .try_into()?;
+        let opened = Opened {
+            searcher: reader.searcher(),
+            _reader: reader,
+        };
+        Ok(&self.opened.get_or_init(|| opened).searcher)
+    }
 }
 
 struct Opened {
@@ -154,10 +193,10 @@ impl Snapshot {
             }
             _ => Arc::new(IndexSchema::compile(&manifest.body.definition)?),
         };
-        let mut index =
-            tantivy::Index::open(tantivy_directory(&manifest, &segments, &deleted, &schema)?)?;
-        index.set_tokenizers(schema.tokenizers());
-        let (searcher, mark) = (OnceLock::new(), OnceLock::new());
+        let count = manifest.body.document_segments().count();
+        let directory = tantivy_directory(&manifest, &segments, &deleted, &schema, false)?;
+        let documents = Part::new(directory, count, &schema)?;
+        let (ledger, mark) = (OnceLock::new(), OnceLock::new());
         let intake = match previous {
             Some(previous) if previous.accepts_like(&manifest) => previous.intake.clone(),
             _ => OnceLock::new(),
@@ -168,8 +207,8 @@ impl Snapshot {
             intake,
             segments,
             deleted,
-            index,
-            searcher,
+            documents,
+            ledger,
             mark,
             unchecked: AtomicBool::new(false),
         })
@@ -217,34 +256,48 @@ impl Snapshot {
         own.definition == other.definition && next(own) == next(other)
     }
 
-    /// tantivy's index.
-    pub fn index(&self) -> &tantivy::Index {
-        &self.index
-    }
-
-    /// Searches this version; opened at the first call.
+    /// Searches the documents of this version; opened at the first call.
     pub fn searcher(&self) -> Result<&Searcher> {
-        if let Some(opened) = self.searcher.get() {
-            return Ok(&opened.searcher);
-        }
-        let reader = self
-            .index
-            .reader_builder()
-            .reload_policy(ReloadPolicy::Manual)
-            .doc_store_cache_num_blocks(STORE_BLOCKS / self.segments.len().max(1))
-            .try_into()?;
-        let opened = Opened {
-            searcher: reader.searcher(),
-            _reader: reader,
-        };
-        Ok(&self.searcher.get_or_init(|| opened).searcher)
+        self.documents.searcher()
     }
 
-    /// Where a document is for a searcher, by the position of its segment in the manifest.
+    /// Searches what this version knows of events; opened at the first call. None when it knows nothing.
+    pub(crate) fn ledger(&self, schema: &IndexSchema) -> Result<Option<&Searcher>> {
+        let count = self
+            .manifest
+            .body
+            .segments
+            .iter()
+            .filter(|s| s.ledger)
+            .count();
+        if count == 0 {
+            return Ok(None);
+        }
+        if self.ledger.get().is_none() {
+            let (manifest, segments) = (&self.manifest, &self.segments);
+            let directory = tantivy_directory(manifest, segments, &self.deleted, schema, true)?;
+            let part = Part::new(directory, count, schema)?;
+            // Another thread may have been first: its part is as good.
+            drop(self.ledger.set(part));
+        }
+        self.ledger.get().map(Part::searcher).transpose()
+    }
+
+    /// Where a document is for the searcher of documents, by the position of its segment in the manifest.
     pub(crate) fn address(&self, position: usize, doc: DocId) -> Result<DocAddress> {
+        self.address_in(self.searcher()?, position, doc)
+    }
+
+    /// Where a document is for `searcher`.
+    pub(crate) fn address_in(
+        &self,
+        searcher: &Searcher,
+        position: usize,
+        doc: DocId,
+    ) -> Result<DocAddress> {
         let segment = self.manifest.body.segments.get(position);
         let id = segment.map(|segment| segment.id.simple().to_string());
-        let mut readers = self.searcher()?.segment_readers().iter();
+        let mut readers = searcher.segment_readers().iter();
         let ordinal = readers.position(|reader| Some(reader.segment_id().uuid_string()) == id);
         let ordinal = ordinal.and_then(|ordinal| u32::try_from(ordinal).ok());
         let ordinal = ordinal.ok_or_else(|| Error::internal("a segment is not open"))?;
@@ -354,15 +407,18 @@ impl Pending {
     }
 }
 
+/// The segments of documents, or those of the ledger.
 fn tantivy_directory(
     manifest: &Manifest,
     segments: &[Arc<OpenSegment>],
     deleted: &HashMap<Uuid, Arc<Deleted>>,
     schema: &IndexSchema,
+    ledger: bool,
 ) -> Result<SnapshotDirectory> {
     let mut files: HashMap<PathBuf, Arc<dyn FileHandle>> = HashMap::new();
     let mut metas = Vec::new();
-    for (segment, open) in manifest.body.segments.iter().zip(segments) {
+    let all = manifest.body.segments.iter().zip(segments);
+    for (segment, open) in all.filter(|(segment, _)| segment.ledger == ledger) {
         let name = segment.id.simple();
         for (extension, file) in &open.files {
             files.insert(format!("{name}.{extension}").into(), Arc::clone(file) as _);

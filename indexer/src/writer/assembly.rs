@@ -89,6 +89,26 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
+    /// Keeps the ledger of another snapshot than the content.
+    pub(super) fn keep_ledger_of(&mut self, base: &Snapshot) -> Result<()> {
+        let manifest = base.manifest();
+        for segment in manifest.body.segments.iter().filter(|s| s.ledger) {
+            let container = self.container(manifest.container(segment)?);
+            let deletes = match base.deleted(segment)? {
+                Some(known) => described(&known.all, self.version, None, &known.all)?,
+                None => None,
+            };
+            let kept = Segment {
+                container,
+                hot_copy: None,
+                deletes,
+                ..segment.clone()
+            };
+            self.push(kept, Some(base.deletes(segment)?));
+        }
+        Ok(())
+    }
+
     /// Adds new segments, with the documents already deleted in each.
     pub(super) fn add(&mut self, packed: Packed, deletes: &[RoaringBitmap]) -> Result<()> {
         let container = self.container(&packed.container);
@@ -107,6 +127,7 @@ impl<'a> Assembly<'a> {
             let segment = Segment {
                 id: segment.id,
                 max_doc: segment.max_doc,
+                ledger: segment.ledger,
                 container,
                 files: segment.files,
                 hot,
@@ -118,9 +139,10 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    /// Copies the short hot sections of segments that no reader knows yet.
-    pub(super) fn copy_hot_sections(&mut self) -> Result<()> {
-        let open: Vec<_> = self.content.segment_containers().collect();
+    /// Copies the short hot sections of segments that no reader knows yet. They are open in the content or in `base`.
+    pub(super) fn copy_hot_sections(&mut self, base: &Snapshot) -> Result<()> {
+        let content = self.content.segment_containers();
+        let open: Vec<_> = content.chain(base.segment_containers()).collect();
         for position in 0..self.segments.len() {
             let Some(segment) = self.segments.get(position) else {
                 break;

@@ -1,12 +1,13 @@
 //! A commit: a group of batches becomes one version.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use roaring::RoaringBitmap;
 
 use super::ahead::{Ahead, Input};
 use super::attempts::{self, Attempt, Work};
-use super::draft::{Draft, Stamp};
+use super::draft::{Draft, Kind, Stamp};
 use super::fit::{self, Fit, Size};
 use super::lock::Held;
 use super::merge;
@@ -14,12 +15,14 @@ use super::policy::{self, Candidate};
 use super::publish::Published;
 use super::resolve::resolve;
 use super::scratch::RawSegment;
-use super::{Writer, build, pack};
+use super::{Writer, build, ledger, pack};
 use crate::config::Step;
+use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::format::manifest::{Applied, Cause, ContainerId, Counts};
-use crate::inbox::{Batch, Operation};
+use crate::inbox::Batch;
 use crate::layout::BatchId;
+use crate::mapping::IndexSchema;
 use crate::snapshot::Snapshot;
 
 /// A batch on its way into a commit.
@@ -73,7 +76,7 @@ impl Writer {
             .map(|member| member.batch.read_with(schema))
             .collect();
         let batches: Vec<&Batch> = read.iter().map(|batch| &**batch).collect();
-        let resolution = resolve(base, &batches)?;
+        let resolution = resolve(base, &batches, self.clock.wall_ms())?;
         let mut draft = Draft::new(Arc::clone(base), Cause::Commit);
         for (&position, docs) in &resolution.deletes {
             draft.delete(position, docs)?;
@@ -81,8 +84,12 @@ impl Writer {
         let memory = self.config.writer_memory_bytes;
         let budget = &self.config.budget;
         let mut segments = build::build(&resolution.documents, schema, memory, budget)?;
-        let limit = policy::inline_limit(draft.kept().count() + segments.len());
-        self.merge_inline(&mut draft, &mut segments, limit)?;
+        let limit = policy::inline_limit(draft.kept(Kind::Documents).count() + segments.len());
+        self.merge_inline(&mut draft, &mut segments, Kind::Documents, limit)?;
+        let records: Vec<&Document> = resolution.records.iter().collect();
+        let mut records = build::build(&records, ledger::schema(), memory, budget)?;
+        self.merge_inline(&mut draft, &mut records, Kind::Ledger, policy::INLINE_MAX)?;
+        segments.append(&mut records);
         let mut bundle = None;
         if !segments.is_empty() {
             let mount = &self.follower.source().mount;
@@ -92,7 +99,7 @@ impl Writer {
             draft.add(packed, Vec::new());
         }
         if base.manifest().body.job.is_some() {
-            draft.touched = touched(&batches);
+            draft.touched = resolution.touched;
         }
         let version = draft.version();
         draft.applied = unconfirmed;
@@ -162,22 +169,16 @@ impl Writer {
     }
 }
 
-/// The keys that batches name, each once.
-fn touched(batches: &[&Batch]) -> Vec<String> {
-    let operations = batches.iter().flat_map(|batch| &batch.operations);
-    let keys: BTreeSet<&str> = operations.filter_map(Operation::unique_key).collect();
-    keys.into_iter().map(str::to_owned).collect()
-}
-
 impl Writer {
-    /// Merges small segments of the base and new ones, of at most `limit` bytes.
+    /// Merges small segments of the base and new ones of the same kind, of at most `limit` bytes.
     pub(super) fn merge_inline(
         &self,
         draft: &mut Draft,
         segments: &mut Vec<RawSegment>,
+        kind: Kind,
         limit: u64,
     ) -> Result<()> {
-        let kept: Vec<usize> = draft.kept().collect();
+        let kept: Vec<usize> = draft.kept(kind).collect();
         let mut candidates = candidates(draft, &kept)?;
         candidates.extend(segments.iter().map(|segment| Candidate {
             bytes: segment.bytes(),
@@ -194,13 +195,13 @@ impl Writer {
         if chosen.is_empty() {
             return Ok(());
         }
-        let schema = Arc::clone(draft.content().schema());
+        let schema = Arc::clone(draft.schema(kind));
         let ahead = Ahead::of(chosen.len(), &self.config.budget);
         let (old, new): (Vec<usize>, Vec<usize>) = chosen
             .into_iter()
             .partition(|&position| position < kept.len());
         let old: Vec<usize> = old.iter().filter_map(|&at| kept.get(at).copied()).collect();
-        let mut inputs = inputs(draft, &old, &ahead)?;
+        let mut inputs = inputs(draft, &old, draft.deletes_of(&old)?, &schema, &ahead)?;
         let mut rest = Vec::new();
         for (position, segment) in segments.drain(..).enumerate() {
             if new.contains(&(position + kept.len())) {
@@ -245,19 +246,24 @@ pub(super) fn candidates(draft: &Draft, positions: &[usize]) -> Result<Vec<Candi
     positions.iter().map(candidate).collect()
 }
 
-/// The kept segments of a draft as inputs of a merge.
-pub(super) fn inputs(draft: &Draft, positions: &[usize], ahead: &Ahead) -> Result<Vec<Input>> {
+/// The kept segments of a draft as inputs of a merge, each without its `deletes`.
+pub(super) fn inputs(
+    draft: &Draft,
+    positions: &[usize],
+    deletes: Vec<RoaringBitmap>,
+    schema: &IndexSchema,
+    ahead: &Ahead,
+) -> Result<Vec<Input>> {
     let content = draft.content();
-    let input = |&position: &usize| {
+    let input = |(&position, deletes): (&usize, RoaringBitmap)| {
         let segment = content.manifest().body.segments.get(position);
         let (segment, files) = segment
             .zip(content.segment_files(position))
             .ok_or_else(no_segment)?;
         let (id, max_doc) = (segment.id, segment.max_doc);
-        let deletes = draft.deletes(position)?;
-        Input::of_snapshot(id, max_doc, files.iter(), deletes, content.schema(), ahead)
+        Input::of_snapshot(id, max_doc, files.iter(), deletes, schema, ahead)
     };
-    positions.iter().map(input).collect()
+    positions.iter().zip(deletes).map(input).collect()
 }
 
 fn no_segment() -> Error {

@@ -61,11 +61,7 @@ impl Writer {
     pub fn delete(&self, deadline: Instant) -> Result<()> {
         self.publish_maintenance(deadline, |base| {
             let mut draft = Draft::new(base, Cause::Delete);
-            draft
-                .kept()
-                .collect::<Vec<_>>()
-                .into_iter()
-                .for_each(|index| draft.remove(index));
+            draft.clear();
             Ok(Some(draft))
         })?;
         Ok(())

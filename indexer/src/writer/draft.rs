@@ -7,12 +7,27 @@ use roaring::RoaringBitmap;
 use uuid::Uuid;
 
 use super::assembly::Assembly;
+use super::ledger;
 use super::pack::Packed;
 use crate::error::{Error, Result};
 use crate::format::job::{ENDED_JOBS_MAX, Job, JobStatus};
 use crate::format::manifest::{Applied, Body, Cause, Manifest, Segment};
 use crate::format::retired::{Retired, retire};
+use crate::mapping::IndexSchema;
 use crate::snapshot::Snapshot;
+
+/// What a segment holds. Segments of different kinds are never merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Documents.
+    Documents,
+    /// Records of the ledger of events.
+    Ledger,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 2] = [Self::Documents, Self::Ledger];
+}
 
 /// The next version, based on a snapshot.
 #[derive(Debug)]
@@ -131,6 +146,14 @@ impl Draft {
         }
     }
 
+    /// All deletes of some kept segments so far.
+    pub(super) fn deletes_of(&self, positions: &[usize]) -> Result<Vec<RoaringBitmap>> {
+        positions
+            .iter()
+            .map(|&position| self.deletes(position))
+            .collect()
+    }
+
     /// Deletes more documents of a kept segment; one without any left is dropped.
     pub(super) fn delete(&mut self, index: usize, docs: &RoaringBitmap) -> Result<()> {
         let deletes = self.deletes(index)? | docs;
@@ -142,9 +165,27 @@ impl Draft {
         Ok(())
     }
 
-    /// The positions of the segments that stay.
-    pub(super) fn kept(&self) -> impl Iterator<Item = usize> {
-        self.kept.keys().copied()
+    /// The positions of the segments of one kind that stay.
+    pub(super) fn kept(&self, kind: Kind) -> impl Iterator<Item = usize> {
+        let segments = &self.content.manifest().body.segments;
+        let of_kind = move |&position: &usize| {
+            let segment = segments.get(position);
+            segment.is_some_and(|segment| segment.ledger == (kind == Kind::Ledger))
+        };
+        self.kept.keys().copied().filter(of_kind)
+    }
+
+    /// The schema of the segments of one kind.
+    pub(super) fn schema(&self, kind: Kind) -> &Arc<IndexSchema> {
+        match kind {
+            Kind::Documents => self.content.schema(),
+            Kind::Ledger => ledger::schema(),
+        }
+    }
+
+    /// Takes all segments out.
+    pub(super) fn clear(&mut self) {
+        self.kept.clear();
     }
 
     /// Takes a segment out: it was merged into another.
@@ -178,7 +219,9 @@ impl Draft {
             assembly.add(packed, &deletes)?;
         }
         if !same_history && !self.stands_alone {
-            assembly.copy_hot_sections()?;
+            // What is known of events outlives the documents that a job has built anew.
+            assembly.keep_ledger_of(&self.base)?;
+            assembly.copy_hot_sections(&self.base)?;
         }
         let (containers, segments, blob) = assembly.finish()?;
         let mut retired = base.body.retired.clone();

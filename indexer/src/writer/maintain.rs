@@ -10,18 +10,18 @@ use roaring::RoaringBitmap;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Writer;
 use super::age::server_time;
 use super::ahead::Ahead;
 use super::attempts::{self, Told};
 use super::commit::{Failure, candidates, inputs};
-use super::draft::Draft;
+use super::draft::{Draft, Kind};
 use super::fit::{self, Fit, Limit, Size};
 use super::lock::Held;
 use super::merge;
 use super::pack::{self, Packed};
 use super::policy::{self, Candidate};
 use super::scratch::RawSegment;
+use super::{Writer, ledger};
 use crate::config::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::Cause;
@@ -76,8 +76,13 @@ impl Writer {
     /// [`ErrorKind::Corrupt`].
     pub fn is_merge_due(snapshot: Arc<Snapshot>) -> Result<bool> {
         let draft = Draft::new(snapshot, Cause::Merge);
-        let kept: Vec<usize> = draft.kept().collect();
-        Ok(!policy::choose(&candidates(&draft, &kept)?, u64::MAX).is_empty())
+        for kind in Kind::ALL {
+            let kept: Vec<usize> = draft.kept(kind).collect();
+            if !policy::choose(&candidates(&draft, &kept)?, u64::MAX).is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn merge_while(&self, deadline: Option<Instant>, choose: Choose) -> Result<MergeReport> {
@@ -109,10 +114,11 @@ impl Writer {
         &self,
         choose: Choose,
         draft: &Draft,
+        kind: Kind,
         deadline: Option<Instant>,
         withheld: &mut Option<Limit>,
     ) -> Result<(Vec<usize>, Size)> {
-        let kept: Vec<usize> = draft.kept().collect();
+        let kept: Vec<usize> = draft.kept(kind).collect();
         let candidates = candidates(draft, &kept)?;
         let segments = &draft.content().manifest().body.segments;
         let mut told: Option<Told> = None;
@@ -175,19 +181,27 @@ impl Writer {
     ) -> Result<Progress> {
         let base = self.follower.newest()?;
         let draft = Draft::new(Arc::clone(&base), Cause::Merge);
-        let (chosen, size) = self.choose_fitting(choose, &draft, deadline, withheld)?;
-        if chosen.is_empty() {
-            return Ok(Progress::Nothing);
+        let mut due = None;
+        for kind in Kind::ALL {
+            let (chosen, size) = self.choose_fitting(choose, &draft, kind, deadline, withheld)?;
+            if !chosen.is_empty() {
+                due = Some((kind, chosen, size));
+                break;
+            }
         }
+        let Some((kind, chosen, size)) = due else {
+            return Ok(Progress::Nothing);
+        };
         let attempt = self.attempt(size.bytes)?;
         self.config.observer.reached(Step::BeforeBundle);
         let began = self.clock.now();
-        let mut prepared = Prepared::new(&base, &chosen)?;
+        let mut prepared = Prepared::new(&base, &chosen, self.clock.wall_ms())?;
         let mount = &self.follower.source().mount;
         let budget = &self.config.budget;
-        let inputs = inputs(&draft, &chosen, &Ahead::of(chosen.len(), budget))?;
+        let (ahead, schema) = (Ahead::of(chosen.len(), budget), draft.schema(kind));
+        let inputs = inputs(&draft, &chosen, prepared.deletes(), schema, &ahead)?;
         let place = fit::place(&size, budget, mount);
-        match merge::merge(&inputs, base.schema(), place)? {
+        match merge::merge(&inputs, schema, place)? {
             Some(merged) if merged.bytes() > pack::EMBED_MAX => {
                 prepared.bundle = Some(pack::bundle(&[merged], &**mount, draft.version())?);
             }
@@ -350,7 +364,8 @@ enum Progress {
 /// A merge that is done and not published.
 struct Prepared {
     base: Arc<Snapshot>,
-    /// The inputs in order: identity, number of documents, deletes when the merge began.
+    /// The inputs in order: identity, number of documents, those that are left out. These are the deletes when the merge
+    /// began, and records of the ledger that have expired.
     inputs: Vec<(Uuid, u32, RoaringBitmap)>,
     bundle: Option<Packed>,
     small: Option<RawSegment>,
@@ -358,11 +373,15 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(base: &Arc<Snapshot>, chosen: &[usize]) -> Result<Self> {
+    fn new(base: &Arc<Snapshot>, chosen: &[usize], wall_ms: u64) -> Result<Self> {
         let segments = &base.manifest().body.segments;
         let mut inputs = Vec::new();
         for segment in chosen.iter().filter_map(|&position| segments.get(position)) {
-            inputs.push((segment.id, segment.max_doc, base.deletes(segment)?));
+            let mut left_out = base.deletes(segment)?;
+            if segment.ledger {
+                left_out |= ledger::expired(base, segment, wall_ms)?;
+            }
+            inputs.push((segment.id, segment.max_doc, left_out));
         }
         let (bundle, small, path) = (None, None, None);
         Ok(Self {
@@ -372,6 +391,14 @@ impl Prepared {
             small,
             path,
         })
+    }
+
+    /// The documents of each input that are left out.
+    fn deletes(&self) -> Vec<RoaringBitmap> {
+        self.inputs
+            .iter()
+            .map(|(.., left_out)| left_out.clone())
+            .collect()
     }
 
     /// Where the inputs are in `tip`; `None` if one is gone.

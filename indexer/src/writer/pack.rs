@@ -32,6 +32,7 @@ const WRITE_SIZE: usize = 1024 * 1024;
 pub(super) struct PackedSegment {
     pub(super) id: Uuid,
     pub(super) max_doc: u32,
+    pub(super) ledger: bool,
     pub(super) files: BTreeMap<String, Span>,
     pub(super) hot: PackedHot,
 }
@@ -77,6 +78,7 @@ fn embed(segments: &[RawSegment], version: u64) -> Result<Packed> {
         packed.push(PackedSegment {
             id: segment.id,
             max_doc: segment.max_doc,
+            ledger: segment.ledger,
             files,
             hot,
         });
@@ -156,6 +158,7 @@ fn write_bundle(
         segments.push(PackedSegment {
             id,
             max_doc,
+            ledger: segment.ledger,
             files,
             hot,
         });

@@ -6,14 +6,15 @@ use futures_lite::future;
 use futures_util::future::try_join_all;
 use roaring::RoaringBitmap;
 use tantivy::postings::TermInfo;
-use tantivy::schema::IndexRecordOption;
-use tantivy::{DocId, DocSet as _, InvertedIndexReader, TERMINATED, Term};
+use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{DocId, DocSet as _, InvertedIndexReader, Searcher, TERMINATED, Term};
 use uuid::Uuid;
 
+use super::changes::{Effect, Effects, changes};
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::format::manifest::Counts;
-use crate::inbox::{Batch, Operation};
+use crate::inbox::Batch;
 use crate::snapshot::Snapshot;
 
 /// Up to so many keys are looked up all at once, so that a cold writer waits for one round trip, not for one
@@ -28,29 +29,34 @@ const WALK_ONE_IN: usize = 32;
 pub(super) struct Resolution<'a> {
     /// Documents to add; their keys are distinct.
     pub(super) documents: Vec<&'a Document>,
-    /// Documents to delete, by the position of their segment in the manifest.
+    /// Records to add to the ledger; their keys are distinct.
+    pub(super) records: Vec<Document>,
+    /// Documents and records to delete, by the position of their segment in the manifest.
     pub(super) deletes: BTreeMap<usize, RoaringBitmap>,
     /// What each batch did.
     pub(super) counts: Vec<Counts>,
+    /// The keys whose documents change.
+    pub(super) touched: Vec<String>,
 }
 
-/// Works out what `batches` do to `snapshot`. The last operation on a key wins.
-pub(super) fn resolve<'a>(snapshot: &Snapshot, batches: &[&'a Batch]) -> Result<Resolution<'a>> {
-    let operations = || batches.iter().flat_map(|batch| &batch.operations);
-    let mut last: HashMap<&str, Option<&Document>> = HashMap::new();
-    for operation in operations() {
-        match operation {
-            Operation::Upsert(document) => last.insert(document.unique_key(), Some(document)),
-            Operation::Delete(key) => last.insert(key, None),
-            Operation::Ordered(..) => None,
-        };
+/// Works out what `batches` do to `snapshot`, at a time in milliseconds since 1970. The last operation on a key wins.
+pub(super) fn resolve<'a>(
+    snapshot: &Snapshot,
+    batches: &[&'a Batch],
+    wall_ms: u64,
+) -> Result<Resolution<'a>> {
+    let changes = changes(snapshot, batches, wall_ms)?;
+    let effects = || changes.batches.iter().flat_map(|batch| &batch.effects);
+    let mut last: HashMap<&str, Option<&'a Document>> = HashMap::new();
+    for effect in effects() {
+        last.insert(&effect.key, effect.document);
     }
     let mut keys: Vec<&str> = last.keys().copied().collect();
     keys.sort_unstable();
     let located = locate(snapshot, &keys)?;
     let mut resolution = Resolution::default();
-    for &(segment, doc) in located.values() {
-        resolution.deletes.entry(segment).or_default().insert(doc);
+    for (segment, doc) in located.values().chain(&changes.replaced) {
+        resolution.deletes.entry(*segment).or_default().insert(*doc);
     }
     // In key order, so that the same batches always make the same segment.
     resolution.documents = keys
@@ -61,19 +67,22 @@ pub(super) fn resolve<'a>(snapshot: &Snapshot, batches: &[&'a Batch]) -> Result<
         .iter()
         .map(|&key| (key, located.contains_key(key)))
         .collect();
-    for batch in batches {
+    for batch in &changes.batches {
         resolution.counts.push(count(batch, &mut exists));
     }
+    resolution.touched = keys.into_iter().map(str::to_owned).collect();
+    drop((exists, last));
+    resolution.records = changes.records;
     Ok(resolution)
 }
 
-fn count<'a>(batch: &'a Batch, exists: &mut HashMap<&'a str, bool>) -> Counts {
-    let mut counts = Counts::default();
-    for operation in &batch.operations {
-        let Some(key) = operation.unique_key() else {
-            continue;
-        };
-        let upsert = operation.document().is_some();
+fn count<'e>(batch: &'e Effects<'_>, exists: &mut HashMap<&'e str, bool>) -> Counts {
+    let mut counts = Counts {
+        outdated: batch.outdated,
+        ..Counts::default()
+    };
+    for Effect { key, document } in &batch.effects {
+        let upsert = document.is_some();
         let before = exists.insert(key, upsert).unwrap_or(false);
         let counter = match (upsert, before) {
             (true, false) => &mut counts.created,
@@ -92,26 +101,33 @@ pub(crate) fn locate<'a>(
     snapshot: &Snapshot,
     keys: &[&'a str],
 ) -> Result<HashMap<&'a str, (usize, DocId)>> {
-    locate_in(snapshot, keys, |_| true)
+    locate_in(
+        snapshot,
+        snapshot.searcher()?,
+        snapshot.schema().key(),
+        keys,
+        |_| true,
+    )
 }
 
-/// Like [`locate`], in those segments only that `wanted` says yes to.
+/// Like [`locate`], by the terms of `field`, in those segments of `searcher` only that `wanted` says yes to.
 pub(super) fn locate_in<'a>(
     snapshot: &Snapshot,
+    searcher: &Searcher,
+    field: Field,
     keys: &[&'a str],
     wanted: impl Fn(Uuid) -> bool,
 ) -> Result<HashMap<&'a str, (usize, DocId)>> {
     let mut located = HashMap::new();
-    if snapshot.manifest().body.segments.is_empty() || keys.is_empty() {
+    if keys.is_empty() {
         return Ok(located);
     }
-    let field = snapshot.schema().key();
     let terms: Vec<Term> = keys
         .iter()
         .map(|key| Term::from_field_text(field, key))
         .collect();
     let mut indexes = Vec::new();
-    for reader in snapshot.searcher()?.segment_readers() {
+    for reader in searcher.segment_readers() {
         let id = reader.segment_id().uuid_string();
         let mut segments = snapshot.manifest().body.segments.iter().enumerate();
         let entry = segments.find(|(_, segment)| segment.id.simple().to_string() == id);

@@ -31,7 +31,7 @@ fn patient() -> Config {
 fn documents(operations: impl IntoIterator<Item = Operation>) -> Vec<Document> {
     let document = |operation| match operation {
         Operation::Upsert(document) => document,
-        Operation::Delete(key) => panic!("{key} is to be deleted"),
+        other => panic!("{other:?} is no upsert"),
     };
     operations.into_iter().map(document).collect()
 }

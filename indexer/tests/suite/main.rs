@@ -13,6 +13,7 @@ mod bulk;
 mod counts;
 mod crash;
 mod damage;
+mod events;
 mod fence;
 mod growth;
 mod merging;

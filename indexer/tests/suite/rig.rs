@@ -204,6 +204,7 @@ pub fn applied(contents: &Contents, operations: &[Operation]) -> Contents {
                 let content = source["content"].as_str().unwrap().to_owned();
                 contents.insert(document.unique_key().to_owned(), content);
             }
+            Operation::Ordered(..) => panic!("what an event does depends on what is known"),
         }
     }
     contents

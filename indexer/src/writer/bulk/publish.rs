@@ -266,7 +266,9 @@ impl Located {
         let mut keys: Vec<String> = Vec::new();
         let mut take = |keys: &mut Vec<String>| -> Result<()> {
             let sorted: Vec<&str> = keys.iter().map(String::as_str).collect();
-            for &(position, doc) in locate_in(tip, &sorted, |id| new.contains(&id))?.values() {
+            let (searcher, field) = (tip.searcher()?, tip.schema().key());
+            let located = locate_in(tip, searcher, field, &sorted, |id| new.contains(&id))?;
+            for &(position, doc) in located.values() {
                 let segment = segments.get(position);
                 let docs = segment.and_then(|segment| self.0.get_mut(&segment.id));
                 docs.map(|docs| docs.insert(doc));

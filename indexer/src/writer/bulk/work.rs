@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::ahead::Ahead;
 use super::super::build::{build_in_turn, place};
 use super::super::commit::inputs;
-use super::super::draft::{Draft, Stamp};
+use super::super::draft::{Draft, Kind, Stamp};
 use super::super::fit::{self, Size};
 use super::super::policy::FAN_IN;
 use super::super::scratch::RawSegment;
@@ -160,10 +160,11 @@ impl Load {
         for (position, docs) in replaced(&built, |_| Ok(()))? {
             draft.delete(position, &docs)?;
         }
-        let kept: Vec<usize> = draft.kept().collect();
+        let kept: Vec<usize> = draft.kept(Kind::Documents).collect();
         let budget = &self.writer.config.budget;
         let mount = &self.writer.follower.source().mount;
-        let inputs = inputs(&draft, &kept, &Ahead::of(kept.len(), budget))?;
+        let (ahead, schema) = (Ahead::of(kept.len(), budget), draft.schema(Kind::Documents));
+        let inputs = inputs(&draft, &kept, draft.deletes_of(&kept)?, schema, &ahead)?;
         let place = fit::place(&Size::of_inputs(&inputs), budget, mount);
         let merged = merge::merge(&inputs, built.schema(), place)?;
         drop(inputs);

@@ -54,7 +54,7 @@ impl Writer {
         let now = self.clock.wall_ms();
         let body = &tip.manifest().body;
         let version = tip.version() + 1;
-        let documents: u64 = body.segments.iter().map(|s| u64::from(s.live_docs())).sum();
+        let documents = body.live_docs();
         let status = JobStatus {
             id,
             state: JobState::Building,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::super::attempts::Told;
-use super::super::draft::{Draft, Stamp};
+use super::super::draft::{Draft, Kind, Stamp};
 use super::super::resolve::resolve;
 use super::super::{Writer, build, pack};
 use super::Shadow;
@@ -112,7 +112,7 @@ impl Writer {
         merge_max: u64,
     ) -> Result<Written> {
         let mount = &self.follower.source().mount;
-        let resolution = resolve(shadow, &[changes])?;
+        let resolution = resolve(shadow, &[changes], self.clock.wall_ms())?;
         let mut draft = Draft::new(Arc::clone(shadow), Cause::Job);
         draft.stand_alone();
         for (&position, docs) in &resolution.deletes {
@@ -123,7 +123,7 @@ impl Writer {
         let memory = self.config.writer_memory_bytes;
         let budget = &self.config.budget;
         let mut segments = build::build(&documents, shadow.schema(), memory, budget)?;
-        self.merge_inline(&mut draft, &mut segments, merge_max)?;
+        self.merge_inline(&mut draft, &mut segments, Kind::Documents, merge_max)?;
         let mut paths = Vec::new();
         if !segments.is_empty() {
             let packed = pack::bundle(&segments, &**mount, draft.version())?;

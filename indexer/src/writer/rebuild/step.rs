@@ -16,7 +16,7 @@ use crate::config::Step;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::job::{Job, JobState, OnRefused, Position, Refusal};
-use crate::format::manifest::{Cause, Container, Segment};
+use crate::format::manifest::{Cause, Container};
 use crate::inbox::{Batch, Operation};
 use crate::mapping::IndexSchema;
 use crate::reindex::{Chunk, Sources};
@@ -206,8 +206,7 @@ impl Job {
     ) -> Result<(), Stop> {
         let stored = read_after(tip, after, bytes)?;
         self.status.done += stored.documents.len() as u64;
-        let segments = &tip.manifest().body.segments;
-        let live: u64 = segments.iter().map(|s| u64::from(s.live_docs())).sum();
+        let live = tip.manifest().body.live_docs();
         self.status.total = Some(live.max(self.status.done));
         for (key, source) in stored.documents {
             match Document::parse(&source, schema) {
@@ -287,10 +286,9 @@ impl Job {
 
     /// Takes note of the checkpoint that was written.
     fn arrive(&mut self, written: &Written, now_ms: u64) {
-        let segments = &written.shadow.manifest().body.segments;
         self.checkpoint = Some(written.id);
         self.status.checkpoints = written.id.number;
-        self.status.documents = segments.iter().map(Segment::live_docs).map(u64::from).sum();
+        self.status.documents = written.shadow.manifest().body.live_docs();
         self.status.updated_ms = now_ms;
         if self.position == Position::End {
             self.status.state = JobState::Replaying;

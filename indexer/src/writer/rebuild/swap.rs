@@ -107,7 +107,7 @@ impl Writer {
         bundles: &mut Vec<String>,
     ) -> Result<Draft> {
         let schema = Arc::clone(shadow.schema());
-        let resolution = resolve(&shadow, &[changes])?;
+        let resolution = resolve(&shadow, &[changes], self.clock.wall_ms())?;
         let mut draft = Draft::with_content(Arc::clone(tip), shadow, Cause::Swap);
         for (&position, docs) in &resolution.deletes {
             draft.delete(position, docs)?;

@@ -53,6 +53,8 @@ impl Scratch {
 pub(super) struct RawSegment {
     pub(super) id: Uuid,
     pub(super) max_doc: u32,
+    /// Whether it belongs to the ledger of events.
+    pub(super) ledger: bool,
     /// Its files by extension, with their lengths.
     files: BTreeMap<String, u64>,
     pub(super) hot: Vec<HotRange>,
@@ -109,6 +111,7 @@ impl RawSegment {
         Ok(Some(Self {
             id,
             max_doc,
+            ledger: schema.is_ledger(),
             files,
             hot,
             scratch,
