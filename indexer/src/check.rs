@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 
 use serde::Serialize;
-use tantivy::schema::IndexRecordOption;
-use tantivy::{DocSet as _, TERMINATED};
+use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{DocSet as _, Searcher, TERMINATED};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::hot;
@@ -228,16 +228,40 @@ fn check_snapshot(mount: &dyn Mount, snapshot: &Snapshot, report: &mut CheckRepo
     }
 }
 
-/// Every live document has one key, and no two have the same.
+/// Every live document has one key, and no two have the same; the records of the ledger likewise.
 fn check_keys(snapshot: &Snapshot, report: &mut CheckReport) -> Result<()> {
     let file = snapshot.manifest().path();
-    let io = |error| Error::io(&file, error);
+    let documents = snapshot.searcher()?;
+    let (live, keys) = count_keys(documents, snapshot.schema().key(), &file, report)?;
+    report.documents = keys;
+    let listed = snapshot.manifest().body.live_docs();
+    if live != listed || live != keys {
+        let detail =
+            format!("the manifest counts {listed} documents, the segments {live}, the keys {keys}");
+        let file = file.clone();
+        report.problems.push(Problem { file, detail });
+    }
+    let schema = crate::writer::ledger_schema();
+    if let Some(ledger) = snapshot.ledger(schema)? {
+        count_keys(ledger, schema.key(), &file, report)?;
+    }
+    Ok(())
+}
+
+/// How many documents are live, and how many live documents the keys lead to.
+fn count_keys(
+    searcher: &Searcher,
+    field: Field,
+    file: &str,
+    report: &mut CheckReport,
+) -> Result<(u64, u64)> {
+    let io = |error| Error::io(file, error);
     let hasher = RandomState::new();
-    let mut keys = HashSet::new();
-    let mut live = 0;
-    for reader in snapshot.searcher()?.segment_readers() {
+    let mut seen = HashSet::new();
+    let (mut live, mut count) = (0, 0);
+    for reader in searcher.segment_readers() {
         live += u64::from(reader.num_docs());
-        let index = reader.inverted_index(snapshot.schema().key())?;
+        let index = reader.inverted_index(field)?;
         let mut terms = index.terms().stream().map_err(io)?;
         while terms.advance() {
             let mut postings = index
@@ -245,27 +269,19 @@ fn check_keys(snapshot: &Snapshot, report: &mut CheckReport) -> Result<()> {
                 .map_err(io)?;
             while postings.doc() != TERMINATED {
                 if !reader.is_deleted(postings.doc()) {
-                    report.documents += 1;
-                    if !keys.insert(hasher.hash_one(terms.key())) {
+                    count += 1;
+                    if !seen.insert(hasher.hash_one(terms.key())) {
                         let key = String::from_utf8_lossy(terms.key()).into_owned();
-                        let detail = format!("two documents have the key `{key}`");
-                        report.problems.push(Problem {
-                            file: file.clone(),
-                            detail,
-                        });
+                        let (file, detail) = (
+                            file.to_owned(),
+                            format!("two documents have the key `{key}`"),
+                        );
+                        report.problems.push(Problem { file, detail });
                     }
                 }
                 postings.advance();
             }
         }
     }
-    let listed = snapshot.manifest().body.live_docs();
-    if live != listed || live != report.documents {
-        let detail = format!(
-            "the manifest counts {listed} documents, the segments {live}, the keys {}",
-            report.documents
-        );
-        report.problems.push(Problem { file, detail });
-    }
-    Ok(())
+    Ok((live, count))
 }

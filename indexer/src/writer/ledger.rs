@@ -130,7 +130,7 @@ pub(super) fn day(wall_ms: u64) -> i64 {
 }
 
 /// The schema of records.
-pub(super) fn schema() -> &'static Arc<IndexSchema> {
+pub(crate) fn schema() -> &'static Arc<IndexSchema> {
     static SCHEMA: OnceLock<Arc<IndexSchema>> = OnceLock::new();
     SCHEMA.get_or_init(|| {
         let fields = [(FROM, FieldType::Keyword), (GONE, FieldType::Integer)];

@@ -55,6 +55,7 @@ pub use self::bulk::{Bulk, BulkReport};
 pub use self::collect::GcReport;
 pub use self::create::create;
 pub(crate) use self::group::Drained;
+pub(crate) use self::ledger::schema as ledger_schema;
 pub use self::maintain::MergeReport;
 pub use self::queue::{Outcome, Wait};
 

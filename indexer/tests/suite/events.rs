@@ -1,11 +1,15 @@
 //! Events arrive more than once and in any order: the newest change of each key is what counts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use aquifer_indexer::clock::{Clock, SystemClock};
 use aquifer_indexer::document::Document;
 use aquifer_indexer::index::{Batch, Change, Counts, Index, Operation, Wait};
 use aquifer_indexer::order::{Order, Position};
 use aquifer_indexer::reindex::{JobState, NoSources, ReindexRequest};
+use aquifer_indexer::snapshot::cache::RangeCache;
 use proptest::prelude::*;
 
 use crate::rig::{
@@ -203,6 +207,47 @@ fn records_are_found_by_no_search_and_merged_by_themselves() {
     folder.assert_swept(&index);
 }
 
+#[test]
+fn the_record_of_a_deletion_is_dropped_after_four_weeks() {
+    for (days, kept) in [(27, true), (29, false)] {
+        let folder = Folder::new();
+        let index = folder.open(&config());
+        post(&index, vec![event(STREAM, 2, "a", None)]).unwrap();
+        post(&index, vec![upsert(3, "b", "b")]).unwrap();
+        let later = open_later(&folder, Duration::from_secs(days * 24 * 60 * 60));
+        later.compact(None).unwrap();
+        let (_, counts) = post(&later, vec![upsert(1, "a", "late")]).unwrap();
+        assert_eq!(counts.outdated, u32::from(kept), "after {days} days");
+        // A record of a document that is there stays.
+        let (_, counts) = post(&later, vec![upsert(2, "b", "late")]).unwrap();
+        assert_eq!(counts.outdated, 1);
+        assert_clean(&later);
+    }
+}
+
+/// A process whose wall clock is ahead.
+fn open_later(folder: &Folder, ahead: Duration) -> Index {
+    let (cache, clock) = (RangeCache::new(0), Arc::new(Later(ahead)));
+    Index::open("test", folder.mount(), Arc::new(cache), clock, &config())
+}
+
+#[derive(Debug)]
+struct Later(Duration);
+
+impl Clock for Later {
+    fn now(&self) -> Instant {
+        SystemClock.now()
+    }
+
+    fn wall_ms(&self) -> u64 {
+        SystemClock.wall_ms() + u64::try_from(self.0.as_millis()).unwrap()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        SystemClock.sleep(duration);
+    }
+}
+
 fn rebuild(index: &Index) {
     let request = ReindexRequest::default();
     index.start_reindex(&request, soon()).unwrap();
@@ -258,10 +303,17 @@ fn deliver(deliveries: Vec<(Vec<Operation>, Between)>) -> (Folder, Contents) {
     (folder, seen)
 }
 
-/// A history, the order in which its changes are delivered (some more than once), and how they are cut into batches.
-fn deliveries(
-    changes: usize,
-) -> impl Strategy<Value = (Vec<(u8, bool)>, Vec<usize>, Vec<(usize, Between)>)> {
+#[derive(Clone, Debug)]
+struct Deliveries {
+    /// Which key or object changes, and whether it is there afterwards.
+    history: Vec<(u8, bool)>,
+    /// The changes as they are delivered, some more than once.
+    delivered: Vec<usize>,
+    /// How they are cut into batches, and what happens before each.
+    cuts: Vec<(usize, Between)>,
+}
+
+fn deliveries(changes: usize) -> impl Strategy<Value = Deliveries> {
     let history = prop::collection::vec((0_u8..5, prop::bool::weighted(0.7)), 1..changes);
     history.prop_flat_map(|history| {
         let len = history.len();
@@ -269,7 +321,11 @@ fn deliveries(
         let more = prop::collection::vec(0..len, 0..=len);
         let order = (all, more).prop_map(|(all, more)| [all, more].concat());
         let cuts = prop::collection::vec((1_usize..5, between()), 2 * len);
-        (Just(history), order.prop_shuffle(), cuts)
+        (order.prop_shuffle(), cuts).prop_map(move |(delivered, cuts)| Deliveries {
+            history: history.clone(),
+            delivered,
+            cuts,
+        })
     })
 }
 
@@ -277,9 +333,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_order_of_delivery_ends_like_the_history(
-        (history, delivered, cuts) in deliveries(24)
-    ) {
+    fn any_order_of_delivery_ends_like_the_history(deliveries in deliveries(24)) {
+        let Deliveries { history, delivered, cuts } = deliveries;
         let mut expected = Contents::new();
         let mut operations = Vec::new();
         for (position, (key, live)) in history.iter().enumerate() {
@@ -305,9 +360,8 @@ proptest! {
     }
 
     #[test]
-    fn objects_end_like_their_newest_versions(
-        (history, delivered, cuts) in deliveries(12)
-    ) {
+    fn objects_end_like_their_newest_versions(deliveries in deliveries(12)) {
+        let Deliveries { history, delivered, cuts } = deliveries;
         // Each change makes a new version of one of five objects: it holds some of six keys of its own, or is removed.
         let mut newest: BTreeMap<u8, Contents> = BTreeMap::new();
         let mut versions = Vec::new();
