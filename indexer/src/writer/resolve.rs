@@ -34,6 +34,13 @@ pub(super) struct Resolution<'a> {
     pub(super) counts: Vec<Counts>,
 }
 
+impl Resolution<'_> {
+    /// Whether the snapshot stays as it is.
+    pub(super) fn is_empty(&self) -> bool {
+        self.documents.is_empty() && self.deletes.is_empty()
+    }
+}
+
 /// Works out what `batches` do to `snapshot`. The last operation on a key wins.
 pub(super) fn resolve<'a>(snapshot: &Snapshot, batches: &[&'a Batch]) -> Result<Resolution<'a>> {
     let operations = || batches.iter().flat_map(|batch| &batch.operations);
