@@ -110,12 +110,7 @@ impl Error {
 
     /// The same for somebody else who waits; its cause becomes part of the text.
     pub(crate) fn copy(&self) -> Self {
-        let mut message = self.message.clone();
-        let mut cause = StdError::source(self);
-        while let Some(error) = cause {
-            message.push_str(&format!(": {}", shortened(error.to_string())));
-            cause = error.source();
-        }
+        let message = joined(self.message.clone(), StdError::source(self));
         Self {
             kind: self.kind,
             message,
@@ -205,18 +200,29 @@ fn io_advice(error: &io::Error) -> String {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(path) = &self.path {
-            write!(f, "{}: ", path.display())?;
-        }
-        f.write_str(&self.message)?;
-        let mut cause = StdError::source(self);
-        while let Some(error) = cause {
-            // A parser repeats what it was given.
-            write!(f, ": {}", shortened(error.to_string()))?;
-            cause = error.source();
-        }
-        Ok(())
+        let text = match &self.path {
+            Some(path) => format!("{}: {}", path.display(), self.message),
+            None => self.message.clone(),
+        };
+        f.write_str(&joined(text, StdError::source(self)))
     }
+}
+
+/// `text` followed by a cause and the causes of that, each that the text does not say yet: some errors repeat their
+/// causes, and some do not.
+pub fn joined(mut text: String, cause: Option<&(dyn StdError + 'static)>) -> String {
+    let mut next = cause;
+    while let Some(error) = next {
+        // A parser repeats what it was given.
+        let told = error.to_string();
+        let told = shortened(told);
+        if !text.ends_with(&*told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
+        next = error.source();
+    }
+    text
 }
 
 impl fmt::Debug for Error {
@@ -297,6 +303,19 @@ mod tests {
         let error = Error::io("lock", io::Error::from_raw_os_error(28));
         assert_eq!(error.raw_os_error(), Some(28));
         assert!(error.to_string().contains("full"), "{error}");
+    }
+
+    #[test]
+    fn a_cause_is_told_once_however_deep_it_lies() {
+        let io = io::Error::from_raw_os_error(13);
+        let told = io.to_string();
+        let inner = Error::io("inner", io);
+        let outer = Error::invalid("the source cannot be read").because(inner);
+        let outermost = Error::io("outer", outer.into_io());
+        let text = outermost.to_string();
+        assert_eq!(text.matches(&told).count(), 1, "{text}");
+        assert_eq!(text.matches("inner").count(), 1, "{text}");
+        assert_eq!(outermost.copy().to_string(), text);
     }
 
     #[test]

@@ -212,7 +212,7 @@ impl Job {
         for (key, source) in stored.documents {
             match Document::parse(&source, schema) {
                 Ok(document) => additions.fresh.push(document),
-                Err(error) => self.refuse(key, error.detail)?,
+                Err(error) => self.refuse(key, error.located(1))?,
             }
         }
         self.position = stored.up_to.map_or(Position::End, Position::Key);
@@ -230,7 +230,7 @@ impl Job {
             let parsed = parsed.and_then(|text| {
                 Document::parse(&text, schema).map_err(|error| {
                     let key = error.unique_key.clone();
-                    (key.unwrap_or_else(|| "a document".into()), error.detail)
+                    (key.unwrap_or_else(|| "a document".into()), error.located(1))
                 })
             });
             match parsed {
@@ -262,7 +262,7 @@ impl Job {
                 Some(source) => Operation::Upsert(match Document::parse(&source, schema) {
                     Ok(document) => document,
                     Err(error) => {
-                        self.refuse(key.to_owned(), error.detail)?;
+                        self.refuse(key.to_owned(), error.located(1))?;
                         Document::accepted(key, &source, schema)
                     }
                 }),
