@@ -185,11 +185,45 @@ fn a_file_of_one_document_is_that_document() {
 }
 
 #[test]
+fn lines_are_told_from_one_document_of_several() {
+    for lines in [
+        "{\"a\":1}\n{\"b\":2}",
+        "\n{\"a\":1}\n\n  {\"b\":2}\n",
+        "{\"a\":\n{\"b\":2}\n",
+        "{\"a\":1}\nnothing\n",
+        "{\"a\":1},\n{\"b\":2}\n",
+        "nothing\n{\"b\":2}\n",
+    ] {
+        let (seen, error) = of_json(lines.as_bytes());
+        assert_eq!(error, None, "{lines}");
+        assert_eq!(seen.len(), 2, "{lines}: {seen:?}");
+        assert!(seen[0].starts_with("Line("), "{lines}: {seen:?}");
+        assert_eq!(of(Form::Unknown, lines.as_bytes()).0, seen, "{lines}");
+    }
+    for one in [
+        "{\n\"a\":1\n}",
+        "{\"a\":1}\n\n",
+        "{\"a\":\"{\n\"}",
+        "{\"a\":{\n\"b\":1}}\n",
+    ] {
+        assert_eq!(
+            of(Form::Unknown, one.as_bytes()).0,
+            [format!("Whole: {one}")]
+        );
+    }
+    check(of(Form::Unknown, b" \n"), &[]);
+}
+
+#[test]
 fn what_is_packed_and_broken_off_is_an_error() {
     let whole = zstd::encode_all(LINES, 1).unwrap();
     let (_, error) = all(Texts::new(
         Form::Lines,
         Cursor::new(whole[..whole.len() - 3].to_vec()),
     ));
-    assert!(error.is_some());
+    assert!(
+        error
+            .unwrap()
+            .starts_with("it cannot be unpacked from line ")
+    );
 }
