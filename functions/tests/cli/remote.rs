@@ -32,10 +32,9 @@ impl Fake {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (tell, asked) = channel();
         thread::spawn(move || {
-            let mut open = Vec::new();
             for reply in replies {
                 let (stream, _) = listener.accept().unwrap();
-                open.extend(answer(stream, &reply, &tell));
+                answer(stream, &reply, &tell);
             }
         });
         Self { url, asked }
@@ -46,8 +45,8 @@ impl Fake {
     }
 }
 
-/// Reads a request and replies; a connection that is not answered stays open.
-fn answer(mut stream: TcpStream, reply: &Reply, tell: &Sender<String>) -> Option<TcpStream> {
+/// Reads a request and replies.
+fn answer(mut stream: TcpStream, reply: &Reply, tell: &Sender<String>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let (mut first, mut length) = (String::new(), 0);
     reader.read_line(&mut first).unwrap();
@@ -65,11 +64,11 @@ fn answer(mut stream: TcpStream, reply: &Reply, tell: &Sender<String>) -> Option
     reader.read_exact(&mut vec![0; length]).unwrap();
     tell.send(first.trim().to_owned()).unwrap();
     match reply {
-        Reply::Bytes(bytes) => {
-            stream.write_all(bytes.as_bytes()).unwrap();
-            None
-        }
-        Reply::Silence => Some(stream),
+        Reply::Bytes(bytes) => stream.write_all(bytes.as_bytes()).unwrap(),
+        // The connection stays open until the test ends.
+        Reply::Silence => loop {
+            thread::park();
+        },
     }
 }
 

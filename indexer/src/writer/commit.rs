@@ -35,7 +35,7 @@ pub(super) struct Member {
 #[derive(Debug)]
 pub(super) enum Committed {
     /// A new version.
-    Version(Published, Vec<Counts>),
+    Version(Box<Published>, Vec<Counts>),
     /// No member changes the version that it was to be applied to, so that this stays the newest.
     Nothing(Vec<Counts>),
 }
@@ -128,7 +128,7 @@ impl Writer {
             Ok(published) => {
                 let took = self.clock.now().saturating_duration_since(started);
                 self.follower.counters().committed(members.len(), took);
-                Ok(Committed::Version(published, resolution.counts))
+                Ok(Committed::Version(Box::new(published), resolution.counts))
             }
             Err(failure) => {
                 // A bundle that certainly belongs to no version takes up room for nothing.

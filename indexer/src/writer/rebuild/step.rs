@@ -165,6 +165,15 @@ fn only_of(before: &Snapshot, after: &Snapshot) -> Vec<String> {
     before.map(|container| container.id.path()).collect()
 }
 
+/// An error of a source, which names the source once.
+fn of_source(url: &str, error: &Error) -> String {
+    let told = error.to_string();
+    if told.contains(url) {
+        return told;
+    }
+    format!("the source {url} cannot be read: {told}")
+}
+
 /// The next documents of an external source.
 fn next_chunk(
     work: &mut Work,
@@ -175,13 +184,10 @@ fn next_chunk(
 ) -> Result<Chunk, Stop> {
     let lasting = |error: Error| match error.kind() {
         ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::TooLarge => {
-            Stop::Job(format!("the source {url}: {error}"))
+            Stop::Job(of_source(url, &error))
         }
         // Nothing of the index: it must not be taken for one of its files.
-        _ => Stop::Step(Error::new(
-            ErrorKind::Unavailable,
-            format!("the source {url} cannot be read: {error}"),
-        )),
+        _ => Stop::Step(Error::new(ErrorKind::Unavailable, of_source(url, &error))),
     };
     let source = match &mut work.source {
         Some(source) => source,

@@ -94,7 +94,7 @@ impl Shared<'_> {
         match failure {
             Some(failure) if lost == 0 => Err(failure),
             Some(failure) => Err(anyhow!(
-                "{}; {} more documents were read and are not in the index: import them again",
+                "{}; of the documents that were read, {} are not in the index: import them again",
                 in_words(&failure),
                 grouped(lost)
             )),
