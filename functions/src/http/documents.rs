@@ -120,13 +120,15 @@ pub(super) async fn delete(
     let wait = submission::wait(&Parameters::read(&uri, &["wait"])?)?;
     let worker = state.clone();
     let name = target.index.clone();
-    let keys = Keys {
-        kept: vec![key.clone()],
-        count: 1,
+    Document::check_key(&key).map_err(|error| Problem::invalid(error.detail))?;
+    let prepared = Prepared {
+        operations: vec![Operation::Delete(key.clone())],
+        refusals: Refusals::default(),
+        held: None,
     };
     let call = move || {
         let index = worker.index(&name)?;
-        submission::hand_over(&worker, &index, deletes(keys)?, wait, context)
+        submission::hand_over(&worker, &index, prepared, wait, context)
     };
     let submitted = state.writes().run(context.deadline, call).await?;
     match &submitted.outcome {
@@ -188,7 +190,7 @@ fn upserts(body: Unpacked, schema: &IndexSchema) -> Result<Prepared, Problem> {
                 }
                 operations.push(Operation::Upsert(document));
             }
-            Err(error) => refusals.add(part.index, error),
+            Err(error) => refusals.add(part.index, part.line.unwrap_or(1), error),
         }
     }
     Ok(Prepared {
@@ -212,9 +214,17 @@ fn deletes(keys: Keys) -> Result<Prepared, Problem> {
             ),
         ));
     }
+    let mut operations = Vec::with_capacity(keys.count);
+    let mut refusals = Refusals::default();
+    for (position, key) in keys.kept.into_iter().enumerate() {
+        match key {
+            Ok(key) => operations.push(Operation::Delete(key)),
+            Err(error) => refusals.add(position, 1, error),
+        }
+    }
     Ok(Prepared {
-        operations: keys.kept.into_iter().map(Operation::Delete).collect(),
-        refusals: Refusals::default(),
+        operations,
+        refusals,
         held: None,
     })
 }

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::limits::{MAX_LISTED_BYTES, RETRY_AFTER_SECONDS};
+use super::measured::Measured;
 
 /// The sorts of failure that a client can tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,12 +184,13 @@ struct Common {
 }
 
 impl Refusals {
-    /// Adds one.
-    pub(crate) fn add(&mut self, position: usize, error: DocumentError) {
+    /// Adds one, whose text begins in the line `line` of the body.
+    pub(crate) fn add(&mut self, position: usize, line: usize, error: DocumentError) {
+        let detail = error.located(line);
         self.common.not_too_large |= error.kind != kind::TOO_LARGE;
         self.common.readable |= ![kind::INVALID_JSON, kind::NOT_AN_OBJECT].contains(&error.kind);
         self.bytes +=
-            LISTED_BYTES + error.detail.len() + error.unique_key.as_ref().map_or(0, String::len);
+            LISTED_BYTES + detail.len() + error.unique_key.as_ref().map_or(0, String::len);
         if self.bytes > MAX_LISTED_BYTES {
             self.more += 1;
             return;
@@ -197,7 +199,7 @@ impl Refusals {
             position,
             unique_key: error.unique_key,
             kind: error.kind.to_owned(),
-            detail: error.detail,
+            detail,
         });
     }
 
@@ -316,6 +318,13 @@ impl IntoResponse for Problem {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
+        if self.refusals.count() > 0 {
+            response.extensions_mut().insert(Measured {
+                documents: 0,
+                refused: self.refusals.count(),
+                hits: None,
+            });
         }
         response.extensions_mut().insert(Failure {
             problem: kind,

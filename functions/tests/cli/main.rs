@@ -8,9 +8,12 @@
 )]
 
 mod create_index;
+mod errors;
+mod hostile;
 mod import;
 mod numbers;
 mod reindex;
+mod remote;
 mod resources;
 mod search;
 mod serve;
@@ -20,6 +23,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -133,6 +138,12 @@ fn without_time(summary: &str) -> &str {
         .rsplit_once(" in ")
         .unwrap_or((summary, ""));
     counts
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    packer.write_all(text.as_bytes()).unwrap();
+    packer.finish().unwrap()
 }
 
 fn text(path: &Path) -> &str {

@@ -1,7 +1,8 @@
 //! `aquifer serve`, as a process.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -43,6 +44,10 @@ impl Server {
     /// The number of its process.
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     pub(crate) fn get(&self, path: &str) -> Value {
@@ -164,12 +169,41 @@ fn documents_are_imported_over_http() {
     let ended = place.run(&["import", text(&file), "--url", &server.url]);
     let expected = "12,001 documents: 12,000 created, 0 updated, 1 refused";
     assert_eq!(without_time(&ended.out), expected, "{ended:?}");
-    assert!(ended.failed().starts_with("line 12002: "));
+    let place_of_it = format!("{}:12002: ", text(&file));
+    assert!(ended.failed().starts_with(&place_of_it));
     assert_eq!(server.get("/search")["count"], 12_000);
     let error = place
         .run(&["import", text(&file), "--url", &server.url, "--index", "no"])
         .failed();
     assert!(error.contains("404"), "{error}");
+}
+
+/// Many clients look for the answer only when they have sent everything.
+#[test]
+fn a_client_that_sends_too_much_sees_the_answer() {
+    let place = Place::new();
+    let server = Server::start(&place, &[]);
+    let address = server.url.trim_start_matches("http://");
+    let body = vec![b' '; 30 * 1024 * 1024];
+    for length in [
+        format!("content-length: {}\r\n", body.len()),
+        "transfer-encoding: chunked\r\n".to_owned(),
+    ] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(
+            stream,
+            "POST /documents HTTP/1.1\r\nhost: a\r\n{length}\r\n"
+        )
+        .unwrap();
+        if length.starts_with('t') {
+            write!(stream, "{:x}\r\n", body.len()).unwrap();
+        }
+        stream.write_all(&body).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{length}: {answer}");
+        assert!(answer.contains("/problems/too-large"), "{answer}");
+    }
 }
 
 #[test]

@@ -21,8 +21,7 @@ pub(crate) struct Root {
 
 impl Root {
     pub(crate) fn open(&self, config: Config) -> Result<Aquifer> {
-        Aquifer::open(&self.root, config)
-            .with_context(|| format!("cannot open the folder {}", self.root.display()))
+        Aquifer::open(&self.root, config).context("cannot open the folder of the indexes")
     }
 
     /// Opens it without writing, which a read-only mount allows too.

@@ -68,9 +68,7 @@ impl Destination for Local {
         for item in batch {
             match Document::parse(&item.text, &schema) {
                 Ok(document) => documents.push(document),
-                Err(error) => sent.refusals.push(
-                    Refusal::new(item.origin.clone(), error.detail).with_key(error.unique_key),
-                ),
+                Err(error) => sent.refusals.push(Refusal::of(&item.origin, error)),
             }
         }
         sent.taken = documents.len() as u64;
