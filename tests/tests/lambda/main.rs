@@ -12,6 +12,7 @@
 mod asked;
 mod crowd;
 mod frozen;
+mod local;
 mod same;
 mod scheduled;
 mod sdk;
