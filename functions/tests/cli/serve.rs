@@ -258,15 +258,18 @@ fn a_round_of_maintenance_and_a_request_that_is_none_leave_a_line() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
-    let logged = |message: &str| loop {
-        let text = std::fs::read_to_string(&log).unwrap();
-        let lines = text
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        if let Some(line) = lines.into_iter().find(|line| line["message"] == message) {
-            return line;
+    let logged = |message: &str| {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(300);
+        while std::time::Instant::now() < deadline {
+            let text = std::fs::read_to_string(&log).unwrap();
+            let lines = text.lines();
+            let mut lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            if let Some(line) = lines.find(|line| line["message"] == message) {
+                return line;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        panic!("the log does not say {message:?}")
     };
     let line = logged("maintained");
     assert_eq!(
