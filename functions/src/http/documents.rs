@@ -20,7 +20,7 @@ use super::target::{MayWrite, Target, UniqueKey};
 use super::versions;
 
 /// Names the version that a document was read from: its body is the document itself.
-const VERSION: HeaderName = HeaderName::from_static("aquifer-version");
+pub(super) const VERSION: HeaderName = HeaderName::from_static("aquifer-version");
 
 /// The answer to posted documents that every search sees from now on.
 #[derive(Debug, Serialize)]
@@ -104,6 +104,10 @@ pub(super) async fn get(
             HeaderValue::from_static("application/json"),
         ),
         (VERSION, HeaderValue::from(found.version)),
+        (
+            header::CACHE_CONTROL,
+            state.settings().cache_control.clone(),
+        ),
     ];
     Ok((headers, String::from(found.source)).into_response())
 }

@@ -125,6 +125,13 @@ pub const MEDIUM_BYTES: usize = 8 * 1024 * 1024;
 /// others are large.
 pub const UNCOUNTED_ANSWER_BYTES: usize = 16 * 1024;
 
+/// Answers from this size on are packed for clients that unpack them. One that fits into a packet of the network arrives no
+/// sooner for being smaller.
+pub const MIN_PACKED_BYTES: u64 = 1024;
+
+/// Answers up to this size are packed at once, which takes less than a millisecond.
+pub const PACKED_AT_ONCE_BYTES: usize = 64 * 1024;
+
 /// Bytes of the refused documents that an answer lists; the others are counted in `more_errors`. Some thousand fit.
 pub const MAX_LISTED_BYTES: usize = 1024 * 1024;
 

@@ -12,6 +12,7 @@ mod errors;
 mod hostile;
 mod import;
 mod numbers;
+mod pages;
 mod reindex;
 mod remote;
 mod resources;
@@ -35,17 +36,18 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        Self {
-            folder: TempDir::new().unwrap(),
-        }
+        Self::in_folder(TempDir::new().unwrap())
     }
 
     /// In memory where the system has room for files there: for thousands of them.
     fn in_memory() -> Self {
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| TempDir::new());
-        Self {
-            folder: folder.unwrap(),
-        }
+        Self::in_folder(folder.unwrap())
+    }
+
+    fn in_folder(folder: TempDir) -> Self {
+        fs::create_dir(folder.path().join("root")).unwrap();
+        Self { folder }
     }
 
     fn path(&self, relative: &str) -> PathBuf {

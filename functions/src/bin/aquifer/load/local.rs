@@ -35,6 +35,8 @@ pub(crate) fn config(resources: Resources, stop_at: StopAt) -> Config {
     Config {
         writer_memory_bytes: wanted.min(config.budget.loading_bytes()),
         observer: stop_at.observer(),
+        // Whoever loads documents means to have an index there.
+        create_root: true,
         ..config
     }
 }

@@ -152,11 +152,15 @@ async fn answer(
             ended = connection.as_mut() => {
                 match ended {
                     // One that makes no sense has been answered, too.
-                    Err(error) if !error.is_parse() => {
+                    Err(error) if error.is_parse() => {
+                        tracing::info!(%error, "refused a request that is not HTTP");
+                        break;
+                    }
+                    Err(error) => {
                         tracing::debug!(%error, "a connection broke off");
                         return;
                     }
-                    _ => break,
+                    Ok(()) => break,
                 }
             }
         }
