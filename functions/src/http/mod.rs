@@ -56,7 +56,7 @@ pub use left::{Unannounced, WorkLeft};
 pub use request::{AnswerBytes, Deadline};
 pub use state::{AppState, Settings};
 
-pub(crate) use error::{Problem, Sort};
+pub(crate) use error::{Failure, Problem, Sort};
 pub(crate) use measured::Measured;
 
 /// Everything that Aquifer answers over HTTP.

@@ -7,6 +7,7 @@ use aquifer_indexer::budget::{Budget, MEMORY_VARIABLE, SCRATCH_VARIABLE};
 use aquifer_indexer::config::{Config, MIB};
 use aquifer_indexer::{Error, Result};
 
+use super::feed::{KeyAttributes, Rules};
 use crate::duration::duration;
 use crate::sources::ExternalSources;
 
@@ -27,6 +28,10 @@ pub struct Environment {
     pub reindex_function: Option<String>,
     /// `AQUIFER_SOURCES`, as [`crate::sources::ExternalSources::listed`] reads it.
     pub sources: String,
+    /// `AQUIFER_EVENT_VERSION`.
+    pub event_version: Option<String>,
+    /// `AQUIFER_DYNAMODB_KEY`.
+    pub dynamodb_key: KeyAttributes,
     /// `AQUIFER_BASE_PATH`, with a slash before it and none behind; empty without one.
     pub base_path: String,
     /// `AQUIFER_CACHE_MIB`, in bytes.
@@ -78,6 +83,11 @@ impl Environment {
                  the file system is mounted, /mnt/aquifer for instance",
             )
         })?;
+        let dynamodb_key = match get("AQUIFER_DYNAMODB_KEY") {
+            Some(text) => KeyAttributes::parse(&text)
+                .map_err(|error| wrong("AQUIFER_DYNAMODB_KEY", &text, error.message()))?,
+            None => KeyAttributes::default(),
+        };
         let cache_bytes = mib("AQUIFER_CACHE_MIB")?;
         let retention = match get("AQUIFER_RETENTION") {
             Some(text) => duration(&text)
@@ -89,6 +99,8 @@ impl Environment {
             index: get("AQUIFER_INDEX").unwrap_or_else(|| "default".to_owned()),
             reindex_function: get("AQUIFER_REINDEX_FUNCTION"),
             sources: get("AQUIFER_SOURCES").unwrap_or_default(),
+            event_version: get("AQUIFER_EVENT_VERSION"),
+            dynamodb_key,
             base_path: base_path(&get("AQUIFER_BASE_PATH").unwrap_or_default()),
             cache_bytes: cache_bytes.and_then(|bytes| usize::try_from(bytes).ok()),
             memory_bytes,
@@ -97,6 +109,15 @@ impl Environment {
             retention,
             function: get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
         })
+    }
+
+    /// How events are read.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            index: self.index.clone(),
+            version_field: self.event_version.clone(),
+            key: self.dynamodb_key.clone(),
+        }
     }
 
     /// The external sources that a reindex may read.
@@ -190,6 +211,7 @@ mod tests {
             ("AQUIFER_MEMORY_MIB", "1 GB"),
             ("AQUIFER_SCRATCH_MIB", "-1"),
             ("AQUIFER_RETENTION", "1d"),
+            ("AQUIFER_DYNAMODB_KEY", "pk,sk,more"),
         ] {
             let error = of(&[root, (name, value)]).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains(value), "{error}");

@@ -76,7 +76,8 @@ pub enum Shape {
 impl<'a> Event<'a> {
     /// The HTTP request in a payload; `None` where it carries none, and is a bare one.
     pub fn http(payload: &'a str) -> Option<Self> {
-        let event: Self = serde_json::from_str(payload).ok()?;
+        // An array would be read as the fields one after the other.
+        let event: Self = is_object(payload).then(|| serde_json::from_str(payload).ok())??;
         let context = event.request_context.as_ref()?;
         let has_method = event.http_method.is_some() || context.http.is_some();
         has_method.then_some(event)
@@ -107,6 +108,11 @@ impl<'a> Event<'a> {
     }
 }
 
+/// Whether a text is a JSON object, if it is JSON at all.
+pub(super) fn is_object(text: &str) -> bool {
+    text.trim_start().starts_with('{')
+}
+
 /// The body that a bare payload stands for: the payload itself, or what is under its only field `body`, which may be
 /// text or JSON.
 pub fn bare_body(payload: &str) -> Cow<'_, str> {
@@ -117,8 +123,8 @@ pub fn bare_body(payload: &str) -> Cow<'_, str> {
         body: &'a RawValue,
     }
     let inner = match serde_json::from_str::<Wrapped<'_>>(payload) {
-        Ok(wrapped) => wrapped.body.get(),
-        Err(_) => payload,
+        Ok(wrapped) if is_object(payload) => wrapped.body.get(),
+        _ => payload,
     };
     match serde_json::from_str::<Cow<'_, str>>(inner) {
         Ok(text) => Cow::Owned(text.into_owned()),
@@ -146,6 +152,8 @@ mod tests {
         // A document may have such a field: it has others too.
         let document = r#"{"unique_key":"1","body":"text"}"#;
         assert_eq!(bare_body(document), document);
+        let array = r#"[{"unique_key":"1"}]"#;
+        assert_eq!(bare_body(array), array);
     }
 
     #[test]

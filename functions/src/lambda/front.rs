@@ -1,5 +1,7 @@
 //! The functions that answer HTTP: the writer and the search.
 
+mod events;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -17,31 +19,22 @@ use tokio::sync::OnceCell;
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
-use super::answer;
 use super::environment::Environment;
-use super::event::{Event, Shape, bare_body};
+use super::event::{Event, Shape};
+use super::feed::{NoObjects, Objects};
 use super::handoff::{HandOver, Handed, Handoff};
 use super::metrics::{ALL, Metrics, Unit};
 use super::root::Root;
-use super::{request, time};
+use super::{answer, bare, request, time};
 use crate::http::{self, AnswerBytes, AppState, Deadline, Measured, Problem, Settings};
 
 /// Which of the two a function is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Answers everything; a bare payload is documents to post.
+    /// Answers everything, and indexes events; a bare payload is documents to post.
     Writer,
     /// Answers what only reads; a bare payload is a search.
     Search,
-}
-
-impl Role {
-    fn bare_path(self) -> &'static str {
-        match self {
-            Self::Writer => "/documents",
-            Self::Search => "/search",
-        }
-    }
 }
 
 /// A function that answers HTTP.
@@ -51,6 +44,7 @@ pub struct Front {
     root: Root,
     router: OnceCell<Router>,
     sources: Arc<dyn Sources>,
+    objects: Arc<dyn Objects>,
     hand_over: Option<HandOver>,
     warm: AtomicBool,
 }
@@ -96,15 +90,24 @@ impl Front {
             environment,
             router: OnceCell::new(),
             sources,
+            objects: Arc::new(NoObjects),
             hand_over: handoff.map(HandOver::new),
             warm: AtomicBool::new(false),
         }
     }
 
-    /// Answers one invocation. What goes wrong is an answer too, with the status that says so.
+    /// Reads the objects that events name out of `objects`.
+    #[must_use]
+    pub fn with_objects(mut self, objects: Arc<dyn Objects>) -> Self {
+        self.objects = objects;
+        self
+    }
+
+    /// Answers one invocation. What goes wrong with an HTTP request is an answer too, with the status that says so.
     ///
     /// # Errors
-    /// [`aquifer_indexer::ErrorKind::Internal`] where not even that can be written.
+    /// The invocation has failed: an event could not be indexed, a bare request could not be carried out, or the payload is
+    /// not understood.
     pub async fn answer(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>, Error> {
         let (payload, context) = event.into_parts();
         let span = tracing::info_span!(
@@ -112,9 +115,13 @@ impl Front {
             requestId = context.request_id,
             xrayTraceId = context.xray_trace_id.as_deref().unwrap_or_default(),
         );
-        self.answer_within(&payload, &context)
-            .instrument(span)
-            .await
+        let answer = async {
+            match self.fed(&payload) {
+                Some(kind) => self.feed(kind, payload, &context).await,
+                None => self.answer_within(&payload, &context).await,
+            }
+        };
+        answer.instrument(span).await
     }
 
     async fn answer_within(
@@ -125,7 +132,9 @@ impl Front {
         let started = Instant::now();
         let before = self.counted();
         let cold = !self.warm.swap(true, Ordering::Relaxed);
-        let Asked { shape, request } = self.read(payload.get());
+        let Asked { shape, request } = self.read(payload.get()).inspect_err(|error| {
+            tracing::error!(%error, "the payload is not understood");
+        })?;
         tracing::debug!(?shape, cold, "asked");
         let mut metrics;
         let response = match request {
@@ -149,6 +158,8 @@ impl Front {
         };
         metrics.add_counted(self.counted().since(before));
         let status = response.status();
+        let failed = shape == Shape::Bare && status.is_server_error();
+        let failure = failed.then(|| answer::failure(&response));
         let answer = answer::write(shape, response).await?;
         metrics.add("ColdStart", Unit::Count, cold.then_some(1));
         metrics.add("Requests", Unit::Count, 1);
@@ -156,23 +167,20 @@ impl Front {
         metrics.add("AnswerBytes", Unit::Bytes, answer.get().len() as u64);
         metrics.add("Time", Unit::Milliseconds, time::millis_since(started));
         metrics.emit();
-        Ok(answer)
+        failure.map_or(Ok(answer), Err)
     }
 
-    fn read(&self, payload: &str) -> Asked {
-        match Event::http(payload) {
+    fn read(&self, payload: &str) -> Result<Asked, Error> {
+        Ok(match Event::http(payload) {
             Some(event) => Asked {
                 shape: event.shape(),
                 request: request::http(event, &self.environment.base_path),
             },
-            None => {
-                let body = bare_body(payload).into_owned();
-                Asked {
-                    shape: Shape::Bare,
-                    request: Ok(request::bare(self.role.bare_path(), body)),
-                }
-            }
-        }
+            None => Asked {
+                shape: Shape::Bare,
+                request: Ok(bare::request(self.role, payload)?),
+            },
+        })
     }
 
     /// Gives the request its deadline, and the invocation's identity where the client gave it none.

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use aquifer_indexer::index::Counted;
 use serde_json::{Map, Value, json};
 
+use super::feed::payload::Kind;
 use super::log;
 
 /// Under which name CloudWatch shows the metrics.
@@ -56,6 +57,15 @@ impl Metrics {
         }
     }
 
+    /// Of the function `function`, about the events of a kind of source, in the invocation `request_id`.
+    pub fn of_events(function: &str, kind: Kind, request_id: &str) -> Self {
+        let mut metrics = Self::new(function, ALL, request_id);
+        metrics
+            .properties
+            .insert("Source".to_owned(), kind.name().into());
+        metrics
+    }
+
     /// Adds a metric, unless there is nothing to tell.
     pub fn add(&mut self, name: &'static str, unit: Unit, value: impl Into<Option<u64>>) {
         if let Some(value) = value.into() {
@@ -91,9 +101,14 @@ impl Metrics {
             .map(|(name, unit, _)| json!({"Name": name, "Unit": unit.name()}))
             .collect();
         let mut line = Map::new();
+        let second = if self.properties.contains_key("Source") {
+            "Source"
+        } else {
+            "Index"
+        };
         let directive = json!({
             "Namespace": NAMESPACE,
-            "Dimensions": [["FunctionName"], ["FunctionName", "Index"]],
+            "Dimensions": [["FunctionName"], ["FunctionName", second]],
             "Metrics": names,
         });
         line.insert(

@@ -58,14 +58,6 @@ pub(super) fn http(event: Event<'_>, base_path: &str) -> Result<Request<Body>, P
     Ok(request)
 }
 
-/// The request that a bare payload stands for.
-pub(super) fn bare(path: &'static str, body: String) -> Request<Body> {
-    let mut request = Request::new(Body::from(body));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = axum::http::Uri::from_static(path);
-    request
-}
-
 fn method(event: &Event<'_>) -> Result<Method, Problem> {
     let context = event.request_context.as_ref();
     let of_v2 = context.and_then(|context| context.http.as_ref()?.method.as_deref());

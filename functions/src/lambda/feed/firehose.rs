@@ -1,0 +1,36 @@
+//! Records that Firehose has a function transform on their way: they are indexed, and pass through unchanged.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::kinesis::decoded;
+use super::{Item, Rules, content};
+
+#[derive(Deserialize)]
+struct Delivery<'a> {
+    #[serde(borrow)]
+    records: Vec<Record<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record<'a> {
+    record_id: String,
+    #[serde(borrow)]
+    data: Cow<'a, str>,
+}
+
+pub(super) fn items<'a>(payload: &'a str, rules: &Rules) -> serde_json::Result<Vec<Item<'a>>> {
+    let delivery: Delivery<'a> = serde_json::from_str(payload)?;
+    let item = |record: Record<'a>| {
+        let bytes = decoded("data", &record.data);
+        Item {
+            id: record.record_id,
+            group: None,
+            asked: bytes.and_then(|bytes| content::read(bytes.into(), rules.unordered())),
+            data: Some(record.data),
+        }
+    };
+    Ok(delivery.records.into_iter().map(item).collect())
+}
