@@ -11,10 +11,14 @@ mod bare;
 mod bodies;
 mod endpoint;
 mod events;
+mod feed;
 mod handoff;
 mod limits;
 mod process;
 mod senders;
+#[path = "../sources/server.rs"]
+#[expect(dead_code, reason = "the tests of sources use more of it")]
+mod server;
 mod tend;
 
 use std::sync::Arc;
