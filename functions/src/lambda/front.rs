@@ -132,9 +132,9 @@ impl Front {
         let started = Instant::now();
         let before = self.counted();
         let cold = !self.warm.swap(true, Ordering::Relaxed);
-        let Asked { shape, request } = self.read(payload.get()).inspect_err(|error| {
-            tracing::error!(%error, "the payload is not understood");
-        })?;
+        let Asked { shape, request } = self
+            .read(payload.get())
+            .inspect_err(|error| self.not_understood(error, context))?;
         tracing::debug!(?shape, cold, "asked");
         let mut metrics;
         let response = match request {
@@ -181,6 +181,15 @@ impl Front {
                 request: Ok(bare::request(self.role, payload)?),
             },
         })
+    }
+
+    /// Logs and counts a payload that fails its invocation.
+    fn not_understood(&self, error: &Error, context: &Context) {
+        tracing::error!(%error, "the payload is not understood");
+        let mut metrics = self.metrics(ALL, context);
+        metrics.add("Requests", Unit::Count, 1);
+        metrics.add("Failures", Unit::Count, 1);
+        metrics.emit();
     }
 
     /// Gives the request its deadline, and the invocation's identity where the client gave it none.

@@ -18,7 +18,7 @@
 //! | `AQUIFER_ROOT` | the folder of the indexes: where the file system is mounted | refused |
 //! | `AQUIFER_INDEX` | the index behind the paths that name none | `default` |
 //! | `AQUIFER_REINDEX_FUNCTION` | name or ARN of the function that long work is handed to | the writer hands nothing over; the reindex function goes on with itself |
-//! | `AQUIFER_SOURCES` | what a reindex may read documents from: folders and `s3://BUCKET/PREFIX/`, between commas, with what lies below them; a relative path begins at the root folder | nothing |
+//! | `AQUIFER_SOURCES` | what a reindex may read documents from, and events of S3 name: folders and `s3://BUCKET/PREFIX/`, between commas, with what lies below them; a relative path begins at the root folder | nothing |
 //! | `AQUIFER_EVENT_VERSION` | the field of a document that is its position, for events of sources without an order of their own | the event that arrives last wins |
 //! | `AQUIFER_DYNAMODB_KEY` | the attribute that names an item of a table, or two of them, comma-separated | `unique_key` |
 //! | `AQUIFER_BASE_PATH` | what the paths of a custom domain begin with | nothing |

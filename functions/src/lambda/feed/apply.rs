@@ -2,60 +2,16 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
 
-use aquifer_indexer::document::{BodyFormat, Document, split};
-use aquifer_indexer::inbox::{Change, Operation};
-use aquifer_indexer::mapping::IndexSchema;
-use aquifer_indexer::reindex::DocumentSource;
-use aquifer_indexer::{Error, ErrorKind, Result};
+use aquifer_indexer::inbox::Operation;
+use aquifer_indexer::{ErrorKind, Result};
 
-use super::pile::Pile;
-use super::s3::{ObjectEvent, What};
-use super::version::order_of_document;
-use super::{Asked, Event, Feeder, Placed};
-use crate::http::limits::USUAL_FACTOR;
-
-/// Bytes of an object's documents that are read at once, beside those that wait in the batch.
-const CHUNK_BYTES: usize = 1024 * 1024;
-
-/// Why an item failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) kind: ErrorKind,
-    pub(super) why: String,
-}
-
-impl From<&Error> for Failure {
-    fn from(error: &Error) -> Self {
-        Self {
-            kind: error.kind(),
-            why: error.to_string(),
-        }
-    }
-}
-
-impl Failure {
-    pub(super) fn of(kind: ErrorKind, why: &str) -> Self {
-        Self {
-            kind,
-            why: why.to_owned(),
-        }
-    }
-
-    /// The same for somebody else.
-    pub(super) fn error(&self) -> Error {
-        Error::new(self.kind, self.why.clone())
-    }
-
-    /// Whether the item is at fault. Otherwise the next delivery of the same item may succeed.
-    pub(super) fn is_rejection(&self) -> bool {
-        matches!(
-            self.kind,
-            ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::TooLarge
-        )
-    }
-}
+use super::failure::Failure;
+use super::object::{Contents, contents, put_object};
+use super::operations::{deletes, upserts};
+use super::pile::{Bounds, Pile};
+use super::s3::ObjectEvent;
+use super::{Asked, Event, Feeder};
 
 /// What became of an event.
 pub(super) struct Outcome {
@@ -112,7 +68,6 @@ struct Applying<'a> {
 
 impl Applying<'_> {
     fn item(&mut self, at: usize, asked: &Asked<'_>) -> Result<()> {
-        let bytes_max = self.feeder.batch_bytes;
         match asked {
             Asked::Nothing => {
                 self.nothing.insert(at);
@@ -123,6 +78,7 @@ impl Applying<'_> {
                 body,
                 placed,
             } => {
+                let bytes_max = self.feeder.batch_bytes;
                 let pile = self.pile(index.as_deref())?;
                 let operations = upserts(body, placed, pile.schema(), bytes_max)?;
                 self.put(at, index.as_deref(), operations)
@@ -131,10 +87,7 @@ impl Applying<'_> {
                 index,
                 keys,
                 placed,
-            } => {
-                let operations = keys.iter().map(|key| delete(key, placed));
-                self.put(at, index.as_deref(), operations.collect::<Result<_>>()?)
-            }
+            } => self.put(at, index.as_deref(), deletes(keys, placed)?),
             Asked::Objects(objects) => objects
                 .iter()
                 .try_for_each(|object| self.object(at, object)),
@@ -147,9 +100,9 @@ impl Applying<'_> {
             self.nothing.insert(at);
             return Ok(());
         }
-        let (bytes_max, deadline) = (self.feeder.batch_bytes, self.feeder.deadline);
+        let bounds = self.bounds();
         let pile = self.pile(index)?;
-        pile.make_room(&operations, bytes_max, deadline)?;
+        pile.make_room(&operations, bounds)?;
         for operation in operations {
             pile.push(at, operation);
         }
@@ -158,34 +111,18 @@ impl Applying<'_> {
 
     /// Indexes an object, or deletes what came from it.
     fn object(&mut self, at: usize, object: &ObjectEvent) -> Result<()> {
-        let open = |version| {
-            self.feeder
-                .objects
-                .open(&object.bucket, &object.key, version)
-        };
-        let source = match object.what {
-            What::Created => match open(object.version.as_deref())? {
-                Some(source) => Some(source),
-                None => {
-                    tracing::info!(
-                        bucket = object.bucket,
-                        key = object.key,
-                        "the object is gone: the event of its removal deletes its documents"
-                    );
-                    return Ok(());
-                }
-            },
-            What::Removed => None,
-            What::VersionRemoved => open(None)?,
-        };
-        let (bytes_max, deadline) = (self.feeder.batch_bytes, self.feeder.deadline);
-        let pile = self.pile(None)?;
-        let mark = pile.mark();
-        let put = put_object(pile, at, object, source, (bytes_max, deadline));
-        if put.is_err() {
-            pile.take_back(mark);
+        let bounds = self.bounds();
+        match contents(&*self.feeder.objects, object)? {
+            Contents::Gone => Ok(()),
+            Contents::Read(source) => put_object(self.pile(None)?, at, object, source, bounds),
         }
-        put
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            bytes_max: self.feeder.batch_bytes,
+            deadline: self.feeder.deadline,
+        }
     }
 
     /// The batch of an index that is being filled.
@@ -220,10 +157,10 @@ impl Applying<'_> {
             let Some(group) = item.group.as_deref() else {
                 continue;
             };
-            if self.failures.contains_key(&at) {
+            if stopped.contains(group) {
+                self.failures.entry(at).or_insert_with(held_back);
+            } else if self.failures.contains_key(&at) {
                 stopped.insert(group);
-            } else if stopped.contains(group) {
-                self.failures.insert(at, held_back());
             }
         }
         Outcome {
@@ -242,110 +179,4 @@ fn open(feeder: &Feeder, name: &str) -> Result<Pile> {
         feeder.aquifer.index(name)?
     };
     Pile::new(index)
-}
-
-/// Puts the operations of an object into batches: each begins with a claim, and the last ends with a sweep.
-fn put_object(
-    pile: &mut Pile,
-    at: usize,
-    object: &ObjectEvent,
-    source: Option<Box<dyn DocumentSource>>,
-    (bytes_max, deadline): (usize, Instant),
-) -> Result<()> {
-    let ordered = |change| Operation::Ordered(object.order.clone(), change);
-    pile.make_room(&[ordered(Change::Claim)], bytes_max, deadline)?;
-    pile.push(at, ordered(Change::Claim));
-    let mut position = None;
-    let mut source = source;
-    while let Some(open) = &mut source {
-        in_time(object, deadline)?;
-        let chunk = open.next(position.as_deref(), CHUNK_BYTES)?;
-        for text in chunk.documents {
-            let text = text.map_err(|refusal| {
-                Error::invalid(format!("{}: {}", refusal.place, refusal.detail))
-            })?;
-            let document = Document::parse(&text, pile.schema())?;
-            let operation = ordered(Change::Upsert(document));
-            if pile.make_room(std::slice::from_ref(&operation), bytes_max, deadline)? {
-                pile.push(at, ordered(Change::Claim));
-            }
-            pile.push(at, operation);
-        }
-        position = chunk.position;
-        if position.is_none() {
-            source = None;
-        }
-    }
-    pile.make_room(&[ordered(Change::Sweep)], bytes_max, deadline)?;
-    pile.push(at, ordered(Change::Sweep));
-    Ok(())
-}
-
-fn in_time(object: &ObjectEvent, deadline: Instant) -> Result<()> {
-    if Instant::now() < deadline {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Deadline,
-        format!(
-            "s3://{}/{} holds more documents than the time of this function suffices for: give the function more time and \
-             memory, or index the object with a reindex",
-            object.bucket, object.key
-        ),
-    ))
-}
-
-/// Reads the documents of a record, as long as they fit into the memory that there is for them.
-fn upserts(
-    body: &[u8],
-    placed: &Placed,
-    schema: &IndexSchema,
-    bytes_max: usize,
-) -> Result<Vec<Operation>> {
-    let bytes_max = bytes_max.max(body.len().saturating_mul(USUAL_FACTOR));
-    let mut bytes: usize = 0;
-    let mut operations = Vec::new();
-    for part in split(body, BodyFormat::Unknown)? {
-        let text = part.text.map_err(|error| of_part(part.index, error))?;
-        let document = Document::parse(text, schema).map_err(|error| of_part(part.index, error))?;
-        bytes = bytes.saturating_add(document.memory_bytes());
-        if bytes > bytes_max {
-            return Err(too_large(part.index + 1, bytes_max));
-        }
-        operations.push(match placed {
-            Placed::ByArrival => Operation::Upsert(document),
-            Placed::At(order) => Operation::Ordered(order.clone(), Change::Upsert(document)),
-            Placed::ByField(field) => {
-                Operation::Ordered(order_of_document(text, field)?, Change::Upsert(document))
-            }
-        });
-    }
-    Ok(operations)
-}
-
-fn too_large(documents: usize, bytes_max: usize) -> Error {
-    Error::new(
-        ErrorKind::TooLarge,
-        format!(
-            "the first {documents} documents of the record take more than {bytes_max} bytes of memory once they are read: send \
-             them in several records"
-        ),
-    )
-}
-
-fn delete(key: &str, placed: &Placed) -> Result<Operation> {
-    match placed {
-        Placed::ByArrival => Ok(Operation::Delete(key.to_owned())),
-        Placed::At(order) => Ok(Operation::Ordered(
-            order.clone(),
-            Change::Delete(key.to_owned()),
-        )),
-        Placed::ByField(_) => Err(Error::internal("a delete has no position")),
-    }
-}
-
-fn of_part(at: usize, error: aquifer_indexer::document::DocumentError) -> Error {
-    let error = Error::from(error);
-    let kind = error.kind();
-    Error::new(kind, format!("document {} of the record: {error}", at + 1))
 }

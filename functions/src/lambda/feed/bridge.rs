@@ -39,7 +39,7 @@ impl<'a> BusEvent<'a> {
         let detail = self.detail.get();
         match (self.source.as_str(), self.detail_type.as_str()) {
             ("aws.s3", detail_type) => Ok(Asked::Objects(vec![s3::of_bus(detail_type, detail)?])),
-            _ => content::read(detail.as_bytes().into(), placed),
+            _ => content::read(detail.into(), placed),
         }
     }
 }

@@ -55,14 +55,8 @@ impl<'a> Wrapper<'a> {
 }
 
 /// Reads the content of a record.
-pub(super) fn read(bytes: Cow<'_, [u8]>, placed: Placed) -> Result<Asked<'_>> {
-    let Ok(text) = std::str::from_utf8(&bytes) else {
-        return Err(Error::invalid(format!(
-            "the record is not text in UTF-8: it should hold {EXPECTED}"
-        )));
-    };
-    let text = text.trim_start_matches('\u{feff}');
-    let object = match Object::read(text) {
+pub(super) fn read(text: Cow<'_, str>, placed: Placed) -> Result<Asked<'_>> {
+    let object = match Object::read(text.trim_start_matches('\u{feff}')) {
         // An array, lines, or what is no JSON: the documents tell.
         Err(_) => None,
         Ok(object) if object.get("unique_key").is_some() => None,
@@ -71,7 +65,7 @@ pub(super) fn read(bytes: Cow<'_, [u8]>, placed: Placed) -> Result<Asked<'_>> {
     match object {
         None => Ok(Asked::Documents {
             index: None,
-            body: bytes,
+            body: text,
             placed,
         }),
         Some(object) => wrapped(&object, placed),
@@ -90,7 +84,7 @@ fn wrapped(object: &Object<'_>, placed: Placed) -> Result<Asked<'static>> {
     match wrapper.asked {
         Some(("documents", documents)) => Ok(Asked::Documents {
             index: wrapper.index,
-            body: array(documents)?.as_bytes().to_vec().into(),
+            body: array(documents)?.to_owned().into(),
             placed,
         }),
         Some((_delete, keys)) => Ok(Asked::Deletes {
@@ -125,9 +119,9 @@ mod tests {
     use super::*;
 
     fn told(text: &str) -> String {
-        match read(text.as_bytes().into(), Placed::ByArrival) {
+        match read(text.into(), Placed::ByArrival) {
             Ok(Asked::Documents { index, body, .. }) => {
-                format!("{index:?} {}", String::from_utf8_lossy(&body))
+                format!("{index:?} {body}")
             }
             Ok(Asked::Deletes { index, keys, .. }) => format!("{index:?} without {keys:?}"),
             Ok(_) => "something else".to_owned(),
@@ -174,7 +168,5 @@ mod tests {
             let error = told(text);
             assert!(error.contains(expected), "{text}: {error}");
         }
-        let binary = read((&[0xff, 0xfe][..]).into(), Placed::ByArrival);
-        assert!(binary.is_err());
     }
 }

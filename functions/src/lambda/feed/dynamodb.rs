@@ -113,7 +113,7 @@ fn asked(record: &Record<'_>, key: &KeyAttributes) -> Result<Asked<'static>> {
 }
 
 /// The item as a document, its key first.
-fn document(image: &RawValue, key: &KeyAttributes) -> Result<Vec<u8>> {
+fn document(image: &RawValue, key: &KeyAttributes) -> Result<String> {
     let attributes = objects([Some(image), None])?;
     let unique_key = unique_key(&attributes, key)?;
     let mut out = format!("{{\"{UNIQUE_KEY}\":").into_bytes();
@@ -127,7 +127,7 @@ fn document(image: &RawValue, key: &KeyAttributes) -> Result<Vec<u8>> {
         }
     }
     out.push(b'}');
-    Ok(out)
+    String::from_utf8(out).map_err(|error| Error::internal("an item is no text").because(error))
 }
 
 /// The key of an item, out of the first of `images` that has its attributes.

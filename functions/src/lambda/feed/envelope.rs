@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use aquifer_indexer::order::{Order, Position};
 use aquifer_indexer::{Error, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -41,8 +43,22 @@ pub(super) fn open(text: Cow<'_, str>, placed: Placed) -> Result<Asked<'_>> {
         Payload::Event(kind) => Err(unexpected(kind.shown())),
         Payload::Schedule => Err(unexpected("an event of a schedule")),
         Payload::Foreign(shown) => Err(unexpected(&shown)),
-        Payload::Bare | Payload::Request => content::read(bytes(text), placed),
+        Payload::Bare | Payload::Request => content::read(text, placed),
     }
+}
+
+/// The same for a field of a record that holds a message as base64.
+pub(super) fn open_base64(field: &str, text: &str, placed: Placed) -> Result<Asked<'static>> {
+    open(decoded(field, text)?.into(), placed)
+}
+
+/// The text that a field holds as base64.
+pub(super) fn decoded(field: &str, text: &str) -> Result<String> {
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|error| Error::invalid(format!("`{field}` is no base64: {error}")))?;
+    String::from_utf8(bytes)
+        .map_err(|_error| Error::invalid(format!("`{field}` holds no text in UTF-8")))
 }
 
 /// Where a message of a topic stands: a FIFO topic numbers its messages.
@@ -60,13 +76,6 @@ fn notification(text: &str) -> Option<Notification> {
     let notification: Notification = is_object(text).then(|| serde_json::from_str(text).ok())??;
     let is_one = notification.kind == "Notification" && notification.unique_key.is_none();
     is_one.then_some(notification)
-}
-
-fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-    }
 }
 
 fn unexpected(shown: &str) -> Error {

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::kinesis::decoded;
-use super::{Item, Rules, content};
+use super::{Item, Rules, envelope};
 
 #[derive(Deserialize)]
 struct Delivery<'a> {
@@ -24,11 +23,11 @@ struct Record<'a> {
 pub(super) fn items<'a>(payload: &'a str, rules: &Rules) -> serde_json::Result<Vec<Item<'a>>> {
     let delivery: Delivery<'a> = serde_json::from_str(payload)?;
     let item = |record: Record<'a>| {
-        let bytes = decoded("data", &record.data);
+        let asked = envelope::open_base64("data", &record.data, rules.unordered());
         Item {
             id: record.record_id,
             group: None,
-            asked: bytes.and_then(|bytes| content::read(bytes.into(), rules.unordered())),
+            asked,
             data: Some(record.data),
         }
     };

@@ -7,8 +7,7 @@ use aquifer_indexer::order::{Order, Position};
 use aquifer_indexer::{Error, Result};
 use serde::Deserialize;
 
-use super::kinesis::decoded;
-use super::{Asked, Item, Placed, content};
+use super::{Asked, Item, Placed, envelope};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -62,20 +61,15 @@ fn asked(record: &Record<'_>, cluster: &str) -> Result<Asked<'static>> {
     let source = format!("kafka:{cluster}/{}/{}", record.topic, record.partition);
     let placed = Placed::At(Order::new(&source, Position::number(record.offset))?);
     match (&record.value, &record.key) {
-        (Some(value), _) => content::read(decoded("value", value)?.into(), placed),
+        (Some(value), _) => envelope::open_base64("value", value, placed),
         // A tombstone, in the words of Kafka.
         (None, Some(key)) => Ok(Asked::Deletes {
             index: None,
-            keys: vec![key_of(key)?],
+            keys: vec![envelope::decoded("key", key)?],
             placed,
         }),
         (None, None) => Err(Error::invalid(
             "the record has neither a value nor a key: a record without a value deletes the document of its key",
         )),
     }
-}
-
-fn key_of(key: &str) -> Result<String> {
-    String::from_utf8(decoded("key", key)?)
-        .map_err(|_error| Error::invalid("`key` is not text in UTF-8"))
 }

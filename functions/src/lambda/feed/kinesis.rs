@@ -2,13 +2,11 @@
 
 use std::borrow::Cow;
 
+use aquifer_indexer::Result;
 use aquifer_indexer::order::{Order, Position};
-use aquifer_indexer::{Error, Result};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::{Asked, Item, Placed, content, records};
+use super::{Asked, Item, Placed, envelope, records};
 
 #[derive(Deserialize)]
 struct Record<'a> {
@@ -46,13 +44,5 @@ fn asked(record: &Record<'_>) -> Result<Asked<'static>> {
         .unwrap_or((&record.source, ""));
     let position = Position::decimal(&record.kinesis.sequence_number)?;
     let order = Order::new(&format!("kinesis:{stream}"), position)?;
-    let bytes = decoded("data", &record.kinesis.data)?;
-    content::read(bytes.into(), Placed::At(order))
-}
-
-/// The bytes that a field holds as base64.
-pub(super) fn decoded(field: &str, text: &str) -> Result<Vec<u8>> {
-    STANDARD
-        .decode(text)
-        .map_err(|error| Error::invalid(format!("`{field}` is no base64: {error}")))
+    envelope::open_base64("data", &record.kinesis.data, Placed::At(order))
 }

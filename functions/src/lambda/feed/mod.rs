@@ -4,6 +4,9 @@
 //! reads what an item asks for, `apply` hands it to the indexes in batches, and `report` makes of the outcome what the
 //! source expects. docs/events.md describes each source to its users.
 //!
+//! The shapes are read by small structs: they need what is used of an event and nothing else, so that a field which AWS adds or
+//! writes in another way fails no event.
+//!
 //! **An item is indexed or it fails.** An item is atomic: the operations of a document that is rejected, and of the others in the same
 //! item, are in no batch. The only exception is an object of S3 that needs several batches.
 
@@ -13,10 +16,13 @@ mod bridge;
 pub mod content;
 mod dynamodb;
 mod envelope;
+mod failure;
 mod firehose;
 mod kafka;
 mod kinesis;
+mod object;
 mod objects;
+mod operations;
 pub mod payload;
 mod pile;
 mod report;
@@ -73,7 +79,7 @@ enum Asked<'a> {
     /// Documents: one, an array, or one a line.
     Documents {
         index: Option<String>,
-        body: Cow<'a, [u8]>,
+        body: Cow<'a, str>,
         placed: Placed,
     },
     /// Documents to delete.

@@ -9,7 +9,16 @@ use aquifer_indexer::document::limits::BATCH_DOCUMENTS;
 use aquifer_indexer::index::{Batch, Counts, Index, Operation, Outcome, Wait};
 use aquifer_indexer::mapping::IndexSchema;
 
-use super::apply::Failure;
+use super::failure::Failure;
+
+/// What a batch may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Bytes of memory of its operations.
+    pub(super) bytes_max: usize,
+    /// When it must be answered.
+    pub(super) deadline: Instant,
+}
 
 /// Operations of items for one index.
 pub(super) struct Pile {
@@ -72,22 +81,17 @@ impl Pile {
     ///
     /// # Errors
     /// The index takes nothing more.
-    pub(super) fn make_room(
-        &mut self,
-        operations: &[Operation],
-        bytes_max: usize,
-        deadline: Instant,
-    ) -> Result<bool> {
+    pub(super) fn make_room(&mut self, operations: &[Operation], bounds: Bounds) -> Result<bool> {
         if let Some(broken) = &self.broken {
             return Err(broken.error());
         }
         let bytes: usize = operations.iter().map(memory_bytes).sum();
         let fits = self.operations.len() + operations.len() <= BATCH_DOCUMENTS
-            && self.bytes.saturating_add(bytes) <= bytes_max;
+            && self.bytes.saturating_add(bytes) <= bounds.bytes_max;
         if fits || self.operations.is_empty() {
             return Ok(false);
         }
-        self.submit(deadline)?;
+        self.submit(bounds.deadline)?;
         Ok(true)
     }
 

@@ -5,7 +5,8 @@ use aquifer_indexer::{Error, ErrorKind, Result};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::apply::{Failure, Outcome};
+use super::apply::Outcome;
+use super::failure::Failure;
 use super::payload::Kind;
 use super::{Event, Item};
 

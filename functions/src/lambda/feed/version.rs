@@ -95,7 +95,7 @@ mod tests {
             "18446744073709551615",
         ];
         for pair in ascending.windows(2) {
-            assert!(position(&pair[0]) < position(&pair[1]), "{pair:?}");
+            assert!(position(pair[0]) < position(pair[1]), "{pair:?}");
         }
         assert_eq!(position("\"1970-01-01T00:00:10.5Z\""), position("10.50"));
         assert_eq!(position("-0"), position("0"));

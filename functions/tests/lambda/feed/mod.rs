@@ -53,12 +53,9 @@ impl Writer {
     }
 
     /// Sends an event of which every item is indexed.
-    #[track_caller]
-    fn takes(&mut self, event: Value) -> impl Future<Output = ()> {
-        async move {
-            let answer = self.send(&event).await;
-            assert_eq!(answer, Ok(json!({"batchItemFailures": []})), "{event}");
-        }
+    async fn takes(&mut self, event: Value) {
+        let answer = self.send(&event).await;
+        assert_eq!(answer, Ok(json!({"batchItemFailures": []})), "{event}");
     }
 
     /// Sends an event that fails its invocation.

@@ -95,6 +95,12 @@ async fn a_message_that_is_rejected_is_reported_and_the_others_are_indexed() {
     let metrics = &writer.function.lines("out")[0];
     assert_eq!(metrics["FailedItems"], 5.0, "{metrics}");
 
+    let mut mixed = sqs(&[("a", book("5", "five").to_string())]);
+    let notification = fixture(include_str!("../fixtures/s3.json"))["Records"][0].clone();
+    mixed["Records"].as_array_mut().unwrap().push(notification);
+    writer.refuses(&mixed, "an SQS batch cannot be read").await;
+    assert_eq!(writer.titles().await, expected);
+
     // Where partial answers are not switched on, a list of all of them would count as success.
     let lost = sqs(&[("a", "{}".to_owned()), ("b", "7".to_owned())]);
     writer

@@ -182,7 +182,11 @@ async fn the_records_of_a_kinesis_stream_are_indexed_in_their_order() {
     assert_eq!(writer.titles().await, expected);
     assert_eq!(writer.failures(&event).await, ["51"]);
     assert_eq!(writer.titles().await, expected);
-    let mut broken = kinesis(&[(60, String::new())]);
+    // A rule of EventBridge may have a stream as its target.
+    let bus = include_str!("../fixtures/eventbridge.json");
+    writer.takes(kinesis(&[(70, bus.to_owned())])).await;
+    assert_eq!(writer.titles().await["1"], "Dune");
+    let mut broken = kinesis(&[(80, String::new())]);
     broken["Records"][0]["kinesis"]["data"] = "!".into();
     writer.refuses(&broken, "`data` is no base64").await;
 }
