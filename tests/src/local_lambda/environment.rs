@@ -1,7 +1,7 @@
 //! One environment: an emulator, and the function that it runs, one invocation after the other.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -23,8 +23,14 @@ const START: Duration = Duration::from_secs(120);
 const MARGIN: Duration = Duration::from_secs(120);
 /// How long a function may take to stop: each of its threads has to be woken for it.
 const STOP: Duration = Duration::from_secs(60);
-/// How often another port is tried where somebody else took it meanwhile.
+/// How often another address is tried where a port is taken.
 const ATTEMPTS: u32 = 5;
+/// The ports on which emulators listen as AWS documents them; a server that listens on every address of the machine may have one.
+const FRONT_PORT: u16 = 8080;
+const BACK_PORT: u16 = 9001;
+/// Addresses of one process: the last byte of an address is neither 0 nor 255. An address comes round again when this many
+/// other environments have been started.
+const ADDRESSES: u32 = 254;
 
 /// What came of an invocation that reached a function.
 #[derive(Clone, Debug)]
@@ -57,7 +63,7 @@ impl Environment {
     }
 
     fn attempt(emulator: &Path, spec: &Spec) -> Result<Option<Self>, String> {
-        let [front, back] = addresses().map_err(|error| format!("no free port: {error}"))?;
+        let [front, back] = addresses();
         let mut command = Command::new(emulator);
         command
             .args(["--runtime-interface-emulator-address", &front.to_string()])
@@ -163,17 +169,17 @@ impl Environment {
     }
 }
 
-/// Two free ports of a loopback address that no other environment of this process has. Connections of others start
-/// at 127.0.0.1, so they cannot take these ports before the emulator does.
-fn addresses() -> std::io::Result<[SocketAddr; 2]> {
+/// Where an emulator listens: two ports of a loopback address that no other environment of this machine has, since the number
+/// of this process is in it. No socket is bound to find free ports. A process that another thread starts at that moment would
+/// inherit it, and take a connection in the emulator's place.
+fn addresses() -> [SocketAddr; 2] {
     static STARTED: AtomicU32 = AtomicU32::new(0);
-    let number = STARTED.fetch_add(1, Ordering::Relaxed) % 0xfe + 1;
+    let started = STARTED.fetch_add(1, Ordering::Relaxed);
+    let [.., last] = (started % ADDRESSES + 1).to_be_bytes();
     let [_, _, high, low] = std::process::id().to_be_bytes();
-    let [.., last] = number.to_be_bytes();
     let address = Ipv4Addr::new(127, high | 0x80, low, last);
-    let first = TcpListener::bind((address, 0))?;
-    let second = TcpListener::bind((address, 0))?;
-    Ok([first.local_addr()?, second.local_addr()?])
+    let ports = [FRONT_PORT, BACK_PORT];
+    ports.map(|port| SocketAddr::from((address, port)))
 }
 
 /// The emulator says 200 to a function that failed, and tells so in the body: the error as the function wrote it, or
