@@ -95,6 +95,11 @@ fn search(payload: &Payload, body: &str, object: Option<&Object<'_>>) -> Result<
         ));
     }
     match payload {
+        Payload::Bare if body.trim_start().starts_with('[') => {
+            return Err(Error::invalid(
+                "the payload is an array: a search is an object, such as {\"query\": \"dune\"}",
+            ));
+        }
         Payload::Bare => {}
         Payload::Event(kind) => {
             return Err(misplaced(kind.shown(), "cannot be searched", "writer"));
@@ -247,7 +252,7 @@ mod tests {
             ),
             ("{}", "no document", "POST /search"),
             ("null", "no document", "POST /search"),
-            ("[]", "no document", "POST /search"),
+            ("[]", "no document", "the payload is an array"),
             ("7", "no document", "POST /search"),
             (r#"{"title":"x"}"#, "no document", "POST /search"),
             (r#"{"stats":1}"#, "should be true", "should be true"),

@@ -163,12 +163,14 @@ fn misplaced(payload: &str) -> Option<Error> {
     }
 }
 
+/// What an order is, for errors.
+const EXPECTED: &str = "it takes {\"indexes\": [\"default\"], \"tasks\": [\"drain\", \"reindex\", \"merge\", \"compact\", \
+                        \"collect\", \"verify\"], \"reindex\": {}}, each of which may be left out";
+
 fn parse(text: &str) -> Result<Order> {
     let not_understood = |error: serde_json::Error| {
         Error::invalid(format!(
-            "this is no order for the reindex function: {error}; it takes \
-             {{\"indexes\": [\"default\"], \"tasks\": [\"drain\", \"reindex\", \"merge\", \"compact\", \
-             \"collect\", \"verify\"], \"reindex\": {{}}}}, each of which may be left out"
+            "this is no order for the reindex function: {error}; {EXPECTED}"
         ))
     };
     match serde_json::from_str(text).map_err(not_understood)? {
@@ -176,7 +178,10 @@ fn parse(text: &str) -> Result<Order> {
         // EventBridge Scheduler writes its detail as text.
         Value::String(text) if text.trim().is_empty() => Ok(Order::default()),
         Value::String(text) => serde_json::from_str(&text).map_err(not_understood),
-        value => serde_json::from_value(value).map_err(not_understood),
+        value @ Value::Object(_) => serde_json::from_value(value).map_err(not_understood),
+        _ => Err(Error::invalid(format!(
+            "this is no order for the reindex function: {EXPECTED}"
+        ))),
     }
 }
 
@@ -222,6 +227,8 @@ mod tests {
             (r#"{"reindex":{}}"#, "starts a job in one index"),
             (r#"{"reindex":{},"indexes":["a","b"]}"#, "in one index"),
             ("[1]", "no order"),
+            ("[]", "no order"),
+            ("7", "no order"),
             (
                 r#"{"Records":[{"eventSource":"aws:sqs"}]}"#,
                 "an SQS batch is no order for the reindex function: send it to the writer function",

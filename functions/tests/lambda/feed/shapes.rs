@@ -170,7 +170,10 @@ async fn a_bare_payload_is_understood_by_one_function_and_named_by_the_others() 
             ["failed: ", "answered 400", "failed: "],
         ),
         (json!({}), ["failed: ", ANSWERED, "answered {\"indexes\":"]),
-        (json!([]), ["failed: ", "answered 400", "failed: "]),
+        (
+            json!([]),
+            ["failed: ", "failed: ...is an array", "failed: "],
+        ),
         (json!("text"), ["failed: ", "answered 400", "failed: "]),
         (json!(7), ["failed: ", "answered 400", "failed: "]),
     ])
