@@ -31,6 +31,13 @@ pub fn request(role: Role, payload: &str) -> Result<Request<Body>> {
     if let Some(reading) = wrapper.map(reading).transpose()?.flatten() {
         return Ok(reading);
     }
+    let is_order = |object: &&Object<'_>| {
+        let asks = |name| object.get(name).is_some();
+        asks("indexes") || asks("tasks")
+    };
+    if wrapper.filter(is_order).is_some() {
+        return Err(misplaced("an order", "is for another function", "reindex"));
+    }
     match role {
         Role::Writer => writing(&payload_is, &body, wrapper),
         Role::Search => search(&payload_is, &body, object.as_ref()),
@@ -255,6 +262,11 @@ mod tests {
             ("[]", "no document", "the payload is an array"),
             ("7", "no document", "POST /search"),
             (r#"{"title":"x"}"#, "no document", "POST /search"),
+            (
+                r#"{"indexes":["a"]}"#,
+                "send it to the reindex",
+                "send it to the reindex",
+            ),
             (r#"{"stats":1}"#, "should be true", "should be true"),
             (r#"{"get":1}"#, "as text", "as text"),
             (r#"{"get":"1","stats":true}"#, "does not go", "does not go"),

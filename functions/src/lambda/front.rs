@@ -21,7 +21,7 @@ use tracing::Instrument as _;
 
 use super::environment::Environment;
 use super::event::{Event, Shape};
-use super::feed::{NoObjects, Objects};
+use super::feed::{NoObjectReader, ObjectReader};
 use super::handoff::{HandOver, Handed, Handoff};
 use super::metrics::{ALL, Metrics, Unit};
 use super::root::Root;
@@ -44,7 +44,7 @@ pub struct Front {
     root: Root,
     router: OnceCell<Router>,
     sources: Arc<dyn Sources>,
-    objects: Arc<dyn Objects>,
+    objects: Arc<dyn ObjectReader>,
     hand_over: Option<HandOver>,
     warm: AtomicBool,
 }
@@ -90,7 +90,7 @@ impl Front {
             environment,
             router: OnceCell::new(),
             sources,
-            objects: Arc::new(NoObjects),
+            objects: Arc::new(NoObjectReader),
             hand_over: handoff.map(HandOver::new),
             warm: AtomicBool::new(false),
         }
@@ -98,7 +98,7 @@ impl Front {
 
     /// Reads the objects that events name out of `objects`.
     #[must_use]
-    pub fn with_objects(mut self, objects: Arc<dyn Objects>) -> Self {
+    pub fn with_objects(mut self, objects: Arc<dyn ObjectReader>) -> Self {
         self.objects = objects;
         self
     }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use aquifer_indexer::index::Counted;
 use serde_json::{Map, Value, json};
 
-use super::feed::payload::Kind;
+use super::feed::payload::EventKind;
 use super::log;
 
 /// Under which name CloudWatch shows the metrics.
@@ -58,7 +58,7 @@ impl Metrics {
     }
 
     /// Of the function `function`, about the events of a kind of source, in the invocation `request_id`.
-    pub fn of_events(function: &str, kind: Kind, request_id: &str) -> Self {
+    pub fn of_events(function: &str, kind: EventKind, request_id: &str) -> Self {
         let mut metrics = Self::new(function, ALL, request_id);
         metrics
             .properties

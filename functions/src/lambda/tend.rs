@@ -61,7 +61,7 @@ impl Report {
         Some(Error::new(
             first.kind,
             format!(
-                "{failed} tasks failed; the first: {} of the index {}: {}",
+                "tasks that failed: {failed}; the first: {} of the index {}: {}",
                 first.task.name(),
                 quoted(&index.index),
                 first.error

@@ -6,17 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use aquifer_indexer::inbox::Operation;
 use aquifer_indexer::{ErrorKind, Result};
 
-use super::failure::Failure;
+use super::failure::ItemFailure;
 use super::object::{Contents, contents, put_object};
 use super::operations::{deletes, upserts};
-use super::pile::{Bounds, Pile};
+use super::pile::{BatchBounds, Pile};
 use super::s3::ObjectEvent;
-use super::{Asked, Event, Feeder};
+use super::{Asked, FeedEvent, Feeder};
 
 /// What became of an event.
-pub(super) struct Outcome {
+pub(super) struct Verdict {
     /// Of each item that failed, why.
-    pub(super) failures: BTreeMap<usize, Failure>,
+    pub(super) failures: BTreeMap<usize, ItemFailure>,
     /// The items that asked for nothing.
     pub(super) nothing: BTreeSet<usize>,
     /// What was handed to each index.
@@ -24,7 +24,7 @@ pub(super) struct Outcome {
 }
 
 /// Indexes what can be indexed.
-pub(super) fn apply(feeder: &Feeder, event: &Event<'_>) -> Outcome {
+pub(super) fn apply(feeder: &Feeder, event: &FeedEvent<'_>) -> Verdict {
     let mut applying = Applying {
         feeder,
         failures: BTreeMap::new(),
@@ -39,8 +39,8 @@ pub(super) fn apply(feeder: &Feeder, event: &Event<'_>) -> Outcome {
             _ if group.is_some_and(|group| stopped.contains(group)) => Err(held_back()),
             Ok(asked) => applying
                 .item(at, asked)
-                .map_err(|error| Failure::from(&error)),
-            Err(error) => Err(Failure::from(error)),
+                .map_err(|error| ItemFailure::from(&error)),
+            Err(error) => Err(ItemFailure::from(error)),
         };
         if let Err(failure) = applied {
             stopped.extend(group);
@@ -50,8 +50,8 @@ pub(super) fn apply(feeder: &Feeder, event: &Event<'_>) -> Outcome {
     applying.finish(event)
 }
 
-fn held_back() -> Failure {
-    Failure::of(
+fn held_back() -> ItemFailure {
+    ItemFailure::of(
         ErrorKind::Conflict,
         "an earlier message of its group failed: it is delivered again after that one",
     )
@@ -59,11 +59,11 @@ fn held_back() -> Failure {
 
 struct Applying<'a> {
     feeder: &'a Feeder,
-    failures: BTreeMap<usize, Failure>,
+    failures: BTreeMap<usize, ItemFailure>,
     nothing: BTreeSet<usize>,
     piles: BTreeMap<String, Pile>,
     /// The indexes that could not be opened, and why.
-    closed: BTreeMap<String, Failure>,
+    closed: BTreeMap<String, ItemFailure>,
 }
 
 impl Applying<'_> {
@@ -118,8 +118,8 @@ impl Applying<'_> {
         }
     }
 
-    fn bounds(&self) -> Bounds {
-        Bounds {
+    fn bounds(&self) -> BatchBounds {
+        BatchBounds {
             bytes_max: self.feeder.batch_bytes,
             deadline: self.feeder.deadline,
         }
@@ -136,7 +136,8 @@ impl Applying<'_> {
             Entry::Vacant(place) => match open(self.feeder, name) {
                 Ok(pile) => Ok(place.insert(pile)),
                 Err(error) => {
-                    self.closed.insert(name.to_owned(), Failure::from(&error));
+                    self.closed
+                        .insert(name.to_owned(), ItemFailure::from(&error));
                     Err(error)
                 }
             },
@@ -144,7 +145,7 @@ impl Applying<'_> {
     }
 
     /// Submits what is left, and gathers which items failed.
-    fn finish(mut self, event: &Event<'_>) -> Outcome {
+    fn finish(mut self, event: &FeedEvent<'_>) -> Verdict {
         for pile in self.piles.values_mut() {
             // Its failure is kept with its items.
             drop(pile.submit(self.feeder.deadline));
@@ -163,7 +164,7 @@ impl Applying<'_> {
                 stopped.insert(group);
             }
         }
-        Outcome {
+        Verdict {
             failures: self.failures,
             nothing: self.nothing,
             piles: self.piles,

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::payload::{Kind, Payload};
+use super::payload::{EventKind, Payload};
 use super::{Asked, Placed, bridge, content, s3};
 use crate::lambda::event::is_object;
 
@@ -37,9 +37,11 @@ pub(super) fn open(text: Cow<'_, str>, placed: Placed) -> Result<Asked<'_>> {
         return open(notification.message.into(), placed).map(Asked::into_owned);
     }
     match Payload::of(&text) {
-        Payload::Event(Kind::S3) => Ok(Asked::Objects(s3::objects(&text)?)),
+        Payload::Event(EventKind::S3) => Ok(Asked::Objects(s3::objects(&text)?)),
         Payload::S3Test => Ok(Asked::Nothing),
-        Payload::Event(Kind::EventBridge) => bridge::asked(&text, placed).map(Asked::into_owned),
+        Payload::Event(EventKind::EventBridge) => {
+            bridge::asked(&text, placed).map(Asked::into_owned)
+        }
         Payload::Event(kind) => Err(unexpected(kind.shown())),
         Payload::Schedule => Err(unexpected("an event of a schedule")),
         Payload::Foreign(shown) => Err(unexpected(&shown)),

@@ -4,12 +4,12 @@ use aquifer_indexer::{Error, ErrorKind};
 
 /// Why an item failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(super) struct ItemFailure {
     pub(super) kind: ErrorKind,
     pub(super) why: String,
 }
 
-impl From<&Error> for Failure {
+impl From<&Error> for ItemFailure {
     fn from(error: &Error) -> Self {
         Self {
             kind: error.kind(),
@@ -18,7 +18,7 @@ impl From<&Error> for Failure {
     }
 }
 
-impl Failure {
+impl ItemFailure {
     pub(super) fn of(kind: ErrorKind, why: &str) -> Self {
         Self {
             kind,

@@ -41,8 +41,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub use self::dynamodb::KeyAttributes;
-pub use self::objects::{NoObjects, Objects};
-use self::payload::Kind;
+pub use self::objects::{NoObjectReader, ObjectReader};
+use self::payload::EventKind;
 pub use self::report::{Changed, Fed};
 
 /// How events are read.
@@ -57,8 +57,8 @@ pub struct Rules {
 }
 
 /// An event, taken apart.
-struct Event<'a> {
-    kind: Kind,
+struct FeedEvent<'a> {
+    kind: EventKind,
     items: Vec<Item<'a>>,
 }
 
@@ -122,7 +122,7 @@ pub struct Feeder {
     /// How events are read.
     pub rules: Rules,
     /// Where the objects that events name are read.
-    pub objects: Arc<dyn Objects>,
+    pub objects: Arc<dyn ObjectReader>,
     /// Bytes of memory that the documents of one batch may take.
     pub batch_bytes: usize,
     /// When the answer must be given.
@@ -135,23 +135,23 @@ impl Feeder {
     /// # Errors
     /// [`aquifer_indexer::ErrorKind::Invalid`] where the event lacks what its source promises. Items that fail are in
     /// what is returned.
-    pub fn feed(&self, kind: Kind, payload: &RawValue) -> Result<Fed> {
+    pub fn feed(&self, kind: EventKind, payload: &RawValue) -> Result<Fed> {
         let event = self.event(kind, payload.get())?;
         let outcome = apply::apply(self, &event);
         Ok(report::report(&event, outcome))
     }
 
-    fn event<'a>(&self, kind: Kind, payload: &'a str) -> Result<Event<'a>> {
+    fn event<'a>(&self, kind: EventKind, payload: &'a str) -> Result<FeedEvent<'a>> {
         let rules = &self.rules;
         let items = match kind {
-            Kind::Sqs => sqs::items(payload, rules),
-            Kind::Sns => sns::items(payload, rules),
-            Kind::EventBridge => bridge::items(payload, rules),
-            Kind::DynamoDb => dynamodb::items(payload, rules),
-            Kind::Kinesis => kinesis::items(payload),
-            Kind::Kafka => kafka::items(payload),
-            Kind::S3 => s3::items(payload),
-            Kind::Firehose => firehose::items(payload, rules),
+            EventKind::Sqs => sqs::items(payload, rules),
+            EventKind::Sns => sns::items(payload, rules),
+            EventKind::EventBridge => bridge::items(payload, rules),
+            EventKind::DynamoDb => dynamodb::items(payload, rules),
+            EventKind::Kinesis => kinesis::items(payload),
+            EventKind::Kafka => kafka::items(payload),
+            EventKind::S3 => s3::items(payload),
+            EventKind::Firehose => firehose::items(payload, rules),
         }
         .map_err(|error| {
             let shown = kind.shown();
@@ -161,7 +161,7 @@ impl Feeder {
             let shown = kind.shown();
             return Err(Error::invalid(format!("{shown} has no record")));
         }
-        Ok(Event { kind, items })
+        Ok(FeedEvent { kind, items })
     }
 }
 

@@ -7,8 +7,8 @@ use aquifer_indexer::inbox::{Change, Operation};
 use aquifer_indexer::reindex::DocumentSource;
 use aquifer_indexer::{Error, ErrorKind, Result};
 
-use super::objects::Objects;
-use super::pile::{Bounds, Pile};
+use super::objects::ObjectReader;
+use super::pile::{BatchBounds, Pile};
 use super::s3::{ObjectEvent, What};
 
 /// Bytes of an object's documents that are read at once, beside those that wait in the batch.
@@ -23,7 +23,7 @@ pub(super) enum Contents {
 }
 
 /// Opens the object of an event, as far as the event says that there is one.
-pub(super) fn contents(objects: &dyn Objects, object: &ObjectEvent) -> Result<Contents> {
+pub(super) fn contents(objects: &dyn ObjectReader, object: &ObjectEvent) -> Result<Contents> {
     let open = |version| objects.open(&object.bucket, &object.key, version);
     Ok(match object.what {
         What::Removed => Contents::Read(None),
@@ -50,7 +50,7 @@ pub(super) fn put_object(
     at: usize,
     object: &ObjectEvent,
     source: Option<Box<dyn DocumentSource>>,
-    bounds: Bounds,
+    bounds: BatchBounds,
 ) -> Result<()> {
     let mark = pile.mark();
     let put = put_all(pile, at, object, source, bounds);
@@ -66,7 +66,7 @@ fn put_all(
     at: usize,
     object: &ObjectEvent,
     source: Option<Box<dyn DocumentSource>>,
-    bounds: Bounds,
+    bounds: BatchBounds,
 ) -> Result<()> {
     let ordered = |change| Operation::Ordered(object.order.clone(), change);
     pile.make_room(&[ordered(Change::Claim)], bounds)?;

@@ -6,7 +6,7 @@ use aquifer_indexer::{Error, Result};
 use crate::sources::ExternalSources;
 
 /// Opens objects by their names.
-pub trait Objects: Send + Sync {
+pub trait ObjectReader: Send + Sync {
     /// The documents of an object: of one version of it, or of the current one. `None` where it is gone. Blocks.
     ///
     /// # Errors
@@ -20,7 +20,7 @@ pub trait Objects: Send + Sync {
     ) -> Result<Option<Box<dyn DocumentSource>>>;
 }
 
-impl Objects for ExternalSources {
+impl ObjectReader for ExternalSources {
     fn open(
         &self,
         bucket: &str,
@@ -33,9 +33,9 @@ impl Objects for ExternalSources {
 
 /// A function that reads no objects.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct NoObjects;
+pub struct NoObjectReader;
 
-impl Objects for NoObjects {
+impl ObjectReader for NoObjectReader {
     fn open(
         &self,
         bucket: &str,

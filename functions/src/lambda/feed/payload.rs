@@ -8,7 +8,7 @@ use crate::lambda::event::is_object;
 
 /// The kinds of event that the writer function indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum EventKind {
     /// Messages of an SQS queue.
     Sqs,
     /// A message of an SNS topic.
@@ -31,7 +31,7 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {
     /// An event that the writer function indexes.
-    Event(Kind),
+    Event(EventKind),
     /// An event of a schedule, which the reindex function follows.
     Schedule,
     /// An HTTP request, or another event with a `requestContext`.
@@ -44,7 +44,7 @@ pub enum Payload {
     Bare,
 }
 
-impl Kind {
+impl EventKind {
     /// Its name in the log and in the metrics.
     pub fn name(self) -> &'static str {
         match self {
@@ -146,15 +146,15 @@ impl Outside<'_> {
         {
             return match text(detail_type).as_deref() {
                 Some("Scheduled Event") => Payload::Schedule,
-                _ => Payload::Event(Kind::EventBridge),
+                _ => Payload::Event(EventKind::EventBridge),
             };
         }
         if self.delivery_stream.is_some() && self.records.is_some() {
-            return Payload::Event(Kind::Firehose);
+            return Payload::Event(EventKind::Firehose);
         }
         if let Some(source) = self.event_source.and_then(text) {
-            return match (Kind::of_source(&source), self.records) {
-                (Some(Kind::Kafka), Some(_records)) => Payload::Event(Kind::Kafka),
+            return match (EventKind::of_source(&source), self.records) {
+                (Some(EventKind::Kafka), Some(_records)) => Payload::Event(EventKind::Kafka),
                 _ => Payload::Foreign(of_service(&source)),
             };
         }
@@ -172,8 +172,8 @@ impl Outside<'_> {
 /// The first of `Records` tells what all of them are.
 fn of_records(records: &RawValue) -> Payload {
     match first(records.get()).and_then(source_of) {
-        Some(source) => match Kind::of_source(&source) {
-            Some(kind) if kind != Kind::Kafka => Payload::Event(kind),
+        Some(source) => match EventKind::of_source(&source) {
+            Some(kind) if kind != EventKind::Kafka => Payload::Event(kind),
             _ => Payload::Foreign(of_service(&source)),
         },
         None => Payload::Foreign("an object with `Records` that name no source".to_owned()),
@@ -236,25 +236,28 @@ mod tests {
     #[test]
     fn events_are_told_by_their_source() {
         let records = |source: &str| format!(r#"{{"Records":[{{"eventSource":"{source}"}}]}}"#);
-        check(&records("aws:sqs"), Payload::Event(Kind::Sqs));
-        check(&records("aws:dynamodb"), Payload::Event(Kind::DynamoDb));
-        check(&records("aws:kinesis"), Payload::Event(Kind::Kinesis));
-        check(&records("aws:s3"), Payload::Event(Kind::S3));
+        check(&records("aws:sqs"), Payload::Event(EventKind::Sqs));
+        check(
+            &records("aws:dynamodb"),
+            Payload::Event(EventKind::DynamoDb),
+        );
+        check(&records("aws:kinesis"), Payload::Event(EventKind::Kinesis));
+        check(&records("aws:s3"), Payload::Event(EventKind::S3));
         check(
             r#"{"Records":[{"EventSource":"aws:sns","Sns":{}}]}"#,
-            Payload::Event(Kind::Sns),
+            Payload::Event(EventKind::Sns),
         );
         check(
             r#"{"eventSource":"SelfManagedKafka","records":{}}"#,
-            Payload::Event(Kind::Kafka),
+            Payload::Event(EventKind::Kafka),
         );
         check(
             r#"{"deliveryStreamArn":"arn","records":[]}"#,
-            Payload::Event(Kind::Firehose),
+            Payload::Event(EventKind::Firehose),
         );
         check(
             r#"{"source":"shop","detail-type":"changed","detail":{}}"#,
-            Payload::Event(Kind::EventBridge),
+            Payload::Event(EventKind::EventBridge),
         );
         check(
             r#"{"source":"aws.events","detail-type":"Scheduled Event","detail":{}}"#,

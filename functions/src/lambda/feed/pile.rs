@@ -9,11 +9,11 @@ use aquifer_indexer::document::limits::BATCH_DOCUMENTS;
 use aquifer_indexer::index::{Batch, Counts, Index, Operation, Outcome, Wait};
 use aquifer_indexer::mapping::IndexSchema;
 
-use super::failure::Failure;
+use super::failure::ItemFailure;
 
 /// What a batch may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(super) struct BatchBounds {
     /// Bytes of memory of its operations.
     pub(super) bytes_max: usize,
     /// When it must be answered.
@@ -29,9 +29,9 @@ pub(super) struct Pile {
     bytes: usize,
     /// The items that they belong to.
     items: BTreeSet<usize>,
-    failed: BTreeMap<usize, Failure>,
+    failed: BTreeMap<usize, ItemFailure>,
     /// Why the index took no batch: it is not asked again for the same event.
-    broken: Option<Failure>,
+    broken: Option<ItemFailure>,
     /// Batches that were handed over.
     submitted: usize,
     pub(super) applied: Applied,
@@ -81,7 +81,11 @@ impl Pile {
     ///
     /// # Errors
     /// The index takes nothing more.
-    pub(super) fn make_room(&mut self, operations: &[Operation], bounds: Bounds) -> Result<bool> {
+    pub(super) fn make_room(
+        &mut self,
+        operations: &[Operation],
+        bounds: BatchBounds,
+    ) -> Result<bool> {
         if let Some(broken) = &self.broken {
             return Err(broken.error());
         }
@@ -141,7 +145,7 @@ impl Pile {
             Ok(Outcome::Applied { version, counts }) => self.applied.note(version, counts),
             Ok(Outcome::Durable { .. }) => self.applied.durable = true,
             Err(error) => {
-                let failure = Failure::from(&error);
+                let failure = ItemFailure::from(&error);
                 let failed = items.into_iter().map(|item| (item, failure.clone()));
                 self.failed.extend(failed);
                 self.broken = Some(failure);
@@ -152,7 +156,7 @@ impl Pile {
     }
 
     /// The items whose batches failed.
-    pub(super) fn failed(&mut self) -> BTreeMap<usize, Failure> {
+    pub(super) fn failed(&mut self) -> BTreeMap<usize, ItemFailure> {
         std::mem::take(&mut self.failed)
     }
 }

@@ -5,10 +5,10 @@ use aquifer_indexer::{Error, ErrorKind, Result};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::apply::Outcome;
-use super::failure::Failure;
-use super::payload::Kind;
-use super::{Event, Item};
+use super::apply::Verdict;
+use super::failure::ItemFailure;
+use super::payload::EventKind;
+use super::{FeedEvent, Item};
 
 /// Failed items that the log lists one by one; the others are counted. An event may have 10,000.
 const LISTED_MAX: usize = 20;
@@ -43,12 +43,12 @@ pub struct Changed {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Partial<'a> {
-    batch_item_failures: Vec<ItemFailure<'a>>,
+    batch_item_failures: Vec<FailedItem<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ItemFailure<'a> {
+struct FailedItem<'a> {
     item_identifier: &'a str,
 }
 
@@ -67,7 +67,7 @@ struct TransformedRecord<'a> {
 }
 
 /// Writes the answer, and a line for each of the first items that failed.
-pub(super) fn report(event: &Event<'_>, outcome: Outcome) -> Fed {
+pub(super) fn report(event: &FeedEvent<'_>, outcome: Verdict) -> Fed {
     for (&at, failure) in outcome.failures.iter().take(LISTED_MAX) {
         let item = event.items.get(at).map_or("", |item| item.id.as_str());
         let item = &*shortened(item);
@@ -98,11 +98,11 @@ pub(super) fn report(event: &Event<'_>, outcome: Outcome) -> Fed {
     }
 }
 
-fn answer(event: &Event<'_>, outcome: &Outcome) -> Result<Box<RawValue>> {
+fn answer(event: &FeedEvent<'_>, outcome: &Verdict) -> Result<Box<RawValue>> {
     let failed = outcome.failures.len();
     match event.kind {
         // Firehose tells records that are at fault from an invocation that it should try again.
-        Kind::Firehose => match outcome
+        EventKind::Firehose => match outcome
             .failures
             .values()
             .find(|failure| !failure.is_rejection())
@@ -111,7 +111,7 @@ fn answer(event: &Event<'_>, outcome: &Outcome) -> Result<Box<RawValue>> {
             None => written(&transformed(event, outcome)),
         },
         // Where no partial answer is expected, one would count as success.
-        Kind::Sqs | Kind::Kinesis | Kind::DynamoDb if failed < event.items.len() => {
+        EventKind::Sqs | EventKind::Kinesis | EventKind::DynamoDb if failed < event.items.len() => {
             written(&partial(event, outcome))
         }
         _ if failed == 0 => written(&partial(event, outcome)),
@@ -119,21 +119,21 @@ fn answer(event: &Event<'_>, outcome: &Outcome) -> Result<Box<RawValue>> {
     }
 }
 
-fn partial<'a>(event: &'a Event<'_>, outcome: &Outcome) -> Partial<'a> {
+fn partial<'a>(event: &'a FeedEvent<'_>, outcome: &Verdict) -> Partial<'a> {
     let failed = outcome
         .failures
         .keys()
         .filter_map(|&at| event.items.get(at));
     Partial {
         batch_item_failures: failed
-            .map(|item| ItemFailure {
+            .map(|item| FailedItem {
                 item_identifier: &item.id,
             })
             .collect(),
     }
 }
 
-fn transformed<'a>(event: &'a Event<'_>, outcome: &Outcome) -> Transformed<'a> {
+fn transformed<'a>(event: &'a FeedEvent<'_>, outcome: &Verdict) -> Transformed<'a> {
     let record = |(at, item): (usize, &'a Item<'_>)| TransformedRecord {
         record_id: &item.id,
         result: if outcome.failures.contains_key(&at) {
@@ -151,12 +151,12 @@ fn transformed<'a>(event: &'a Event<'_>, outcome: &Outcome) -> Transformed<'a> {
 }
 
 /// Why the invocation fails: in short, since the log has the items one by one.
-fn summary(event: &Event<'_>, outcome: &Outcome) -> Error {
+fn summary(event: &FeedEvent<'_>, outcome: &Verdict) -> Error {
     let (failed, items) = (outcome.failures.len(), event.items.len());
     let first = outcome.failures.iter().next();
     let (item, failure) = match first {
         Some((&at, failure)) => (event.items.get(at), failure.clone()),
-        None => (None, Failure::of(ErrorKind::Internal, "nothing failed")),
+        None => (None, ItemFailure::of(ErrorKind::Internal, "nothing failed")),
     };
     let id = quoted(item.map_or("", |item| item.id.as_str()));
     let shown = event.kind.shown();

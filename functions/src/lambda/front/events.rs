@@ -11,7 +11,7 @@ use tokio::time::timeout_at;
 
 use super::{Front, Role};
 use crate::http::limits::{DEADLINE_OVERRUN, MAX_PARSED_BYTES};
-use crate::lambda::feed::payload::{Kind, Payload};
+use crate::lambda::feed::payload::{EventKind, Payload};
 use crate::lambda::feed::{Fed, Feeder};
 use crate::lambda::handoff::Handed;
 use crate::lambda::metrics::{Metrics, Unit};
@@ -19,7 +19,7 @@ use crate::lambda::time;
 
 impl Front {
     /// The kind of event that a payload is, if this function indexes events.
-    pub(super) fn fed(&self, payload: &RawValue) -> Option<Kind> {
+    pub(super) fn fed(&self, payload: &RawValue) -> Option<EventKind> {
         if self.role != Role::Writer {
             return None;
         }
@@ -35,7 +35,7 @@ impl Front {
     /// What the source is to take for a failed invocation.
     pub(super) async fn feed(
         &self,
-        kind: Kind,
+        kind: EventKind,
         payload: Box<RawValue>,
         context: &Context,
     ) -> Result<Box<RawValue>> {
@@ -73,7 +73,7 @@ impl Front {
 
     async fn index_event(
         &self,
-        kind: Kind,
+        kind: EventKind,
         payload: Box<RawValue>,
         deadline: Instant,
     ) -> Result<Fed> {
@@ -117,7 +117,7 @@ impl Front {
     }
 }
 
-fn log_line(kind: Kind, fed: &Fed, took_ms: u64) {
+fn log_line(kind: EventKind, fed: &Fed, took_ms: u64) {
     let indexed = fed.items - fed.failed;
     // An event concerns one index nearly always.
     let version = fed

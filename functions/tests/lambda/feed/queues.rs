@@ -94,6 +94,10 @@ async fn a_message_that_is_rejected_is_reported_and_the_others_are_indexed() {
     assert_eq!(writer.titles().await, expected);
     let metrics = &writer.function.lines("out")[0];
     assert_eq!(metrics["FailedItems"], 5.0, "{metrics}");
+    let lines = writer.function.lines("err").into_iter();
+    let lines = lines.filter(|line| line["message"] == "an item failed");
+    let listed: Vec<Value> = lines.map(|line| line["item"].clone()).collect();
+    assert_eq!(listed, [failed, failed].concat());
 
     let mut mixed = sqs(&[("a", book("5", "five").to_string())]);
     let notification = fixture(include_str!("../fixtures/s3.json"))["Records"][0].clone();
@@ -106,6 +110,29 @@ async fn a_message_that_is_rejected_is_reported_and_the_others_are_indexed() {
     writer
         .refuses(&lost, "2 of the 2 items of an SQS batch failed")
         .await;
+}
+
+#[tokio::test]
+async fn more_documents_than_a_batch_holds_take_several() {
+    let mut writer = Writer::start(&[]).await;
+    let many = |name: &str| -> String {
+        let line = |number: usize| format!("{}\n", book(&format!("{name}{number}"), "many"));
+        (0..6_000).map(line).collect()
+    };
+    let keys: Vec<String> = (0..10_001).map(|key| key.to_string()).collect();
+    let event = sqs(&[
+        ("a", many("a")),
+        ("b", many("b")),
+        ("c", json!({"delete": keys}).to_string()),
+        ("d", book("one", "more").to_string()),
+    ]);
+    assert_eq!(writer.failures(&event).await, ["c"]);
+    let metrics = &writer.function.lines("out")[0];
+    assert_eq!(metrics["Commits"], 2.0, "{metrics}");
+    let count = json!({"stats": true});
+    let stats = writer.send(&count).await.unwrap();
+    let stats: Value = serde_json::from_str(stats["body"].as_str().unwrap()).unwrap();
+    assert_eq!(stats["documents"], 12_001, "{stats}");
 }
 
 #[tokio::test]
