@@ -113,9 +113,11 @@ impl Environment {
             function: None,
             freezes: spec.freezes,
         };
+        // A function that starts quickly would find nobody at the second one, which the emulator opens last.
         let listens = within(START, || {
             let ended = environment.emulator.has_ended();
-            (ended || TcpStream::connect(front).is_ok()).then_some(!ended)
+            let connects = |address| TcpStream::connect(address).is_ok();
+            (ended || connects(front) && connects(back)).then_some(!ended)
         });
         Ok(listens.unwrap_or(false).then_some(environment))
     }
