@@ -1,4 +1,4 @@
-//! `aquifer-writer`: the function that takes documents, and administers indexes. What would take too long it hands to
+//! `aquifer-writer`: the function that takes documents, indexes events, and administers indexes. What would take too long it hands to
 //! the reindex function.
 
 use std::process::ExitCode;
@@ -16,7 +16,9 @@ fn main() -> ExitCode {
         let reindex = environment.reindex_function.clone();
         let handoff = reindex.map(|name| Arc::new(LambdaHandoff::new(name)) as Arc<dyn Handoff>);
         let sources = Arc::new(environment.external_sources()?);
-        let front = Arc::new(Front::new(environment, Role::Writer, sources, handoff));
+        let objects = Arc::clone(&sources);
+        let front = Front::new(environment, Role::Writer, sources, handoff);
+        let front = Arc::new(front.with_objects(objects));
         Ok(move |event| {
             let front = Arc::clone(&front);
             async move { front.answer(event).await }

@@ -68,7 +68,7 @@ pub use served::ServedIndexes;
 pub use state::{AppState, DEFAULT_CACHE_CONTROL, Settings};
 
 pub(crate) use compression::accepts_gzip;
-pub(crate) use error::{Problem, Sort};
+pub(crate) use error::{Failure, Problem, Sort};
 pub(crate) use measured::Measured;
 pub(crate) use paths::is_known;
 pub(crate) use request::write_line as log_answer;

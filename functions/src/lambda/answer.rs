@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aquifer_indexer::Error;
+use aquifer_indexer::{Error, ErrorKind};
 use axum::body::to_bytes;
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::event::Shape;
-use crate::http::{Problem, Sort};
+use crate::http::{Failure, Problem, Sort};
 
 /// Bytes of what a function may answer, the JSON around the body included: Lambda's quota, as its
 /// error names it.
@@ -68,6 +68,20 @@ pub(super) fn limit(shape: Shape) -> usize {
         Shape::Balancer { .. } => BALANCER_ANSWER_BYTES_MAX,
         Shape::V1 | Shape::V2 | Shape::Lattice | Shape::Bare => ANSWER_BYTES_MAX,
     }
+}
+
+/// Why the invocation fails of a bare request that could not be carried out. A status would count as success where nobody
+/// reads it: an asynchronous invocation would not be tried again.
+pub(super) fn failure(response: &Response) -> Error {
+    let status = response.status();
+    let detail = response.extensions().get::<Failure>();
+    let detail = detail.map_or("no reason is given", |failure| failure.detail.as_str());
+    let kind = if status == StatusCode::SERVICE_UNAVAILABLE {
+        ErrorKind::Unavailable
+    } else {
+        ErrorKind::Internal
+    };
+    Error::new(kind, format!("{}: {detail}", description(status)))
 }
 
 fn too_large(length: usize, limit: usize, may_be_packed: bool) -> Problem {

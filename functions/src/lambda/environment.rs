@@ -8,6 +8,7 @@ use aquifer_indexer::config::{Config, MIB};
 use aquifer_indexer::{Error, Result};
 
 use super::doors::Doors;
+use super::feed::{KeyAttributes, Rules};
 use super::metrics::Detail;
 use crate::duration::duration;
 use crate::sources::ExternalSources;
@@ -33,6 +34,10 @@ pub struct Environment {
     pub doors: Doors,
     /// `AQUIFER_METRICS`.
     pub metrics: Detail,
+    /// `AQUIFER_EVENT_VERSION`.
+    pub event_version: Option<String>,
+    /// `AQUIFER_DYNAMODB_KEY`.
+    pub dynamodb_key: KeyAttributes,
     /// `AQUIFER_CACHE_MIB`, in bytes.
     pub cache_bytes: Option<usize>,
     /// `AQUIFER_MEMORY_MIB`, or the function's size, in bytes.
@@ -82,6 +87,11 @@ impl Environment {
                  the file system is mounted, /mnt/aquifer for instance",
             )
         })?;
+        let dynamodb_key = match get("AQUIFER_DYNAMODB_KEY") {
+            Some(text) => KeyAttributes::parse(&text)
+                .map_err(|error| wrong("AQUIFER_DYNAMODB_KEY", &text, error.message()))?,
+            None => KeyAttributes::default(),
+        };
         let cache_bytes = mib("AQUIFER_CACHE_MIB")?;
         let retention = match get("AQUIFER_RETENTION") {
             Some(text) => duration(&text)
@@ -110,6 +120,8 @@ impl Environment {
             sources: get("AQUIFER_SOURCES").unwrap_or_default(),
             doors,
             metrics,
+            event_version: get("AQUIFER_EVENT_VERSION"),
+            dynamodb_key,
             cache_bytes: cache_bytes.and_then(|bytes| usize::try_from(bytes).ok()),
             memory_bytes,
             scratch_bytes: mib(SCRATCH_VARIABLE)?,
@@ -117,6 +129,16 @@ impl Environment {
             retention,
             function: get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
         })
+    }
+
+    /// How events are read.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            index: self.index.clone(),
+            served: self.doors.served.clone(),
+            version_field: self.event_version.clone(),
+            key: self.dynamodb_key.clone(),
+        }
     }
 
     /// The external sources that a reindex may read.
@@ -210,6 +232,7 @@ mod tests {
             ("AQUIFER_COMPRESSION", "zip"),
             ("AQUIFER_CACHE_CONTROL", "no\ncache"),
             ("AQUIFER_METRICS", "some"),
+            ("AQUIFER_DYNAMODB_KEY", "pk,sk,more"),
         ] {
             let error = of(&[root, (name, value)]).unwrap_err().to_string();
             assert!(

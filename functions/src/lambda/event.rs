@@ -121,11 +121,8 @@ pub enum Shape {
 impl<'a> Event<'a> {
     /// The HTTP request in a payload; `None` where it carries none, and is a bare one.
     pub fn http(payload: &'a str) -> Option<Self> {
-        // An array would be taken for the fields in their order.
-        if !payload.trim_start().starts_with('{') {
-            return None;
-        }
-        let event: Self = serde_json::from_str(payload).ok()?;
+        // An array would be read as the fields one after the other.
+        let event: Self = is_object(payload).then(|| serde_json::from_str(payload).ok())??;
         event.is_http().then_some(event)
     }
 
@@ -215,6 +212,11 @@ impl<'a> Event<'a> {
     }
 }
 
+/// Whether a text is a JSON object, if it is JSON at all.
+pub(super) fn is_object(text: &str) -> bool {
+    text.trim_start().starts_with('{')
+}
+
 /// The body that a bare payload stands for: the payload itself, or what is under its only field `body`, which may be
 /// text or JSON.
 pub fn bare_body(payload: &str) -> Cow<'_, str> {
@@ -225,8 +227,8 @@ pub fn bare_body(payload: &str) -> Cow<'_, str> {
         body: &'a RawValue,
     }
     match serde_json::from_str::<Wrapped<'_>>(payload) {
-        Ok(wrapped) => text_or_json(wrapped.body.get()),
-        Err(_) => text_or_json(payload),
+        Ok(wrapped) if is_object(payload) => text_or_json(wrapped.body.get()),
+        _ => text_or_json(payload),
     }
 }
 
@@ -257,6 +259,8 @@ mod tests {
         // A document may have such a field: it has others too.
         let document = r#"{"unique_key":"1","body":"text"}"#;
         assert_eq!(bare_body(document), document);
+        let array = r#"[{"unique_key":"1"}]"#;
+        assert_eq!(bare_body(array), array);
     }
 
     #[test]

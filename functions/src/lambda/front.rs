@@ -1,5 +1,7 @@
 //! The functions that answer HTTP: the writer and the search.
 
+mod events;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -17,14 +19,14 @@ use tokio::sync::OnceCell;
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
-use super::answer;
 use super::environment::Environment;
-use super::event::{Event, Shape, bare_body};
+use super::event::{Event, Shape};
+use super::feed::{NoObjectReader, ObjectReader};
 use super::handoff::{HandOver, Handed, Handoff};
 use super::metrics::{ALL, Metrics, Unit};
 use super::role::Role;
 use super::root::Root;
-use super::{log, ping, request, time};
+use super::{answer, bare, log, ping, request, time};
 use crate::http::{self, AnswerBytes, AppState, Deadline, Measured, Problem, Settings};
 
 /// A function that answers HTTP.
@@ -34,6 +36,7 @@ pub struct Front {
     root: Root,
     router: OnceCell<Router>,
     sources: Arc<dyn Sources>,
+    objects: Arc<dyn ObjectReader>,
     hand_over: Option<HandOver>,
     warm: AtomicBool,
 }
@@ -80,15 +83,24 @@ impl Front {
             environment,
             router: OnceCell::new(),
             sources,
+            objects: Arc::new(NoObjectReader),
             hand_over: handoff.map(HandOver::new),
             warm: AtomicBool::new(false),
         }
     }
 
-    /// Answers one invocation. What goes wrong is an answer too, with the status that says so.
+    /// Reads the objects that events name out of `objects`.
+    #[must_use]
+    pub fn with_objects(mut self, objects: Arc<dyn ObjectReader>) -> Self {
+        self.objects = objects;
+        self
+    }
+
+    /// Answers one invocation. What goes wrong with an HTTP request is an answer too, with the status that says so.
     ///
     /// # Errors
-    /// [`aquifer_indexer::ErrorKind::Internal`] where not even that can be written.
+    /// The invocation has failed: an event could not be indexed, a bare request could not be carried out, or the payload is
+    /// not understood.
     pub async fn answer(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>, Error> {
         let (payload, context) = event.into_parts();
         let span = log::invocation(&context);
@@ -96,7 +108,10 @@ impl Front {
             if ping::is_ping(payload.get()) {
                 return ping::answer(&self.root, &self.environment.index).await;
             }
-            self.answer_within(&payload, &context).await
+            match self.fed(&payload) {
+                Some(kind) => self.feed(kind, payload, &context).await,
+                None => self.answer_within(&payload, &context).await,
+            }
         };
         answered
             .instrument(span.clone())
@@ -112,7 +127,9 @@ impl Front {
         let started = Instant::now();
         let before = self.counted();
         let cold = !self.warm.swap(true, Ordering::Relaxed);
-        let Asked { shape, request } = self.read(payload.get());
+        let Asked { shape, request } = self
+            .read(payload.get())
+            .inspect_err(|_error| self.not_understood(context))?;
         tracing::debug!(?shape, cold, "asked");
         let mut metrics;
         let response = match request {
@@ -140,6 +157,8 @@ impl Front {
         };
         metrics.add_counted(self.counted().since(before));
         let status = response.status();
+        let failed = shape == Shape::Bare && status.is_server_error();
+        let failure = failed.then(|| answer::failure(&response));
         let answer = answer::write(shape, response).await?;
         metrics.add("ColdStart", Unit::Count, cold.then_some(1));
         metrics.add("Requests", Unit::Count, 1);
@@ -147,26 +166,29 @@ impl Front {
         metrics.add("AnswerBytes", Unit::Bytes, answer.get().len() as u64);
         metrics.add("Time", Unit::Milliseconds, time::millis_since(started));
         metrics.emit();
-        Ok(answer)
+        failure.map_or(Ok(answer), Err)
     }
 
-    fn read(&self, payload: &str) -> Asked {
-        match Event::http(payload) {
-            Some(event) => {
-                tracing::Span::current().record("apiRequestId", event.sender_request_id());
-                Asked {
-                    shape: event.shape(),
-                    request: request::http(&event, &self.environment.doors, self.role),
-                }
-            }
-            None => {
-                let body = bare_body(payload).into_owned();
-                Asked {
-                    shape: Shape::Bare,
-                    request: Ok(request::bare(self.role.route(), body)),
-                }
-            }
-        }
+    fn read(&self, payload: &str) -> Result<Asked, Error> {
+        let Some(event) = Event::http(payload) else {
+            return Ok(Asked {
+                shape: Shape::Bare,
+                request: Ok(bare::request(self.role, payload)?),
+            });
+        };
+        tracing::Span::current().record("apiRequestId", event.sender_request_id());
+        Ok(Asked {
+            shape: event.shape(),
+            request: request::http(&event, &self.environment.doors, self.role),
+        })
+    }
+
+    /// Counts a payload that fails its invocation.
+    fn not_understood(&self, context: &Context) {
+        let mut metrics = self.metrics(ALL, context);
+        metrics.add("Requests", Unit::Count, 1);
+        metrics.add("Failures", Unit::Count, 1);
+        metrics.emit();
     }
 
     /// Gives the request its deadline, and the invocation's identity where the client gave it none.

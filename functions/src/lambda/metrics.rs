@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use aquifer_indexer::index::Counted;
 use serde_json::{Map, Value, json};
 
+use super::feed::payload::EventKind;
 use super::log;
 
 /// Under which name CloudWatch shows the metrics.
@@ -42,9 +43,10 @@ impl FromStr for Detail {
 }
 
 impl Detail {
-    fn dimensions(self) -> Value {
+    /// The dimensions, of which the second is the finer one.
+    fn dimensions(self, second: &str) -> Value {
         match self {
-            Self::Full => json!([["FunctionName"], ["FunctionName", "Index"]]),
+            Self::Full => json!([["FunctionName"], ["FunctionName", second]]),
             Self::Function | Self::Off => json!([["FunctionName"]]),
         }
     }
@@ -93,6 +95,15 @@ impl Metrics {
         }
     }
 
+    /// Of the function `function`, about the events of a kind of source, in the invocation `request_id`.
+    pub fn of_events(detail: Detail, function: &str, kind: EventKind, request_id: &str) -> Self {
+        let mut metrics = Self::new(detail, function, ALL, request_id);
+        metrics
+            .properties
+            .insert("Source".to_owned(), kind.name().into());
+        metrics
+    }
+
     /// Adds a metric, unless there is nothing to tell.
     pub fn add(&mut self, name: &'static str, unit: Unit, value: impl Into<Option<u64>>) {
         if let Some(value) = value.into() {
@@ -128,9 +139,14 @@ impl Metrics {
             .map(|(name, unit, _)| json!({"Name": name, "Unit": unit.name()}))
             .collect();
         let mut line = Map::new();
+        let second = if self.properties.contains_key("Source") {
+            "Source"
+        } else {
+            "Index"
+        };
         let directive = json!({
             "Namespace": NAMESPACE,
-            "Dimensions": self.detail.dimensions(),
+            "Dimensions": self.detail.dimensions(second),
             "Metrics": names,
         });
         line.insert(

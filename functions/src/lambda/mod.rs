@@ -2,13 +2,13 @@
 //!
 //! | function | what it is asked | what it may do |
 //! |---|---|---|
-//! | writer | HTTP events; a bare body of documents | everything the router knows |
+//! | writer | HTTP events; events of other services ([`feed`]); a bare body of documents | everything the router knows |
 //! | search | HTTP events; a bare body that asks | reads; takes no lock, needs no write permission |
 //! | reindex | a schedule, or an [`order`] of what to do | drains, rebuilds, merges, collects, verifies |
 //!
-//! An event flows one way: [`event`] tells what it is, [`request`] makes an HTTP request of it ([`path`] finds its route,
+//! An HTTP event flows one way: [`event`] tells what it is, [`request`] makes an HTTP request of it ([`path`] finds its route,
 //! [`doors`] says how requests come and answers leave), [`front`] lets the router answer, [`answer`] writes what the event's sender understands,
-//! [`metrics`] counts. What the writer leaves undone it hands over ([`handoff`]) to the reindex
+//! [`metrics`] counts. A payload that is no event is a [`bare`] request. What the writer leaves undone it hands over ([`handoff`]) to the reindex
 //! function ([`round`], [`tend`]), which hands what is left to itself ([`continuation`]).
 //!
 //! What a function is told by its environment:
@@ -18,8 +18,10 @@
 //! | `AQUIFER_ROOT` | the folder of the indexes: where the file system is mounted | refused |
 //! | `AQUIFER_INDEX` | the index behind the paths that name none | `default` |
 //! | `AQUIFER_REINDEX_FUNCTION` | name or ARN of the function that long work is handed to | the writer hands nothing over; the reindex function goes on with itself |
-//! | `AQUIFER_SOURCES` | what a reindex may read documents from: folders and `s3://BUCKET/PREFIX/`, between commas, with what lies below them; a relative path begins at the root folder | nothing |
+//! | `AQUIFER_SOURCES` | what a reindex may read documents from, and events of S3 name: folders and `s3://BUCKET/PREFIX/`, between commas, with what lies below them; a relative path begins at the root folder | nothing |
 //! | `AQUIFER_INDEXES` | the only indexes that the function serves, comma-separated; others are answered like missing ones | all |
+//! | `AQUIFER_EVENT_VERSION` | the field of a document that is its position, for events of sources without an order of their own | the event that arrives last wins |
+//! | `AQUIFER_DYNAMODB_KEY` | the attribute that names an item of a table, or two of them, comma-separated | `unique_key` |
 //! | `AQUIFER_BASE_PATH` | what the paths of a custom domain begin with | nothing |
 //! | `AQUIFER_PATH` | a path that is answered like `/`, also where it is a route | none |
 //! | `AQUIFER_CORS_ORIGINS` | origins of web pages that may read answers and write, comma-separated; `*` is every page | none |
@@ -38,10 +40,12 @@
 //! comes all the same (a container, an emulator), the invocation that runs is finished.
 
 pub mod answer;
+pub mod bare;
 pub mod continuation;
 pub mod doors;
 pub mod environment;
 pub mod event;
+pub mod feed;
 pub mod front;
 pub mod handoff;
 mod init;

@@ -14,6 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::bare;
+use super::feed::payload::Payload;
+use crate::object::Object;
+
 /// One kind of maintenance. Tasks are done in the order in which they stand here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -31,6 +35,20 @@ pub enum Task {
     Compact,
     /// Verify every checksum.
     Verify,
+}
+
+impl Task {
+    /// Its name in an order.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Drain => "drain",
+            Self::Collect => "collect",
+            Self::Reindex => "reindex",
+            Self::Merge => "merge",
+            Self::Compact => "compact",
+            Self::Verify => "verify",
+        }
+    }
 }
 
 /// What is done where nothing else is said: what every index needs from time to time.
@@ -86,9 +104,10 @@ impl Order {
             detail: &'a RawValue,
         }
         let order = match serde_json::from_str::<Scheduled<'_>>(payload) {
-            Ok(event) => parse(event.detail.get())?,
-            Err(_) => parse(payload)?,
+            Ok(event) => parse(event.detail.get()),
+            Err(_) => parse(payload),
         };
+        let order = order.map_err(|error| misplaced(payload).unwrap_or(error))?;
         order.check()?;
         Ok(order)
     }
@@ -116,12 +135,42 @@ impl Order {
     }
 }
 
+/// The error for a payload that another function understands, or none.
+fn misplaced(payload: &str) -> Option<Error> {
+    const NO_ORDER: &str = "is no order for the reindex function";
+    let payload_is = Payload::of(payload);
+    match &payload_is {
+        Payload::Event(kind) => Some(bare::misplaced(kind.shown(), NO_ORDER, "writer")),
+        Payload::Request => Some(bare::misplaced(
+            "an HTTP request",
+            NO_ORDER,
+            "writer or search",
+        )),
+        Payload::Foreign(_) | Payload::S3Test => Some(bare::unknown(&payload_is, "reindex")),
+        // It says itself what is wrong with it.
+        Payload::Schedule => None,
+        Payload::Bare => {
+            let object = Object::read(payload).ok()?;
+            let asks = |names: &[&str]| names.iter().any(|name| object.get(name).is_some());
+            if asks(&["unique_key", "documents", "delete"]) {
+                Some(bare::misplaced("a document", NO_ORDER, "writer"))
+            } else if asks(&["query", "get", "stats"]) {
+                Some(bare::misplaced("a search", NO_ORDER, "search"))
+            } else {
+                None
+            }
+        }
+    }
+}
+
+/// What an order is, for errors.
+const EXPECTED: &str = "it takes {\"indexes\": [\"default\"], \"tasks\": [\"drain\", \"reindex\", \"merge\", \"compact\", \
+                        \"collect\", \"verify\"], \"reindex\": {}}, each of which may be left out";
+
 fn parse(text: &str) -> Result<Order> {
     let not_understood = |error: serde_json::Error| {
         Error::invalid(format!(
-            "this is no order for the reindex function: {error}; it takes \
-             {{\"indexes\": [\"default\"], \"tasks\": [\"drain\", \"reindex\", \"merge\", \"compact\", \
-             \"collect\", \"verify\"], \"reindex\": {{}}}}, each of which may be left out"
+            "this is no order for the reindex function: {error}; {EXPECTED}"
         ))
     };
     match serde_json::from_str(text).map_err(not_understood)? {
@@ -129,7 +178,10 @@ fn parse(text: &str) -> Result<Order> {
         // EventBridge Scheduler writes its detail as text.
         Value::String(text) if text.trim().is_empty() => Ok(Order::default()),
         Value::String(text) => serde_json::from_str(&text).map_err(not_understood),
-        value => serde_json::from_value(value).map_err(not_understood),
+        value @ Value::Object(_) => serde_json::from_value(value).map_err(not_understood),
+        _ => Err(Error::invalid(format!(
+            "this is no order for the reindex function: {EXPECTED}"
+        ))),
     }
 }
 
@@ -175,6 +227,20 @@ mod tests {
             (r#"{"reindex":{}}"#, "starts a job in one index"),
             (r#"{"reindex":{},"indexes":["a","b"]}"#, "in one index"),
             ("[1]", "no order"),
+            ("[]", "no order"),
+            ("7", "no order"),
+            (
+                r#"{"Records":[{"eventSource":"aws:sqs"}]}"#,
+                "an SQS batch is no order for the reindex function: send it to the writer function",
+            ),
+            (r#"{"unique_key":"1"}"#, "send it to the writer function"),
+            (r#"{"query":"x"}"#, "send it to the search function"),
+            (r#"{"requestContext":{}}"#, "an HTTP request is no order"),
+            (r#"{"awslogs":{}}"#, "CloudWatch Logs is not understood"),
+            (
+                r#"{"source":"shop","detail-type":"t","detail":{"unique_key":"1"}}"#,
+                "an EventBridge event is no order",
+            ),
         ] {
             let error = Order::read(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");

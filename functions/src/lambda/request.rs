@@ -49,14 +49,6 @@ pub(super) fn http(event: &Event<'_>, doors: &Doors, role: Role) -> Result<Reque
     Ok(request)
 }
 
-/// The request that a bare payload stands for.
-pub(super) fn bare(path: &'static str, body: String) -> Request<Body> {
-    let mut request = Request::new(Body::from(body));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = axum::http::Uri::from_static(path);
-    request
-}
-
 fn method(event: &Event<'_>) -> Result<Method, Problem> {
     let text = event.method().unwrap_or("GET");
     Method::from_bytes(text.as_bytes()).map_err(|_invalid| {

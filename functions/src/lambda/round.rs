@@ -53,6 +53,9 @@ pub struct Failure {
     pub task: Task,
     /// Why.
     pub error: String,
+    /// What can be done about it.
+    #[serde(skip)]
+    pub kind: ErrorKind,
 }
 
 /// What a round works with.
@@ -213,9 +216,9 @@ impl IndexReport {
             }
             _ => {
                 tracing::error!(?task, %error, "maintenance failed");
-                let error = Error::to_string(&error);
+                let (kind, error) = (error.kind(), Error::to_string(&error));
                 self.unstarted &= task != Task::Reindex;
-                self.failed.push(Failure { task, error });
+                self.failed.push(Failure { task, error, kind });
             }
         }
     }

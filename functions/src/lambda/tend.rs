@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use aquifer_indexer::index::{Aquifer, Counted};
+use aquifer_indexer::quote::{quoted, shortened};
 use aquifer_indexer::reindex::Sources;
 use aquifer_indexer::{Error, Result};
 use lambda_runtime::{Context, LambdaEvent};
@@ -51,6 +52,25 @@ pub struct Report {
     pub took_ms: u64,
 }
 
+impl Report {
+    /// The failure of the invocation, if a task failed.
+    fn failure(&self) -> Option<Error> {
+        let tasks = |report: &IndexReport| report.failed.len();
+        let failed: usize = self.indexes.iter().map(tasks).sum();
+        let index = self.indexes.iter().find(|report| tasks(report) > 0)?;
+        let first = index.failed.first()?;
+        Some(Error::new(
+            first.kind,
+            format!(
+                "tasks that failed: {failed}; the first: {} of the index {}: {}",
+                first.task.name(),
+                quoted(&index.index),
+                first.error
+            ),
+        ))
+    }
+}
+
 impl Tend {
     /// A function as `environment` says; nothing is opened yet. It reads external sources from `sources`, and goes on
     /// through `handoff`.
@@ -71,8 +91,8 @@ impl Tend {
     ///
     /// # Errors
     /// [`aquifer_indexer::ErrorKind::Invalid`] for what is no order;
-    /// [`aquifer_indexer::ErrorKind::Unavailable`] when the indexes cannot be listed. What fails in one index is in the
-    /// answer.
+    /// [`aquifer_indexer::ErrorKind::Unavailable`] when the indexes cannot be listed; and if a task failed in one of the
+    /// indexes, so that the invocation is tried again or reported. The log has the whole report then.
     pub async fn answer(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>> {
         let (payload, context) = event.into_parts();
         let span = log::invocation(&context);
@@ -84,8 +104,15 @@ impl Tend {
             let before = self.counted();
             let report = self.carry_out(order, Bounds::of(&context)).await?;
             self.emit(&report, &context, self.counted().since(before));
-            to_raw_value(&report)
-                .map_err(|error| Error::internal("a report is no JSON").because(error))
+            let written = to_raw_value(&report)
+                .map_err(|error| Error::internal("a report is no JSON").because(error))?;
+            match report.failure() {
+                Some(failure) => {
+                    tracing::error!(report = %shortened(written.get()), "tasks failed");
+                    Err(failure)
+                }
+                None => Ok(written),
+            }
         };
         let logged = async {
             let carried = carried.await;

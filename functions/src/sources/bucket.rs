@@ -12,7 +12,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
 use object_store::{
     BackoffConfig, ClientConfigKey, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore,
-    ObjectStoreExt as _, RetryConfig,
+    RetryConfig,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -102,13 +102,24 @@ impl Bucket {
         own.unwrap_or(whole).to_owned()
     }
 
+    /// Opens one version of an object, or the current one; none where it is gone.
+    pub(super) fn open_version(&self, name: &str, version: Option<&str>) -> Result<Option<Opened>> {
+        runtime(&self.shown)?.block_on(self.first_part(name, version, 0))
+    }
+
     /// Asks for the first part of an object of which a listing told that it is not empty.
-    async fn first_part(&self, name: &str, size: u64) -> Result<Option<Opened>> {
+    async fn first_part(
+        &self,
+        name: &str,
+        version_id: Option<&str>,
+        size: u64,
+    ) -> Result<Option<Opened>> {
         let path = self.path(name)?;
         let mut part = Part {
             store: Arc::clone(&self.store),
             path,
             shown: format!("{}/{name}", self.shown.trim_end_matches('/')),
+            version_id: version_id.map(str::to_owned),
             version: String::new(),
             tag: None,
             size,
@@ -162,12 +173,12 @@ impl Objects for Bucket {
     }
 
     fn open(&self, name: &str) -> Result<Option<Opened>> {
-        runtime(&self.shown)?.block_on(self.first_part(name, 0))
+        self.open_version(name, None)
     }
 
     fn open_all(&self, found: &[Found]) -> Result<Vec<Option<Opened>>> {
         let parts = stream::iter(found)
-            .map(|found| self.first_part(&found.name, found.size))
+            .map(|found| self.first_part(&found.name, None, found.size))
             .buffered(TOGETHER)
             .try_collect();
         runtime(&self.shown)?.block_on(parts)
@@ -179,6 +190,8 @@ struct Part {
     store: Arc<AmazonS3>,
     path: Path,
     shown: String,
+    /// The version that was asked for by its name; the current one without.
+    version_id: Option<String>,
     version: String,
     tag: Option<String>,
     size: u64,
@@ -189,8 +202,13 @@ struct Part {
 impl Part {
     /// Learns the size, and gets the first part if there is one.
     async fn look(&mut self) -> Result<(), Failed> {
-        let meta = self.store.head(&self.path).await;
-        let meta = meta.map_err(|error| self.failed(error))?;
+        let options = GetOptions {
+            head: true,
+            version: self.version_id.clone(),
+            ..GetOptions::default()
+        };
+        let looked = self.store.get_opts(&self.path, options).await;
+        let meta = looked.map_err(|error| self.failed(error))?.meta;
         if meta.size == 0 {
             self.version = version(&meta);
             return Ok(());
@@ -205,6 +223,7 @@ impl Part {
         let options = GetOptions {
             range: Some(GetRange::Bounded(self.at..end)),
             if_match: self.tag.clone(),
+            version: self.version_id.clone(),
             ..GetOptions::default()
         };
         let got: GetResult = self

@@ -11,6 +11,7 @@ mod folder;
 mod objects;
 mod position;
 mod reading;
+mod single;
 mod walk;
 
 use std::ffi::OsString;
@@ -23,9 +24,11 @@ use aquifer_indexer::{Error, ErrorKind, Result};
 use self::address::Address;
 use self::bucket::Bucket;
 pub use self::folder::Folder;
-use self::objects::Objects;
 pub use self::objects::{Found, Page, Skipped};
+use self::objects::{Objects, unreadable};
+use self::single::Single;
 use self::walk::Walk;
+use crate::texts::Form;
 
 /// Opens folders and S3 prefixes.
 ///
@@ -95,6 +98,39 @@ impl ExternalSources {
         self
     }
 
+    /// The documents of one object: of a version of it, or of the current one; none where it is gone. A document without a
+    /// `unique_key` gets the name that it has below the source in the list, as a reindex of that source gives it. Blocks.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] where the object lies below no source in the list, or its name promises no documents;
+    /// [`ErrorKind::Unavailable`].
+    pub fn open_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Box<dyn DocumentSource>>> {
+        let shown = format!("s3://{bucket}/{key}");
+        let (address, above) = self.resolve(&shown)?;
+        let prefix = match above.unwrap_or(&address) {
+            Address::Bucket { prefix, .. } if above.is_some() => prefix.as_str(),
+            _ => "",
+        };
+        let name = match key.strip_prefix(prefix).filter(|_| !prefix.is_empty()) {
+            Some(below) => below.trim_start_matches('/'),
+            None => key,
+        };
+        if Form::of(name).is_none() {
+            return Err(unreadable(&shown, NO_FORM));
+        }
+        let bucket = Bucket::open(bucket, prefix, &self.environment)?;
+        let single = Single::open(bucket, name, version)?;
+        Ok(single.map(|single| {
+            let walk = Walk::new(shown, Box::new(single));
+            Box::new(walk) as Box<dyn DocumentSource>
+        }))
+    }
+
     /// The source that `url` names, and what of the list it lies below.
     fn resolve(&self, url: &str) -> Result<(Address, Option<&Address>)> {
         let address = Address::parse(url, &self.root)?;
@@ -110,6 +146,10 @@ impl ExternalSources {
         }
     }
 }
+
+/// An object that no source of documents would hold.
+const NO_FORM: &str = "objects with documents end in .json, .ndjson or .jsonl, or such a name with .gz or .zst: \
+                       restrict the notification to these suffixes";
 
 fn permitted(allowed: &[Address]) -> String {
     if allowed.is_empty() {

@@ -12,10 +12,14 @@ mod bodies;
 mod doors;
 mod endpoint;
 mod events;
+mod feed;
 mod handoff;
 mod limits;
 mod process;
 mod senders;
+#[path = "../sources/server.rs"]
+#[expect(dead_code, reason = "the tests of sources use more of it")]
+mod server;
 mod tend;
 
 use std::sync::Arc;

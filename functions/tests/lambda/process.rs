@@ -21,7 +21,7 @@ use crate::endpoint::Endpoint;
 use crate::senders::{Asked, http_v2};
 
 /// For whatever has to happen.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// An invocation on its way to a program.
 struct Event {
@@ -38,7 +38,7 @@ struct Api {
 }
 
 /// A program, the interface that it takes its events from, and what it has written.
-struct Function {
+pub(crate) struct Function {
     child: Child,
     files: TempDir,
     events: mpsc::Sender<Event>,
@@ -47,7 +47,7 @@ struct Function {
 }
 
 impl Function {
-    async fn start(program: &str, root: &TempDir, variables: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(program: &str, root: &TempDir, variables: &[(&str, &str)]) -> Self {
         let (events, received) = mpsc::channel(8);
         let (took, taken) = mpsc::channel(8);
         let (answer, answers) = mpsc::channel(8);
@@ -91,14 +91,14 @@ impl Function {
     }
 
     /// Hands an event over and waits until it has been taken.
-    async fn send(&mut self, id: &str, payload: impl Into<String>, left: Duration) {
+    pub(crate) async fn send(&mut self, id: &str, payload: impl Into<String>, left: Duration) {
         let (id, payload) = (id.to_owned(), payload.into());
         self.events.send(Event { id, payload, left }).await.unwrap();
         timeout(PATIENCE, self.taken.recv()).await.unwrap().unwrap();
     }
 
     /// The next answer: `response` or `error`, and its payload.
-    async fn answer(&mut self) -> (String, Value) {
+    pub(crate) async fn answer(&mut self) -> (String, Value) {
         let answered = timeout(PATIENCE, self.answers.recv()).await;
         let (outcome, payload) = answered.unwrap().unwrap();
         (outcome, serde_json::from_str(&payload).unwrap())
@@ -150,7 +150,7 @@ impl Function {
         std::fs::read_to_string(self.files.path().join(name)).unwrap()
     }
 
-    fn lines(&self, name: &str) -> Vec<Value> {
+    pub(crate) fn lines(&self, name: &str) -> Vec<Value> {
         let text = self.text(name);
         let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
         text.lines().map(parse).collect()
@@ -206,9 +206,9 @@ async fn unstarted(State(api): State<Api>, headers: HeaderMap, body: String) -> 
     axum::http::StatusCode::ACCEPTED.into_response()
 }
 
-const WRITER: &str = env!("CARGO_BIN_EXE_aquifer-writer");
-const SEARCH: &str = env!("CARGO_BIN_EXE_aquifer-search");
-const REINDEX: &str = env!("CARGO_BIN_EXE_aquifer-reindex");
+pub(crate) const WRITER: &str = env!("CARGO_BIN_EXE_aquifer-writer");
+pub(crate) const SEARCH: &str = env!("CARGO_BIN_EXE_aquifer-search");
+pub(crate) const REINDEX: &str = env!("CARGO_BIN_EXE_aquifer-reindex");
 
 #[tokio::test]
 async fn an_invocation_writes_its_log_and_its_metrics_and_sigterm_ends_the_program() {

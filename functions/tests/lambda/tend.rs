@@ -74,13 +74,22 @@ async fn an_order_compacts_and_verifies() {
 }
 
 #[tokio::test]
-async fn one_index_that_fails_keeps_no_other_from_its_turn() {
+async fn one_index_that_fails_keeps_no_other_from_its_turn_and_fails_the_invocation() {
     let place = Place::filled().await;
+    let tend = tend(&place, None);
     let text = r#"{"indexes":["none","default"]}"#;
-    let report = order(&tend(&place, None), text).await;
+    let bounds = Bounds::of(&context(LONG));
+    let report = tend.carry_out(Order::read(text).unwrap(), bounds).await;
+    let report = serde_json::to_value(report.unwrap()).unwrap();
     let failed = report["indexes"][0]["failed"][0]["error"].as_str().unwrap();
     assert!(failed.contains("no index `none`"), "{report}");
     assert_eq!(report["indexes"][1]["drained"], 0, "{report}");
+
+    let payload = RawValue::from_string(text.to_owned()).unwrap();
+    let answer = tend.answer(LambdaEvent::new(payload, context(LONG))).await;
+    let error = answer.unwrap_err().to_string();
+    assert!(error.contains("drain of the index \"none\""), "{error}");
+    assert!(error.contains("no index `none`"), "{error}");
 }
 
 #[tokio::test]

@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 use tower::ServiceExt;
 
 pub(crate) const BUCKET: &str = "bucket";
-const ACCESS_KEY: &str = "reader";
-const SECRET_KEY: &str = "not-a-secret";
+pub(crate) const ACCESS_KEY: &str = "reader";
+pub(crate) const SECRET_KEY: &str = "not-a-secret";
 
 /// Serves one bucket until it is dropped.
 pub(crate) struct Server {
@@ -64,6 +64,21 @@ impl Server {
         self.reached(ExternalSources::any(Path::new("/")), key, secret)
     }
 
+    /// What a program finds in its environment to reach this server.
+    pub(crate) fn variables<'a>(
+        &'a self,
+        key: &'a str,
+        secret: &'a str,
+    ) -> [(&'a str, &'a str); 5] {
+        [
+            ("AWS_ENDPOINT_URL", &self.endpoint),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", key),
+            ("AWS_SECRET_ACCESS_KEY", secret),
+        ]
+    }
+
     /// Sources that reach this server.
     pub(crate) fn reached(
         &self,
@@ -71,13 +86,7 @@ impl Server {
         key: &str,
         secret: &str,
     ) -> ExternalSources {
-        sources.with_environment(&[
-            ("AWS_ENDPOINT_URL", &self.endpoint),
-            ("AWS_ALLOW_HTTP", "true"),
-            ("AWS_REGION", "eu-central-1"),
-            ("AWS_ACCESS_KEY_ID", key),
-            ("AWS_SECRET_ACCESS_KEY", secret),
-        ])
+        sources.with_environment(&self.variables(key, secret))
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod asked;
 mod crowd;
+mod events;
 mod frozen;
 mod local;
 mod same;

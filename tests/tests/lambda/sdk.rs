@@ -122,6 +122,20 @@ fn nobody_waits_for_an_event_and_a_failed_one_is_tried_again() {
     eventually("it has failed three times", PATIENCE, || {
         (lambda.tally(REINDEX).failed == 3).then_some(())
     });
+    // An event that cannot be indexed fails as often, and so does what is no event at all.
+    for nonsense in [
+        json!({"source": "shop", "detail-type": "t", "detail": {"title": "no key"}}),
+        json!({"temperature": 20}),
+    ] {
+        let before = lambda.tally(WRITES).failed;
+        let accepted = sdk
+            .invoke(WRITES, InvocationType::Event, &nonsense)
+            .unwrap();
+        assert_eq!(accepted.status_code(), 202);
+        eventually("it has failed three times", PATIENCE, || {
+            (lambda.tally(WRITES).failed == before + 3).then_some(())
+        });
+    }
 }
 
 #[test]
