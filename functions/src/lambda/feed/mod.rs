@@ -1,6 +1,6 @@
 //! Events of AWS services, made into changes of an index.
 //!
-//! An event flows one way: [`payload`] tells what it is, the module of its source takes its [`Item`]s out, [`content`]
+//! An event flows one way: [`payload`] tells what it is, the module of its source takes its items out, [`content`]
 //! reads what an item asks for, `apply` hands it to the indexes in batches, and `report` makes of the outcome what the
 //! source expects. docs/events.md describes each source to its users.
 //!
