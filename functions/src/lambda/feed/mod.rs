@@ -1,6 +1,6 @@
 //! Events of AWS services, made into changes of an index.
 //!
-//! An event flows one way: [`payload`] tells what it is, the module of its source takes its [`Item`]s out, [`content`]
+//! An event flows one way: [`payload`] tells what it is, the module of its source takes its items out, [`content`]
 //! reads what an item asks for, `apply` hands it to the indexes in batches, and `report` makes of the outcome what the
 //! source expects. docs/events.md describes each source to its users.
 //!
@@ -8,7 +8,7 @@
 //! writes in another way fails no event.
 //!
 //! **An item is indexed or it fails.** An item is atomic: the operations of a document that is rejected, and of the others in the same
-//! item, are in no batch. The only exception is an object of S3 that needs several batches.
+//! item, are in no batch. Objects of S3 are the exception: each goes into the batches by itself, and a large one into several.
 
 mod apply;
 mod attribute;

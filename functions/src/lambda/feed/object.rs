@@ -65,14 +65,13 @@ fn put_all(
     pile: &mut Pile,
     at: usize,
     object: &ObjectEvent,
-    source: Option<Box<dyn DocumentSource>>,
+    mut source: Option<Box<dyn DocumentSource>>,
     bounds: BatchBounds,
 ) -> Result<()> {
     let ordered = |change| Operation::Ordered(object.order.clone(), change);
     pile.make_room(&[ordered(Change::Claim)], bounds)?;
     pile.push(at, ordered(Change::Claim));
     let mut position = None;
-    let mut source = source;
     while let Some(open) = &mut source {
         in_time(object, bounds.deadline)?;
         let chunk = open.next(position.as_deref(), CHUNK_BYTES)?;
@@ -104,7 +103,7 @@ fn in_time(object: &ObjectEvent, deadline: Instant) -> Result<()> {
     Err(Error::new(
         ErrorKind::Deadline,
         format!(
-            "s3://{}/{} holds more documents than the time of this function suffices for: give the function more time and \
+            "s3://{}/{} holds more documents than this function can index in its time: give the function more time and \
              memory, or index the object with a reindex",
             object.bucket, object.key
         ),

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use aquifer_indexer::Result;
 use aquifer_indexer::document::limits::BATCH_DOCUMENTS;
 use aquifer_indexer::index::{Batch, Counts, Index, Operation, Outcome, Wait};
 use aquifer_indexer::mapping::IndexSchema;
+use aquifer_indexer::{Error, ErrorKind, Result};
 
 use super::failure::ItemFailure;
+use crate::http::limits::DEADLINE_OVERRUN;
 
 /// What a batch may take.
 #[derive(Clone, Copy, Debug)]
@@ -138,10 +139,10 @@ impl Pile {
             return Ok(());
         }
         self.submitted += 1;
-        match self
-            .index
-            .submit(Batch { operations }, Wait::Visible, deadline)
-        {
+        let batch = Batch { operations };
+        let submitted =
+            in_time(deadline).and_then(|()| self.index.submit(batch, Wait::Visible, deadline));
+        match submitted {
             Ok(Outcome::Applied { version, counts }) => self.applied.note(version, counts),
             Ok(Outcome::Durable { .. }) => self.applied.durable = true,
             Err(error) => {
@@ -166,6 +167,17 @@ impl Applied {
         self.version = Some(version);
         self.outdated += u64::from(counts.outdated);
     }
+}
+
+/// An invocation that was given up must not change the index in the next one, in which its thread may go on.
+fn in_time(deadline: Instant) -> Result<()> {
+    if Instant::now() < deadline + DEADLINE_OVERRUN {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Deadline,
+        "the time of the invocation was over before the batch was complete: give the function more time, or send less at once",
+    ))
 }
 
 fn memory_bytes(operation: &Operation) -> usize {

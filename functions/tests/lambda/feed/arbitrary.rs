@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use aquifer_functions::lambda::feed::payload::Payload;
+use aquifer_functions::lambda::bare;
+use aquifer_functions::lambda::feed::payload::{EventKind, Payload};
 use aquifer_functions::lambda::front::Front;
+use aquifer_functions::lambda::order::Order;
 use aquifer_functions::lambda::role::Role;
 use aquifer_indexer::config::Config;
 use aquifer_indexer::index::Aquifer;
@@ -18,7 +20,7 @@ use tempfile::TempDir;
 use crate::{LONG, context, environment, no_sources};
 
 /// How many payloads are tried. Each gets a folder of its own.
-const CASES: u32 = 192;
+const CASES: u32 = 512;
 
 const FIXTURES: [&str; 11] = [
     include_str!("../fixtures/sqs.json"),
@@ -159,11 +161,14 @@ async fn check(payload: &Value) {
     let before = version(&root);
     let text = RawValue::from_string(payload.to_string()).unwrap();
     let event = LambdaEvent::new(text, context(LONG));
-    let Ok(answer) = front.answer(event).await else {
+    let answered = front.answer(event).await;
+    let kind = Payload::of(&payload.to_string());
+    let is_event = matches!(kind, Payload::Event(_));
+    check_others(payload, &kind);
+    let Ok(answer) = answered else {
         return;
     };
     let answer: Value = serde_json::from_str(answer.get()).unwrap();
-    let is_event = matches!(Payload::of(&payload.to_string()), Payload::Event(_));
     match answer["statusCode"].as_u64() {
         // An answer with a status is for somebody who reads it: never for the source of an event.
         Some(status) => {
@@ -179,6 +184,18 @@ async fn check(payload: &Value) {
             let failed = answer.to_string().contains("ProcessingFailed");
             assert!(failed || version(&root) > before, "{payload}: {answer}");
         }
+    }
+}
+
+/// The other functions take no event. The reindex function finds orders in those of EventBridge.
+fn check_others(payload: &Value, kind: &Payload) {
+    let text = payload.to_string();
+    let search = bare::request(Role::Search, &text);
+    let order = Order::read(&text);
+    if let Payload::Event(kind) = kind {
+        assert!(search.is_err(), "{payload}: {search:?}");
+        let orders_too = *kind == EventKind::EventBridge;
+        assert!(order.is_err() || orders_too, "{payload}: {order:?}");
     }
 }
 

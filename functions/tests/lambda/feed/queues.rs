@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Writer, book, fifo, fixture, sqs, titles};
+use crate::process::{Function, WRITER};
 
 fn sns(message: &str) -> Value {
     let mut event = fixture(include_str!("../fixtures/sns.json"));
@@ -259,6 +260,34 @@ async fn topics_and_buses_fail_the_invocation() {
             "an EventBridge event failed",
         )
         .await;
+}
+
+#[tokio::test]
+async fn when_the_index_is_damaged_every_event_fails() {
+    let mut writer = Writer::start(&[]).await;
+    let event = sqs(&[
+        ("a", book("1", "one").to_string()),
+        ("b", "no json".to_owned()),
+    ]);
+    assert_eq!(writer.failures(&event).await, ["b"]);
+    for file in walkdir::WalkDir::new(writer.root.path().join("default")) {
+        let file = file.unwrap();
+        if file.file_type().is_file() {
+            std::fs::write(file.path(), "damaged").unwrap();
+        }
+    }
+    // An environment that has nothing in its memory.
+    writer.function = Function::start(WRITER, &writer.root, &[]).await;
+    writer.refuses(&event, "2 of the 2 items").await;
+    writer
+        .refuses(&sns(&book("2", "two").to_string()), "SNS")
+        .await;
+    writer.refuses(&bus(book("2", "two")), "EventBridge").await;
+    // Not `ProcessingFailed`: the record is not at fault, and Firehose tries again.
+    let firehose = fixture(include_str!("../fixtures/firehose.json"));
+    writer.refuses(&firehose, "").await;
+    let bare = writer.send(&book("1", "one")).await;
+    assert!(bare.is_err(), "{bare:?}");
 }
 
 #[tokio::test]
