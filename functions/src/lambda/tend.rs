@@ -105,7 +105,13 @@ impl Tend {
             None => {
                 blocking({
                     let aquifer = Arc::clone(&aquifer);
-                    move || aquifer.indexes()
+                    move || {
+                        match aquifer.sweep() {
+                            Ok(report) => report.log(),
+                            Err(error) => tracing::warn!(%error, "cannot sweep the root folder"),
+                        }
+                        aquifer.indexes()
+                    }
                 })
                 .await??
             }

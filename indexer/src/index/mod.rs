@@ -5,7 +5,11 @@ mod listing;
 mod one;
 mod open;
 mod reading;
+mod remains;
+mod removal;
+mod staging;
 mod stats;
+mod sweep;
 
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -19,6 +23,7 @@ pub use self::listing::Stamps;
 pub use self::one::{BatchState, BatchStatus, Index, Pending};
 pub use self::reading::Found;
 pub use self::stats::Stats;
+pub use self::sweep::{Kept, SweepReport};
 pub use crate::check::{CheckReport, Problem};
 pub use crate::config::Config;
 pub use crate::counters::Counted;
@@ -32,14 +37,14 @@ use crate::concurrent;
 use crate::descriptors;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mapping::Definition;
-use crate::mount::{Mount, RootFolder};
+use crate::mount::{Mount, RootFolder, Wrap};
 use crate::snapshot::cache::RangeCache;
 
 /// Longest name of an index, in bytes: it is a folder's name and part of a URL.
 const NAME_MAX: usize = 64;
 
-/// Attempts at creating an index in the place of one whose deletion was cut short.
-const CREATE_TRIES: usize = 3;
+/// Attempts at creating an index while others create and delete one of the same name.
+const CREATE_TRIES: usize = 8;
 
 /// A root folder of indexes. Cheap to open; keeps those open that were used last.
 #[derive(Debug)]
@@ -59,9 +64,24 @@ impl Aquifer {
     /// # Errors
     /// [`ErrorKind::Unavailable`] when there is no such folder, or it cannot be made.
     pub fn open(root: impl AsRef<Path>, config: Config) -> Result<Self> {
-        let path = root.as_ref();
-        let root =
+        Self::open_root(root.as_ref(), None, config)
+    }
+
+    /// Like [`Self::open`], but everything in the root folder is opened through `wrap`; for tests of what can go wrong
+    /// there.
+    ///
+    /// # Errors
+    /// Like [`Self::open`].
+    pub fn open_through(wrap: Wrap, root: impl AsRef<Path>, config: Config) -> Result<Self> {
+        Self::open_root(root.as_ref(), Some(wrap), config)
+    }
+
+    fn open_root(path: &Path, wrap: Option<Wrap>, config: Config) -> Result<Self> {
+        let mut root =
             RootFolder::open(path, !config.read_only).map_err(|error| Error::io(path, error))?;
+        if let Some(wrap) = wrap {
+            root = root.wrapped(wrap);
+        }
         concurrent::limit_threads(config.io_threads);
         let cache = Arc::new(RangeCache::new(config.cache_bytes));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -132,24 +152,20 @@ impl Aquifer {
         self.check_writable()?;
         definition.validate()?;
         for _ in 0..CREATE_TRIES {
-            let mount = self.root.make(name).map_err(|error| self.io(name, error))?;
-            if crate::writer::create(&mount, definition, &*self.clock)? {
-                return Ok(true);
-            }
-            match self.existing(name) {
+            match self.undeleted(name) {
                 Ok(index) if index.schema()?.definition() == definition => return Ok(false),
-                Ok(_) => break,
-                // What is left of one whose deletion was cut short.
-                Err(error) if error.kind() == ErrorKind::NotFound => self.remove_deleted(name)?,
+                Ok(_) => return Err(other_definition(name)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
+            }
+            self.free(name)?;
+            if self.install(name, definition)? {
+                return Ok(true);
             }
         }
         Err(Error::new(
-            ErrorKind::Conflict,
-            format!(
-                "the index `{name}` exists with another definition, and a definition cannot be \
-                 changed: create a new index and send the documents to it, or delete this one"
-            ),
+            ErrorKind::Busy,
+            format!("others keep creating and deleting the index `{name}`: try again later"),
         ))
     }
 
@@ -159,52 +175,25 @@ impl Aquifer {
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Busy`] when writers do not let go of it.
     pub fn delete_index(&self, name: &str) -> Result<()> {
         self.check_writable()?;
-        let index = self.existing(name)?;
-        index.publish_deletion()?;
-        self.open.remove(name);
-        self.remove_deleted(name)
-    }
-
-    /// Removes the folder of an index that has been deleted. It is renamed away first and looked at again
-    /// there: somebody may have removed it already and created another of this name.
-    fn remove_deleted(&self, name: &str) -> Result<()> {
-        let away = match self.root.move_away(name) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            away => away.map_err(|error| self.io(name, error))?,
-        };
-        if !self.is_deleted(&away)? {
-            return self
-                .root
-                .move_back(&away, name)
-                .map_err(|error| self.io(name, error));
-        }
-        for left in self
-            .root
-            .list_away()
-            .map_err(|error| self.io(&away, error))?
-        {
-            if self.is_deleted(&left)? {
-                match self.root.remove(&left) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(self.io(&left, error));
-                    }
-                    _ => {}
-                }
+        let index = match self.undeleted(name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // A process may have been killed while it deleted the index.
+                self.finish_deletion(name)?;
+                return Err(error);
             }
-        }
-        Ok(())
-    }
-
-    /// Whether the index in a folder is deleted, or was never there.
-    fn is_deleted(&self, folder: &str) -> Result<bool> {
-        let mount = match self.root.mount(folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
-            mount => mount.map_err(|error| self.io(folder, error))?,
+            index => index?,
         };
-        match self.new_index(folder, Arc::new(mount), true).snapshot() {
-            Ok(_) => Ok(false),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
-            Err(error) => Err(error),
+        match index.publish_deletion() {
+            // Another process has deleted it since this request began.
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => self.open.remove(name),
+        }
+        match self.free(name) {
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                tracing::warn!(%error, index = name, "the index is deleted, but its folder remains");
+                Ok(())
+            }
+            freed => freed,
         }
     }
 
@@ -233,14 +222,32 @@ impl Aquifer {
         self.find(name, Index::confirm, Stay::Open)
     }
 
+    /// An index by its name, which has not been deleted by now.
+    fn undeleted(&self, name: &str) -> Result<Arc<Index>> {
+        self.find(name, |index| index.snapshot().map(drop), Stay::Open)
+    }
+
     /// An index by its name, looked at as `look` does.
     fn find(&self, name: &str, look: fn(&Index) -> Result<()>, stay: Stay) -> Result<Arc<Index>> {
         check_name(name)?;
-        let index = match self.open.get(name) {
-            Some(index) => index,
-            // It is not open, or was deleted, and another may have been created since.
-            None => self.open_index(name)?,
-        };
+        if let Some(index) = self.open.get(name) {
+            match self.look(name, index, look, stay) {
+                // It was deleted, and another may have been created since.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                found => return found,
+            }
+        }
+        let index = self.open_index(name)?;
+        self.look(name, index, look, stay)
+    }
+
+    fn look(
+        &self,
+        name: &str,
+        index: Arc<Index>,
+        look: fn(&Index) -> Result<()>,
+        stay: Stay,
+    ) -> Result<Arc<Index>> {
         match look(&index) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.open.remove_gone(name);
@@ -271,7 +278,7 @@ impl Aquifer {
             std::io::ErrorKind::NotFound => no_index(name),
             _ => self.io(name, error),
         })?;
-        Ok(self.new_index(name, Arc::new(mount), self.config.read_only))
+        Ok(self.new_index(name, mount, self.config.read_only))
     }
 
     fn new_index(&self, name: &str, mount: Arc<dyn Mount>, read_only: bool) -> Arc<Index> {
@@ -302,6 +309,16 @@ fn no_index(name: &str) -> Error {
     Error::not_found(format!(
         "there is no index `{name}`: create it with PUT /indexes/{name} or `aquifer create-index`"
     ))
+}
+
+fn other_definition(name: &str) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "the index `{name}` exists with another definition, and a definition cannot be changed: create a new \
+             index and send the documents to it, or delete this one"
+        ),
+    )
 }
 
 /// Names of indexes are folders and parts of URLs on every system.

@@ -15,6 +15,7 @@ mod crash;
 mod damage;
 mod fence;
 mod growth;
+mod lifecycle;
 mod merging;
 mod million;
 mod model;
