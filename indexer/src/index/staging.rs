@@ -32,7 +32,7 @@ impl Aquifer {
             return Err(error);
         }
         self.config.observer.reached(Step::BeforeName);
-        match staged.root.rename_dir(&staged.folder, name) {
+        match staged.root.rename(&staged.folder, name) {
             Ok(()) => {}
             Err(error) => {
                 if !self.is_installed(&staged, name, error)? {
@@ -66,7 +66,7 @@ impl Aquifer {
         }
         // Unless this succeeds, the rename was made, or may still be made.
         let trash = layout::trash_folder(name, Uuid::new_v4());
-        match staged.root.rename_dir(&staged.folder, &trash) {
+        match staged.root.rename(&staged.folder, &trash) {
             Ok(()) => self.empty_trash(&staged.root, &trash),
             // It has been renamed while this looked.
             Err(_) if self.has_name(staged, name)? => return Ok(true),
@@ -111,7 +111,7 @@ impl Aquifer {
     /// where its creator has not done so.
     pub(super) fn discard(&self, root: &Arc<dyn Mount>, folder: &str) -> bool {
         let trash = layout::trash_folder("new", Uuid::new_v4());
-        match root.rename_dir(folder, &trash) {
+        match root.rename(folder, &trash) {
             Ok(()) => {
                 self.empty_trash(root, &trash);
                 true

@@ -189,9 +189,9 @@ impl Mount for CountingMount {
         Ok(Arc::new(Self { inner, counter }))
     }
 
-    fn rename_dir(&self, from: &str, to: &str) -> io::Result<()> {
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.counter.count("rename", to);
-        self.inner.rename_dir(from, to)
+        self.inner.rename(from, to)
     }
 
     fn remove_dir(&self, folder: &str) -> io::Result<()> {

@@ -227,8 +227,8 @@ impl Mount for FaultyMount {
         Ok(Arc::new(self.over(inner)))
     }
 
-    fn rename_dir(&self, from: &str, to: &str) -> io::Result<()> {
-        self.plan.run(|| self.inner.rename_dir(from, to), || ())
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.plan.run(|| self.inner.rename(from, to), || ())
     }
 
     fn remove_dir(&self, folder: &str) -> io::Result<()> {

@@ -90,9 +90,9 @@ pub trait Mount: Send + Sync + fmt::Debug {
     /// Opens a folder in this one as a mount of its own. It remains that folder, whatever happens to its name. A
     /// symbolic link is not followed.
     fn enter(&self, folder: &str) -> io::Result<Arc<dyn Mount>>;
-    /// Gives a folder in this one another name. An empty folder of that name is replaced; one that holds anything
-    /// is not ([`is_not_empty`]).
-    fn rename_dir(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Gives a folder or file another name. A folder replaces an empty folder of that name, but none that holds
+    /// anything ([`is_not_empty`]).
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes an empty folder; fails ([`is_not_empty`]) if it holds anything.
     fn remove_dir(&self, folder: &str) -> io::Result<()>;
     /// Moves a file or folder of this folder into another one, under the same name.

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustix::io::Errno;
 
-use super::{Mount, PosixMount};
+use super::{FileId, Mount, PosixMount};
 use crate::descriptors;
 
 /// Puts something between a process and the folders that it opens, for tests of what can go wrong there.
@@ -68,9 +69,9 @@ impl RootFolder {
         let mut names = Vec::new();
         for entry in retry(|| fs::read_dir(&self.path))? {
             let entry = entry?;
-            if entry.file_type()?.is_dir()
-                && let Ok(name) = entry.file_name().into_string()
-            {
+            let kind = entry.file_type()?;
+            let is_folder = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
+            if is_folder && let Ok(name) = entry.file_name().into_string() {
                 names.push(name);
             }
         }
@@ -82,6 +83,18 @@ impl RootFolder {
     pub fn modified(&self, name: &str, inside: &str) -> io::Result<Option<SystemTime>> {
         match fs::metadata(self.path.join(name).join(inside)) {
             Ok(metadata) => metadata.modified().map(Some),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Which file or folder has a path in an index folder; `None` when it is not there.
+    pub fn identity(&self, name: &str, inside: &str) -> io::Result<Option<FileId>> {
+        match fs::metadata(self.path.join(name).join(inside)) {
+            Ok(metadata) => Ok(Some(FileId {
+                device: metadata.dev(),
+                inode: metadata.ino(),
+            })),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(error),
         }

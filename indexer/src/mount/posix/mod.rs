@@ -5,6 +5,7 @@ mod folders;
 mod kind;
 mod listing;
 mod lock;
+mod regular;
 
 use std::fs::File;
 use std::io;
@@ -76,7 +77,22 @@ fn umask_hides() -> bool {
 }
 
 impl Shared {
+    /// Opens a file, and nothing else: a FIFO or a device of that name neither hangs the process nor is read.
     fn open_fd(&self, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
+        let opened = self.open_any(path, flags | OFlags::NONBLOCK);
+        let opened = match opened {
+            // Somebody has a lease on a regular file, which the system waits for only where it may.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.open_any(path, flags),
+            opened => opened,
+        };
+        regular::only(path, opened, || {
+            self.folders.at(path, |folder, name| {
+                rustix::fs::statat(folder, name, AtFlags::empty())
+            })
+        })
+    }
+
+    fn open_any(&self, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
         let open = || {
             self.folders.at(path, |folder, name| {
                 rustix::fs::openat(folder, name, flags | OFlags::CLOEXEC, FILE_MODE)
@@ -229,7 +245,7 @@ impl Mount for PosixMount {
         Ok(Arc::new(Self::of(opened, kind)))
     }
 
-    fn rename_dir(&self, from: &str, to: &str) -> io::Result<()> {
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let folder = self.descriptor();
         Ok(rustix::fs::renameat(folder, from, folder, to)?)
     }
