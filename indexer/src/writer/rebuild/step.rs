@@ -177,8 +177,10 @@ fn next_chunk(
         ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::TooLarge => {
             Stop::Job(format!("the source {url}: {error}"))
         }
+        // This process must not read it. The job is left to one that may.
+        ErrorKind::Conflict => Stop::Step(error),
         // Nothing of the index: it must not be taken for one of its files.
-        _ => Stop::Step(Error::new(
+        _ => Stop::Source(Error::new(
             ErrorKind::Unavailable,
             format!("the source {url} cannot be read: {error}"),
         )),
