@@ -66,6 +66,7 @@ pub fn router(state: AppState) -> Router {
         .delete(indexes::delete);
     Router::new()
         .route("/health", get(health::get))
+        .route("/health/ready", get(health::ready))
         .route("/indexes", get(indexes::list))
         .route("/indexes/{index}", index)
         .nest("/indexes/{index}", of_an_index())

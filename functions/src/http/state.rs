@@ -10,6 +10,7 @@ use aquifer_indexer::reindex::{NoSources, Sources};
 use super::body::{Admitted, Packed, Purpose};
 use super::budget::Budget;
 use super::error::{Problem, Sort};
+use super::health::Readiness;
 use super::left::{Unannounced, WorkLeft};
 use super::limits;
 use super::turnstile::Turnstile;
@@ -91,6 +92,7 @@ struct Shared {
     versions: Versions,
     writes: Turnstile,
     budget: Budget,
+    readiness: Readiness,
 }
 
 impl AppState {
@@ -109,12 +111,21 @@ impl AppState {
                 versions: Versions::default(),
                 writes,
                 budget,
+                readiness: Readiness::default(),
             }),
         }
     }
 
     pub(crate) fn aquifer(&self) -> &Aquifer {
         &self.shared.aquifer
+    }
+
+    pub(crate) fn shared_aquifer(&self) -> Arc<Aquifer> {
+        Arc::clone(&self.shared.aquifer)
+    }
+
+    pub(crate) fn readiness(&self) -> &Readiness {
+        &self.shared.readiness
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -10,6 +10,7 @@
 
 mod batches;
 mod documents;
+mod health;
 mod indexes;
 mod jobs;
 mod refusals;
