@@ -4,6 +4,8 @@ mod drainer;
 mod listing;
 mod one;
 mod open;
+mod place;
+mod probe;
 mod reading;
 mod remains;
 mod removal;
@@ -230,7 +232,14 @@ impl Aquifer {
     /// An index by its name, looked at as `look` does.
     fn find(&self, name: &str, look: fn(&Index) -> Result<()>, stay: Stay) -> Result<Arc<Index>> {
         check_name(name)?;
-        if let Some(index) = self.open.get(name) {
+        let open = self.open.get(name);
+        if let Some(index) = &open
+            && !self.is_in_place(name, index)
+        {
+            index.leave();
+            self.open.remove_gone(name);
+            self.listing.forget(name);
+        } else if let Some(index) = open {
             match self.look(name, index, look, stay) {
                 // It was deleted, and another may have been created since.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -264,9 +273,12 @@ impl Aquifer {
         match self.existing(name) {
             Err(error) if error.kind() == ErrorKind::NotFound && !self.config.read_only => {
                 match self.create_index(name, &Definition::default()) {
+                    Ok(_) => self.existing(name),
                     // Somebody else created it with a definition of theirs.
-                    Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
-                    _ => self.existing(name),
+                    Err(error) if error.kind() == ErrorKind::Conflict => {
+                        self.existing(name).map_err(|_| error)
+                    }
+                    Err(error) => Err(error),
                 }
             }
             other => other,

@@ -8,6 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::drainer::Drainer;
+use super::place::NextLook;
 use super::reading::guarded;
 use super::{Stats, read_only};
 use crate::check::{CheckReport, check};
@@ -44,6 +45,7 @@ pub struct Index {
     /// This index, where it has an owner that must not open it a second time.
     own: Weak<Self>,
     gone: AtomicBool,
+    pub(super) next_look: NextLook,
     pub(super) known: KnownTerms,
 }
 
@@ -141,6 +143,7 @@ impl Index {
             writer,
             inbox: Inbox::new(mount, Arc::clone(&clock)),
             cache,
+            next_look: NextLook::after(clock.now()),
             clock,
             drainer: config.after_answer.then(|| Arc::clone(drainer)),
             own,
@@ -183,6 +186,11 @@ impl Index {
         self.gone.load(Ordering::SeqCst)
     }
 
+    /// Has the index opened again by its name.
+    pub(super) fn leave(&self) {
+        self.gone.store(true, Ordering::SeqCst);
+    }
+
     /// Remembers that the index is gone, so that it is opened again by its name. Where files are gone, the newest
     /// version says whether the index was deleted.
     pub(super) fn notice<T>(&self, result: Result<T>) -> Result<T> {
@@ -191,10 +199,10 @@ impl Index {
             if error.kind() != ErrorKind::NotFound && !stale {
                 return error;
             }
-            self.gone.store(true, Ordering::SeqCst);
+            self.leave();
             match self.follower.newest() {
                 Err(deleted) if stale && deleted.kind() == ErrorKind::NotFound => deleted,
-                _ => error,
+                _ => self.follower.judge(error),
             }
         })
     }

@@ -149,7 +149,7 @@ impl Aquifer {
                 true => Fate::Removed,
                 false => Fate::Young,
             }),
-            Content::Live => match root.rename_dir(folder, name) {
+            Content::Live => match root.rename(folder, name) {
                 Ok(()) => {
                     root.sync_dir(".").map_err(|error| self.io(name, error))?;
                     Ok(Fate::Restored(name.to_owned()))

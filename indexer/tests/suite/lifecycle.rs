@@ -391,3 +391,82 @@ fn of_many_creators_one_succeeds_and_many_may_delete() {
     }
     root.assert_swept("in the end");
 }
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// Somebody puts a backup into the place of an index that processes have open: as another folder of the same name, or
+/// into the same folder.
+#[test]
+fn an_index_that_is_replaced_by_a_backup_is_opened_again() {
+    for same_folder in [false, true] {
+        let root = Root::new();
+        let process = root.process();
+        create(&process).unwrap();
+        add(&process, "kept");
+        let (index, backup) = (root.path().join(NAME), root.path().join("backup"));
+        copy(&index, &backup);
+        add(&process, "lost");
+        assert_eq!(keys(&process), ["kept", "lost"]);
+        if same_folder {
+            for entry in std::fs::read_dir(&index).unwrap() {
+                let path = entry.unwrap().path();
+                let removed = std::fs::remove_dir_all(&path);
+                removed.or_else(|_| std::fs::remove_file(&path)).unwrap();
+            }
+            copy(&backup, &index);
+        } else {
+            std::fs::rename(&index, root.path().join("before")).unwrap();
+            std::fs::rename(&backup, &index).unwrap();
+        }
+        // Guards against a hang; how soon it is noticed is not tested.
+        let deadline = soon();
+        while keys(&process) != ["kept"] {
+            assert!(std::time::Instant::now() < deadline, "it is never noticed");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        add(&process, "new");
+        assert_eq!(keys(&root.process()), ["kept", "new"]);
+        assert_eq!(keys(&process), ["kept", "new"]);
+    }
+}
+
+/// Indexes that cannot be opened are listed.
+#[test]
+fn no_index_is_left_out_of_the_list() {
+    let root = Root::new();
+    let process = root.process();
+    create(&process).unwrap();
+    add(&process, "a");
+    std::fs::remove_file(root.path().join(NAME).join("HEAD")).unwrap();
+    std::fs::remove_dir_all(root.path().join(NAME).join("manifests")).unwrap();
+    let batch = root.path().join(NAME).join("inbox/left.batch");
+    std::fs::write(batch, "x").unwrap();
+    std::os::unix::fs::symlink(root.path().join(NAME), root.path().join("linked")).unwrap();
+    std::fs::create_dir(root.path().join("empty")).unwrap();
+    assert_eq!(root.process().indexes().unwrap(), [NAME, "linked"]);
+}
+
+/// The parents of a new root exist after a power loss; here, that they are made at all.
+#[test]
+fn a_root_is_made_with_the_folders_that_lead_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("a/b/c");
+    create(&process(&root)).unwrap();
+    process(&root).probe().unwrap();
+    assert_eq!(
+        std::fs::read_dir(&root).unwrap().count(),
+        1,
+        "a probe leaves nothing"
+    );
+}
