@@ -41,6 +41,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::mapping::Definition;
 use crate::mount::{Mount, RootFolder, Wrap};
 use crate::snapshot::cache::RangeCache;
+use crate::snapshot::follow::is_stale;
 
 /// Longest name of an index, in bytes: it is a folder's name and part of a URL.
 const NAME_MAX: usize = 64;
@@ -185,11 +186,15 @@ impl Aquifer {
             }
             index => index?,
         };
-        match index.publish_deletion() {
-            // Another process has deleted it since this request began.
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => self.open.remove(name),
+        if let Err(error) = index.publish_deletion() {
+            // Another process may have deleted it since this request began; over NFS its folder then is stale.
+            let deleted = error.kind() == ErrorKind::NotFound
+                || (is_stale(&error) && self.is_replaced(name, &index).unwrap_or(false));
+            if !deleted {
+                return Err(error);
+            }
         }
+        self.open.remove(name);
         match self.free(name) {
             Err(error) if error.kind() == ErrorKind::Conflict => {
                 tracing::warn!(%error, index = name, "the index is deleted, but its folder remains");
@@ -276,7 +281,7 @@ impl Aquifer {
                     Ok(_) => self.existing(name),
                     // Somebody else created it with a definition of theirs.
                     Err(error) if error.kind() == ErrorKind::Conflict => {
-                        self.existing(name).map_err(|_| error)
+                        self.existing(name).or(Err(error))
                     }
                     Err(error) => Err(error),
                 }

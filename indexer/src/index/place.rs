@@ -54,10 +54,14 @@ impl Aquifer {
         }
     }
 
-    fn is_replaced(&self, name: &str, index: &Index) -> Result<bool> {
+    /// Whether another folder has the name of an open index, or the index in it is another one.
+    pub(super) fn is_replaced(&self, name: &str, index: &Index) -> Result<bool> {
         let io = |error| self.io(name, error);
         let mount = &index.follower.source().mount;
-        let held = mount.metadata(".").map_err(io)?.id;
+        let held = match mount.metadata(".") {
+            Err(error) if tree::is_gone(&error) => return Ok(true),
+            metadata => metadata.map_err(io)?.id,
+        };
         if self.root.identity(name, ".").map_err(io)? != Some(held) {
             return Ok(true);
         }

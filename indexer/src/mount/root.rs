@@ -15,7 +15,9 @@ use crate::descriptors;
 
 /// Puts something between a process and the folders that it opens, for tests of what can go wrong there.
 #[derive(Clone)]
-pub struct Wrap(Arc<dyn Fn(Arc<dyn Mount>) -> Arc<dyn Mount> + Send + Sync>);
+pub struct Wrap(Arc<WrapMount>);
+
+type WrapMount = dyn Fn(Arc<dyn Mount>) -> Arc<dyn Mount> + Send + Sync;
 
 impl Wrap {
     /// Opens what `wrap` makes of each folder.

@@ -76,6 +76,7 @@ const STORIES: &[Story] = stories! {
     recreated::while_its_deleter_is_cut_off on BOTH,
     two_writers::both_make_progress_in_one_history on BOTH,
     lost_reply::the_nonce_decides on BOTH,
+    lost_reply::an_index_is_created_and_deleted_once on BOTH,
     merges::under_load_and_faults on BOTH,
     collected::a_reader_that_was_frozen_across_it_answers_right on BOTH,
     collected::searches_that_it_respects_never_fail on BOTH,
