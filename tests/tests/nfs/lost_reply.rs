@@ -94,7 +94,7 @@ pub(crate) fn an_index_is_created_and_deleted_once(kind: Kind) {
         (Asked::Delete, "RENAME", Server::Remembers),
         (Asked::Create, "RENAME", Server::Forgets),
         (Asked::Delete, "RENAME", Server::Forgets),
-        (Asked::Create, "CREATE", Server::Remembers),
+        (Asked::Create, "RENAME", Server::Remembers),
         (Asked::Delete, "REMOVE", Server::Forgets),
     ];
     for (act, operation, server) in lost {
