@@ -11,6 +11,9 @@ use crate::descriptors::Shares;
 pub struct Config {
     /// Never write, lock or create anything; a read-only mount suffices.
     pub read_only: bool,
+    /// Create the root folder where it is missing. Where it is a mount, a missing one must be an error: documents that are
+    /// written below its path would be out of sight as soon as it is mounted.
+    pub create_root: bool,
     /// What the process may use. The sizes below are shares of it: [`Config::within`] sets them.
     pub budget: Budget,
     /// Bytes of index files that a process keeps in memory, over all its indexes.
@@ -52,6 +55,7 @@ impl Config {
     pub fn within(budget: Budget) -> Self {
         Self {
             read_only: false,
+            create_root: false,
             cache_bytes: budget.cache_bytes(),
             writer_memory_bytes: budget.building_bytes(),
             retention: Duration::from_secs(3600),

@@ -48,6 +48,8 @@ pub struct Error {
     message: String,
     path: Option<PathBuf>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// Whether the message says what the source does, in words that are easier to understand.
+    tells_source: bool,
 }
 
 impl Error {
@@ -58,6 +60,7 @@ impl Error {
             message: shortened(message.into()).into_owned(),
             path: None,
             source: None,
+            tells_source: false,
         }
     }
 
@@ -88,9 +91,18 @@ impl Error {
     pub fn io(path: impl AsRef<Path>, error: io::Error) -> Self {
         match Self::unwrap_io(error) {
             Ok(inner) => inner,
-            Err(error) => Self::new(ErrorKind::Unavailable, io_advice(&error))
-                .at(path)
-                .because(error),
+            Err(error) => Self::of_io(&error).at(path).because(error),
+        }
+    }
+
+    fn of_io(error: &io::Error) -> Self {
+        let advice = io_advice(error);
+        Self {
+            tells_source: advice.is_some(),
+            ..Self::new(
+                ErrorKind::Unavailable,
+                advice.unwrap_or_else(|| "the file system failed".to_owned()),
+            )
         }
     }
 
@@ -110,25 +122,23 @@ impl Error {
 
     /// The same for somebody else who waits; its cause becomes part of the text.
     pub(crate) fn copy(&self) -> Self {
-        let mut message = self.message.clone();
-        let mut cause = StdError::source(self);
-        while let Some(error) = cause {
-            message.push_str(&format!(": {}", shortened(error.to_string())));
-            cause = error.source();
-        }
         Self {
             kind: self.kind,
-            message,
+            message: joined(self.message.clone(), StdError::source(self)),
             path: self.path.clone(),
             source: None,
+            tells_source: false,
         }
     }
 
     /// The same for somebody else whom the same failure meets, with the code behind it, which decides
     /// about retries.
     pub(crate) fn again(&self) -> Self {
-        let mut again = Self::new(self.kind, self.message.clone());
-        again.path = self.path.clone();
+        let again = Self {
+            path: self.path.clone(),
+            tells_source: self.tells_source,
+            ..Self::new(self.kind, self.message.clone())
+        };
         match self.raw_os_error().map(io::Error::from_raw_os_error) {
             Some(code) => again.because(code),
             None => again,
@@ -152,17 +162,26 @@ impl Error {
 
     /// The raw operating-system error behind this, if there is one.
     pub fn raw_os_error(&self) -> Option<i32> {
-        let mut cause: Option<&(dyn StdError + 'static)> = StdError::source(self);
+        let mut cause = self.cause();
         while let Some(error) = cause {
-            if let Some(code) = error
-                .downcast_ref::<io::Error>()
-                .and_then(io::Error::raw_os_error)
-            {
+            let io = error.downcast_ref::<io::Error>();
+            if let Some(code) = io.and_then(io::Error::raw_os_error) {
                 return Some(code);
             }
-            cause = error.source();
+            let inside = io.and_then(io::Error::get_ref);
+            let own = match inside {
+                Some(inside) => inside.downcast_ref::<Self>(),
+                None => error.downcast_ref::<Self>(),
+            };
+            cause = own.map_or_else(|| error.source(), Self::cause);
         }
         None
+    }
+
+    /// What it was made of, whether or not its message says that already.
+    fn cause(&self) -> Option<&(dyn StdError + 'static)> {
+        let source = self.source.as_deref()?;
+        Some(source)
     }
 
     /// Wraps this error so that it can travel through an interface that only knows [`io::Error`].
@@ -178,14 +197,14 @@ impl Error {
     }
 }
 
-/// What a person can do about an input/output error, by its kind.
-fn io_advice(error: &io::Error) -> String {
+/// What an input/output error means and what a person can do about it, where its kind says that.
+fn io_advice(error: &io::Error) -> Option<String> {
     if descriptors::is_exhausted(error) {
-        return format!(
+        return Some(format!(
             "too many files are open, of which this process may have {}: send fewer requests at \
              once, or raise the limit (`ulimit -n`, LimitNOFILE=)",
             descriptors::limit()
-        );
+        ));
     }
     let advice = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -197,26 +216,37 @@ fn io_advice(error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => {
             "permission denied: the folder must be readable (and, to write, writable) by this user"
         }
-        io::ErrorKind::NotFound => "the file does not exist (any more)",
-        _ => "the file system failed",
+        io::ErrorKind::NotFound => "it does not exist (any more)",
+        _ => return None,
     };
-    advice.to_owned()
+    Some(advice.to_owned())
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(path) = &self.path {
-            write!(f, "{}: ", path.display())?;
-        }
-        f.write_str(&self.message)?;
-        let mut cause = StdError::source(self);
-        while let Some(error) = cause {
-            // A parser repeats what it was given.
-            write!(f, ": {}", shortened(error.to_string()))?;
-            cause = error.source();
-        }
-        Ok(())
+        let text = match &self.path {
+            Some(path) => format!("{}: {}", path.display(), self.message),
+            None => self.message.clone(),
+        };
+        f.write_str(&joined(text, StdError::source(self)))
     }
+}
+
+/// `text` followed by a cause and the causes of that, each that the text does not say yet: some errors repeat their
+/// causes, and some do not.
+pub fn joined(mut text: String, cause: Option<&(dyn StdError + 'static)>) -> String {
+    let mut next = cause;
+    while let Some(error) = next {
+        // A parser repeats what it was given.
+        let told = error.to_string();
+        let told = shortened(told);
+        if !text.ends_with(&*told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
+        next = error.source();
+    }
+    text
 }
 
 impl fmt::Debug for Error {
@@ -227,9 +257,7 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.cause().filter(|_| !self.tells_source)
     }
 }
 
@@ -240,11 +268,10 @@ impl From<tantivy::TantivyError> for Error {
             if let Some(inner) = io.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
                 return inner.again();
             }
-            let advice = io_advice(io);
+            let failed = Self::of_io(io);
             return match io.raw_os_error() {
-                Some(code) => Self::new(ErrorKind::Unavailable, advice)
-                    .because(io::Error::from_raw_os_error(code)),
-                None => Self::new(ErrorKind::Unavailable, advice).because(error),
+                Some(code) => failed.because(io::Error::from_raw_os_error(code)),
+                None => failed.because(error),
             };
         }
         let kind = match &error {
@@ -297,6 +324,24 @@ mod tests {
         let error = Error::io("lock", io::Error::from_raw_os_error(28));
         assert_eq!(error.raw_os_error(), Some(28));
         assert!(error.to_string().contains("full"), "{error}");
+    }
+
+    #[test]
+    fn a_cause_is_told_once_however_deep_it_lies() {
+        for (code, cause) in [(13, "permission denied"), (5, "os error 5"), (28, "full")] {
+            let inner = Error::io("inner", io::Error::from_raw_os_error(code));
+            let outer = Error::invalid("the source cannot be read").because(inner);
+            let outermost = Error::io("outer", outer.into_io());
+            let again = Error::invalid("again").because(outermost.again());
+            for text in [outermost.to_string(), outermost.copy().to_string()] {
+                assert_eq!(text.matches(cause).count(), 1, "{text}");
+                assert_eq!(text.matches("inner").count(), 1, "{text}");
+            }
+            let io = Error::io("x", io::Error::from_raw_os_error(code)).to_string();
+            assert_eq!(io.to_lowercase().matches(cause).count(), 1, "{io}");
+            assert_eq!(outermost.raw_os_error(), Some(code));
+            assert_eq!(again.raw_os_error(), Some(code));
+        }
     }
 
     #[test]

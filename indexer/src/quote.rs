@@ -16,6 +16,14 @@ pub fn quoted(value: &str) -> String {
     }
 }
 
+/// `value` without quotation marks, for what has none of its own; a long one is cut, and its length is given.
+pub fn brief(value: &str) -> Cow<'_, str> {
+    match cut(value, QUOTED_CHARACTERS) {
+        Some(beginning) => format!("{beginning}... ({} bytes)", value.len()).into(),
+        None => value.into(),
+    }
+}
+
 /// `message` itself, or its beginning and its length where it is longer than [`MESSAGE_CHARACTERS`].
 pub fn shortened<'a>(message: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
     let message = message.into();
@@ -23,6 +31,29 @@ pub fn shortened<'a>(message: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
         Some(beginning) => format!("{beginning}... ({} bytes)", message.len()).into(),
         None => message,
     }
+}
+
+/// `text` with everything visible that a terminal or a reader could take for something else than text: control
+/// characters, line breaks among them, and those that change its direction.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_hidden) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match character {
+            '\n' | '\r' | '\t' => shown.extend(character.escape_default()),
+            hidden if is_hidden(hidden) => shown.extend(hidden.escape_unicode()),
+            plain => shown.push(plain),
+        }
+    }
+    shown.into()
+}
+
+fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The first `characters` of `text`, if it has more.
@@ -55,5 +86,16 @@ mod tests {
         let message = shortened(long.as_str());
         assert!(message.chars().count() < MESSAGE_CHARACTERS + 30);
         assert!(message.ends_with("... (4000000 bytes)"), "{message}");
+    }
+
+    #[test]
+    fn nothing_reaches_a_terminal_that_it_could_obey() {
+        assert_eq!(
+            visible("plain \u{65e5}\u{672c} é"),
+            "plain \u{65e5}\u{672c} é"
+        );
+        let hostile = "\u{1b}[2J\u{9b}31m\u{7f}a\nb\u{202e}c\u{2066}";
+        let expected = "\\u{1b}[2J\\u{9b}31m\\u{7f}a\\nb\\u{202e}c\\u{2066}";
+        assert_eq!(visible(hostile), expected);
     }
 }

@@ -40,8 +40,10 @@ impl Default for Cluster {
 impl Cluster {
     /// An empty folder.
     pub fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::create_dir(folder.path().join("root")).unwrap();
         Self {
-            folder: TempDir::new().unwrap(),
+            folder,
             program: program::path().to_owned(),
             variables: Vec::new(),
             started: AtomicUsize::new(0),

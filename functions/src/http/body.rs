@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::Instant;
 
-use aquifer_indexer::document::BodyFormat;
+use aquifer_indexer::document::{BodyFormat, json_error};
 use aquifer_indexer::quote::quoted;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
@@ -132,8 +132,16 @@ impl Admitted {
 impl Unpacked {
     /// Reads the body as JSON. What it becomes is validated right away, and small then.
     pub(crate) fn json<T: DeserializeOwned>(self) -> Result<T, Problem> {
-        serde_json::from_slice(&self.bytes)
-            .map_err(|error| Problem::invalid(format!("the body cannot be read: {error}")))
+        let text = std::str::from_utf8(&self.bytes).map_err(|error| {
+            let told = format!("the body is not UTF-8: {error}");
+            Problem::invalid(told)
+        })?;
+        serde_json::from_str(text).map_err(|error| {
+            let ((line, column), why) = json_error(text, &error);
+            Problem::invalid(format!(
+                "the body cannot be read: {why} at line {line} column {column}"
+            ))
+        })
     }
 
     /// As [`Self::json`], a body of nothing but white space being the default.
@@ -282,14 +290,15 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
     let Some(encoding) = headers.get(header::CONTENT_ENCODING) else {
         return Ok(false);
     };
-    match encoding.to_str().unwrap_or("?").trim() {
-        "" | "identity" => Ok(false),
+    let encoding = encoding.to_str().unwrap_or("?").trim();
+    match encoding.to_ascii_lowercase().as_str() {
+        "" | "identity" | "none" => Ok(false),
         "gzip" | "x-gzip" => Ok(true),
-        other => Err(Problem::new(
+        _ => Err(Problem::new(
             Sort::UnsupportedEncoding,
             format!(
-                "the content-encoding {} is not understood: use gzip, or none",
-                quoted(other)
+                "the content-encoding {} is not understood: use gzip, or identity",
+                quoted(encoding)
             ),
         )),
     }

@@ -20,7 +20,7 @@ use super::target::{MayWrite, Target, UniqueKey};
 use super::versions;
 
 /// Names the version that a document was read from: its body is the document itself.
-const VERSION: HeaderName = HeaderName::from_static("aquifer-version");
+pub(super) const VERSION: HeaderName = HeaderName::from_static("aquifer-version");
 
 /// The answer to posted documents that every search sees from now on.
 #[derive(Debug, Serialize)]
@@ -104,6 +104,10 @@ pub(super) async fn get(
             HeaderValue::from_static("application/json"),
         ),
         (VERSION, HeaderValue::from(found.version)),
+        (
+            header::CACHE_CONTROL,
+            state.settings().cache_control.clone(),
+        ),
     ];
     Ok((headers, String::from(found.source)).into_response())
 }
@@ -120,13 +124,15 @@ pub(super) async fn delete(
     let wait = submission::wait(&Parameters::read(&uri, &["wait"])?)?;
     let worker = state.clone();
     let name = target.index.clone();
-    let keys = Keys {
-        kept: vec![key.clone()],
-        count: 1,
+    Document::check_key(&key).map_err(|error| Problem::invalid(error.detail))?;
+    let prepared = Prepared {
+        operations: vec![Operation::Delete(key.clone())],
+        refusals: Refusals::default(),
+        held: None,
     };
     let call = move || {
         let index = worker.index(&name)?;
-        submission::hand_over(&worker, &index, deletes(keys)?, wait, context)
+        submission::hand_over(&worker, &index, prepared, wait, context)
     };
     let submitted = state.writes().run(context.deadline, call).await?;
     match &submitted.outcome {
@@ -188,7 +194,7 @@ fn upserts(body: Unpacked, schema: &IndexSchema) -> Result<Prepared, Problem> {
                 }
                 operations.push(Operation::Upsert(document));
             }
-            Err(error) => refusals.add(part.index, error),
+            Err(error) => refusals.add(part.index, part.line.unwrap_or(1), error),
         }
     }
     Ok(Prepared {
@@ -212,9 +218,17 @@ fn deletes(keys: Keys) -> Result<Prepared, Problem> {
             ),
         ));
     }
+    let mut operations = Vec::with_capacity(keys.count);
+    let mut refusals = Refusals::default();
+    for (position, key) in keys.kept.into_iter().enumerate() {
+        match key {
+            Ok(key) => operations.push(Operation::Delete(key)),
+            Err(error) => refusals.add(position, 1, error),
+        }
+    }
     Ok(Prepared {
-        operations: keys.kept.into_iter().map(Operation::Delete).collect(),
-        refusals: Refusals::default(),
+        operations,
+        refusals,
         held: None,
     })
 }

@@ -1,6 +1,8 @@
 //! Failures as RFC 9457 problem documents with a stable `type`.
 
 use std::any::Any;
+use std::io;
+use std::path::Path;
 
 use aquifer_indexer::document::{DocumentError, kind};
 use aquifer_indexer::quote::shortened;
@@ -11,11 +13,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::limits::{MAX_LISTED_BYTES, RETRY_AFTER_SECONDS};
+use super::measured::Measured;
 
 /// The sorts of failure that a client can tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sort {
     Invalid,
+    Misdirected,
+    ForeignPage,
     ReadOnly,
     NotFound,
     MethodNotAllowed,
@@ -41,6 +46,16 @@ impl Sort {
                 StatusCode::BAD_REQUEST,
                 "/problems/invalid-request",
                 "The request is wrong",
+            ),
+            Self::Misdirected => (
+                StatusCode::MISDIRECTED_REQUEST,
+                "/problems/misdirected",
+                "This server does not answer to that host name",
+            ),
+            Self::ForeignPage => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "/problems/foreign-page",
+                "A web page of another origin must send JSON",
             ),
             Self::ReadOnly => (
                 StatusCode::FORBIDDEN,
@@ -183,12 +198,13 @@ struct Common {
 }
 
 impl Refusals {
-    /// Adds one.
-    pub(crate) fn add(&mut self, position: usize, error: DocumentError) {
+    /// Adds one, whose text begins in the line `line` of the body.
+    pub(crate) fn add(&mut self, position: usize, line: usize, error: DocumentError) {
+        let detail = error.located(line);
         self.common.not_too_large |= error.kind != kind::TOO_LARGE;
         self.common.readable |= ![kind::INVALID_JSON, kind::NOT_AN_OBJECT].contains(&error.kind);
         self.bytes +=
-            LISTED_BYTES + error.detail.len() + error.unique_key.as_ref().map_or(0, String::len);
+            LISTED_BYTES + detail.len() + error.unique_key.as_ref().map_or(0, String::len);
         if self.bytes > MAX_LISTED_BYTES {
             self.more += 1;
             return;
@@ -197,7 +213,7 @@ impl Refusals {
             position,
             unique_key: error.unique_key,
             kind: error.kind.to_owned(),
-            detail: error.detail,
+            detail,
         });
     }
 
@@ -238,6 +254,8 @@ impl Refusals {
 pub(crate) struct Problem {
     sort: Sort,
     detail: String,
+    /// What the log says instead of the detail, where it may say more than a client.
+    logged: Option<String>,
     refusals: Refusals,
 }
 
@@ -246,6 +264,7 @@ impl Problem {
         Self {
             sort,
             detail: shortened(detail.into()).into_owned(),
+            logged: None,
             refusals: Refusals::default(),
         }
     }
@@ -276,8 +295,31 @@ impl Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        Self::new(Sort::from(error.kind()), error.to_string())
+        let whole = error.to_string();
+        let sort = Sort::from(error.kind());
+        let (status, ..) = sort.parts();
+        if !status.is_server_error() && error.path().is_none_or(Path::is_relative) {
+            return Self::new(sort, whole);
+        }
+        Self {
+            logged: Some(whole),
+            ..Self::new(sort, public(&error))
+        }
     }
+}
+
+/// What a client is told of a failure on the server's side: the file, where it lies in the folder of an index, what is
+/// wrong, and the system's reason. Where the mount is, and what else a cause names, is for the log.
+fn public(error: &Error) -> String {
+    let mut text = String::new();
+    if let Some(path) = error.path().filter(|path| path.is_relative()) {
+        text.push_str(&format!("{}: ", path.display()));
+    }
+    text.push_str(error.message());
+    if let Some(code) = error.raw_os_error() {
+        text.push_str(&format!(": {}", io::Error::from_raw_os_error(code)));
+    }
+    text
 }
 
 /// What the log line of a failed request says besides its status.
@@ -317,10 +359,24 @@ impl IntoResponse for Problem {
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }
+        if self.refusals.count() > 0 {
+            response.extensions_mut().insert(Measured {
+                documents: 0,
+                refused: self.refusals.count(),
+                hits: None,
+            });
+        }
         response.extensions_mut().insert(Failure {
             problem: kind,
-            detail: self.detail,
+            detail: self.logged.unwrap_or(self.detail),
         });
+        if self.refusals.count() > 0 {
+            response.extensions_mut().insert(Measured {
+                documents: 0,
+                refused: self.refusals.count(),
+                hits: None,
+            });
+        }
         response
     }
 }

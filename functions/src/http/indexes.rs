@@ -41,7 +41,11 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     Parameters::read(&uri, &[])?;
     let worker = state.clone();
-    let call = move || Ok(worker.aquifer().indexes()?);
+    let call = move || {
+        let mut names = worker.aquifer().indexes()?;
+        names.retain(|name| worker.settings().served.includes(name));
+        Ok(names)
+    };
     let indexes = state.reads().run(context.deadline, call).await?;
     Ok(Json(Listing { indexes }).into_response())
 }

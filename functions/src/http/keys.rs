@@ -3,13 +3,16 @@
 use std::fmt;
 
 use aquifer_indexer::document::limits::BATCH_DOCUMENTS;
+use aquifer_indexer::document::{Document, DocumentError};
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// Keys, none beyond those that a batch may have.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Keys {
-    /// The keys themselves.
-    pub(crate) kept: Vec<String>,
+    /// The keys themselves: strings, or whole numbers as a document may have them. What could be no document's
+    /// key is refused, and the others are deleted.
+    pub(crate) kept: Vec<Result<String, DocumentError>>,
     /// How many the body has.
     pub(crate) count: usize,
 }
@@ -41,19 +44,19 @@ impl<'de> Visitor<'de> for KeysVisitor {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.wrapped {
-            "an array of strings"
+            "an array of keys"
         } else {
-            "{\"unique_keys\": [\"...\"]}, or only the array of strings"
+            "{\"unique_keys\": [\"...\"]}, or only the array of keys"
         })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Keys, A::Error> {
         let mut keys = Keys::default();
         while keys.count < BATCH_DOCUMENTS {
-            let Some(key) = array.next_element()? else {
+            let Some(key) = array.next_element::<Box<RawValue>>()? else {
                 return Ok(keys);
             };
-            keys.kept.push(key);
+            keys.kept.push(Document::key_of_value(key.get()));
             keys.count += 1;
         }
         // The rest is only counted, for the error.
@@ -90,12 +93,11 @@ mod tests {
     fn both_forms_are_read_and_nothing_else() {
         let expected = ["a", "b"];
         for json in [r#"["a","b"]"#, r#"{"unique_keys":["a","b"]}"#] {
-            assert_eq!(read(json).unwrap().kept, expected);
+            assert_eq!(kept(json), expected);
         }
         for wrong in [
             "7",
             "\"a\"",
-            "[1]",
             "{}",
             r#"{"keys":[]}"#,
             r#"{"unique_keys":{}}"#,
@@ -103,6 +105,29 @@ mod tests {
         ] {
             read(wrong).unwrap_err();
         }
+    }
+
+    fn kept(json: &str) -> Vec<String> {
+        let told = |key: Result<String, DocumentError>| key.unwrap_or_else(|error| error.detail);
+        read(json).unwrap().kept.into_iter().map(told).collect()
+    }
+
+    #[test]
+    fn a_key_is_what_a_document_may_have_as_one() {
+        let seen =
+            kept(r#"[42, "4\u0032", 18446744073709551615, 1.0, null, "", 123456789012345678901]"#);
+        assert_eq!(seen[..3], ["42", "42", "18446744073709551615"]);
+        let refused = [
+            "not the number 1.0",
+            "not null",
+            "is empty",
+            "not the number 123456789012345678901",
+        ];
+        for (seen, expected) in seen[3..].iter().zip(refused) {
+            assert!(seen.contains(expected), "{seen}");
+        }
+        let long = serde_json::to_string(&["x".repeat(513)]).unwrap();
+        assert!(kept(&long)[0].contains("the limit is 512"));
     }
 
     #[test]

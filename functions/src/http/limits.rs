@@ -84,9 +84,16 @@ pub const STALL_BYTES: usize = 64 * 1024;
 /// How long a client may take to read an answer, whatever its progress. The largest answer takes that long at 2.2 Mbit/s.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long a connection stays half open after its last answer, so that a client which is still sending reads the answer
-/// before it learns that nobody listens.
+/// How long a connection stays half open after its last answer while the client sends nothing more, so that a client which
+/// is still sending reads the answer before it learns that nobody listens.
 pub const LINGER: Duration = Duration::from_secs(2);
+
+/// Bytes that are read and thrown away after an answer that came before the end of its request: a body of ten times the
+/// limit. A client that sends more sees its connection break.
+pub const DISCARD_BYTES: usize = 64 * 1024 * 1024;
+
+/// How long that may take. It occupies a connection.
+pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of JSON that ask or define something: a search (4 KiB of query, 64 filters) or a mapping of 1,000 fields.
 pub const MAX_JSON_BYTES: usize = 1024 * 1024;
@@ -117,6 +124,13 @@ pub const MEDIUM_BYTES: usize = 8 * 1024 * 1024;
 /// Answers up to this size are not counted: all connections together hold 64 MiB of them. `/health` must not fail because
 /// others are large.
 pub const UNCOUNTED_ANSWER_BYTES: usize = 16 * 1024;
+
+/// Answers from this size on are packed for clients that unpack them. One that fits into a packet of the network arrives no
+/// sooner for being smaller.
+pub const MIN_PACKED_BYTES: u64 = 1024;
+
+/// Answers up to this size are packed at once, which takes less than a millisecond.
+pub const PACKED_AT_ONCE_BYTES: usize = 64 * 1024;
 
 /// Bytes of the refused documents that an answer lists; the others are counted in `more_errors`. Some thousand fit.
 pub const MAX_LISTED_BYTES: usize = 1024 * 1024;

@@ -23,19 +23,26 @@
 mod answer;
 mod body;
 mod budget;
+mod caching;
+mod compression;
 mod counted;
 mod documents;
 mod error;
 mod health;
+mod hosts;
 mod indexes;
 mod keys;
 mod left;
 pub mod limits;
 mod measured;
+mod origins;
+mod pages;
 mod parameters;
+mod paths;
 mod reindex;
 mod request;
 mod search;
+mod served;
 mod state;
 mod submission;
 mod target;
@@ -48,23 +55,38 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use tower::util::MapRequest;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use answer::search_answer;
 pub use error::DocumentProblem;
+pub use hosts::{AllowedHosts, host_name};
 pub use left::{Unannounced, WorkLeft};
-pub use request::{AnswerBytes, Deadline};
-pub use state::{AppState, Settings};
+pub use origins::AllowedOrigins;
+pub use request::{AnswerBytes, Deadline, Prefix};
+pub use served::ServedIndexes;
+pub use state::{AppState, DEFAULT_CACHE_CONTROL, Settings};
 
+pub(crate) use compression::accepts_gzip;
 pub(crate) use error::{Failure, Problem, Sort};
 pub(crate) use measured::Measured;
+pub(crate) use paths::is_known;
+pub(crate) use request::write_line as log_answer;
 
 /// Everything that Aquifer answers over HTTP.
 pub fn router(state: AppState) -> Router {
+    // A layer of the routes themselves would see a path only after its route was looked up.
+    Router::new().fallback_service(MapRequest::new(routes(state), paths::in_order))
+}
+
+fn routes(state: AppState) -> Router {
     let index = get(indexes::describe)
         .put(indexes::create)
         .delete(indexes::delete);
-    Router::new()
+    let guard_pages = middleware::from_fn_with_state(state.clone(), pages::guard_pages);
+    let guard_hosts = middleware::from_fn_with_state(state.clone(), pages::guard_hosts);
+    let observe = middleware::from_fn_with_state(state.clone(), request::observe);
+    let guarded = Router::new()
         .route("/health", get(health::get))
         .route("/indexes", get(indexes::list))
         .route("/indexes/{index}", index)
@@ -73,11 +95,12 @@ pub fn router(state: AppState) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(other_method)
         .layer(CatchPanicLayer::custom(Problem::from_panic))
-        .layer(middleware::from_fn_with_state(
-            state.clone(),
-            request::observe,
-        ))
-        .with_state(state)
+        .layer(guard_pages);
+    let shared = match state.settings().origins.layer() {
+        Some(cors) => guarded.layer(cors),
+        None => guarded,
+    };
+    shared.layer(guard_hosts).layer(observe).with_state(state)
 }
 
 /// The routes that exist for the default index and for each named one.

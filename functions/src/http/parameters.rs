@@ -10,6 +10,37 @@ use axum::http::Uri;
 
 use super::error::Problem;
 
+/// Parameters that others add on the way: advertisements, mail campaigns, scripts that want no cached answer.
+const ADDED: [&str; 19] = [
+    "_",
+    "_ga",
+    "_gl",
+    "_hsenc",
+    "_hsmi",
+    "dclid",
+    "fbclid",
+    "gad_source",
+    "gbraid",
+    "gclid",
+    "gclsrc",
+    "igshid",
+    "mc_cid",
+    "mc_eid",
+    "msclkid",
+    "srsltid",
+    "ttclid",
+    "twclid",
+    "wbraid",
+];
+
+/// How the names of further ones begin; those of Amazon carry the signature of a request.
+const ADDED_PREFIXES: [&str; 2] = ["utm_", "x-amz-"];
+
+fn is_added(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ADDED.contains(&&*name) || ADDED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// The parameters of one request.
 #[derive(Debug)]
 pub(crate) struct Parameters {
@@ -17,10 +48,11 @@ pub(crate) struct Parameters {
 }
 
 impl Parameters {
-    /// Reads them; only those in `known` may occur.
+    /// Reads them; only those in `known` may occur, besides those that others add.
     pub(crate) fn read(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
-        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+        let Query(mut pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|error| Problem::invalid(error.body_text()))?;
+        pairs.retain(|(name, _)| known.contains(&&**name) || !is_added(name));
         if let Some((name, _)) = pairs.iter().find(|(name, _)| !known.contains(&&**name)) {
             let detail = if known.is_empty() {
                 format!(
@@ -123,6 +155,18 @@ mod tests {
         assert_eq!(read.list("fields").unwrap(), ["title", "tags", "lang"]);
         assert_eq!(parameters("fields=").list("fields").unwrap(), [""; 0]);
         assert_eq!(parameters("").list("fields"), None);
+    }
+
+    #[test]
+    fn what_others_add_on_the_way_is_no_mistake() {
+        let read = parameters(
+            "q=a&utm_source=mail&UTM_x=&fbclid=1&gclid=2&_=1700000000&X-Amz-Date=3&_ga=4",
+        );
+        assert_eq!(read.pairs, [("q".to_owned(), "a".to_owned())]);
+        for unknown in ["utm", "clid", "__", "amz"] {
+            let uri = format!("/x?{unknown}=1").parse().unwrap();
+            Parameters::read(&uri, &["q"]).unwrap_err();
+        }
     }
 
     #[test]

@@ -8,12 +8,13 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::{Instrument, field};
 
+use super::compression::{accepts_gzip, pack};
 use super::counted;
 use super::error::Failure;
 use super::limits::{MAX_ANSWER_BYTES, MAX_REQUEST_ID_BYTES};
 use super::state::AppState;
 
-const REQUEST_ID: &str = "x-request-id";
+pub(super) const REQUEST_ID: &str = "x-request-id";
 
 /// A deadline that the front door knows; put into a request's extensions, it takes effect where
 /// it is earlier than the router's own.
@@ -24,6 +25,11 @@ pub struct Deadline(pub Instant);
 /// where it is less than the router's own bound.
 #[derive(Clone, Copy, Debug)]
 pub struct AnswerBytes(pub usize);
+
+/// What the client's paths begin with before the part that the router sees: a stage, or the base path of a domain. Put into a
+/// request's extensions, it is part of the addresses in the answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prefix(pub String);
 
 /// When a request began, when it must be over, and how large its answer may be.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +83,7 @@ pub(super) async fn observe(
     };
     request.extensions_mut().insert(context);
     let id = request_id(request.headers());
+    let packs = accepts_gzip(request.headers());
     let span = tracing::info_span!(
         "request",
         method = %request.method(),
@@ -90,13 +97,15 @@ pub(super) async fn observe(
         batch = field::Empty,
     );
     let response = next.run(request).instrument(span.clone()).await;
+    let response = pack(response, packs).await;
     let mut response = counted::within(state.budget(), response);
     response.headers_mut().insert(REQUEST_ID, id);
     span.in_scope(|| write_line(&response, context.took_ms()));
     response
 }
 
-fn write_line(response: &Response, took_ms: u64) {
+/// Writes the line of an answer.
+pub(crate) fn write_line(response: &Response, took_ms: u64) {
     let status = response.status().as_u16();
     match response.extensions().get::<Failure>() {
         None => tracing::info!(status, took_ms, "answered"),

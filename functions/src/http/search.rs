@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use aquifer_indexer::index::Index;
 use aquifer_indexer::search::{Allowance, SearchRequest, Sort};
 use axum::extract::State;
-use axum::http::{HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::answer::search_answer;
 use super::body::{Admitted, Packed, Purpose};
+use super::budget::Held;
+use super::caching::Cacheable;
 use super::counted::{Counted, counted};
 use super::error::Problem;
 use super::limits::{MEDIUM_BYTES, SMALL_BYTES};
@@ -46,10 +48,17 @@ pub(super) async fn get(
     State(state): State<AppState>,
     target: Target,
     context: Context,
+    headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
     let request = from_parameters(&Parameters::read(&uri, PARAMETERS)?)?;
-    answer(&state, target, context, request).await
+    let cacheable = Cacheable::new(&request, &headers);
+    let mut response = answer(&state, target, context, request, Some(cacheable)).await?;
+    let cache_control = state.settings().cache_control.clone();
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, cache_control);
+    Ok(response)
 }
 
 /// `POST /search` with a JSON body; without one it finds everything.
@@ -66,7 +75,7 @@ pub(super) async fn post(
     let request = state
         .with_body(state.reads(), context.deadline, body, read)
         .await?;
-    answer(&state, target, context, request).await
+    answer(&state, target, context, request, None).await
 }
 
 /// Ends a search when the request is dropped, as it is when the client has gone.
@@ -88,6 +97,7 @@ async fn answer(
     target: Target,
     context: Context,
     request: SearchRequest,
+    cacheable: Option<Cacheable>,
 ) -> Result<Response, Problem> {
     let wanted = Wanted::default();
     let request = Arc::new(request);
@@ -99,7 +109,7 @@ async fn answer(
             answer_bytes: bytes,
             cancelled: Arc::clone(&wanted.not_any_more),
         };
-        match find(state, &target, context, &request, allowance).await {
+        match find(state, &target, context, &request, allowance, &cacheable).await {
             Err(problem) if problem.is_answer_too_large() && bytes < context.answer_bytes => {
                 bytes = if bytes < MEDIUM_BYTES {
                     MEDIUM_BYTES.min(context.answer_bytes)
@@ -112,6 +122,14 @@ async fn answer(
     }
 }
 
+/// What a search came to.
+enum Found {
+    /// The client has the answer with this tag.
+    Known(HeaderValue),
+    /// The answer as JSON, its memory, how many documents match, and its tag where it may be kept.
+    Answer(Vec<u8>, Held, u64, Option<HeaderValue>),
+}
+
 /// Searches within an allowance, for whose bytes memory is taken when it is the request's turn: whoever waits for a version
 /// holds none.
 async fn find(
@@ -120,10 +138,14 @@ async fn find(
     context: Context,
     request: &Arc<SearchRequest>,
     allowance: Allowance,
+    cacheable: &Option<Cacheable>,
 ) -> Result<Response, Problem> {
     let min_version = request.min_version;
-    let (request, worker) = (Arc::clone(request), state.clone());
+    let (request, worker, cacheable) = (Arc::clone(request), state.clone(), cacheable.clone());
     let search = move |index: &Index| {
+        if let Some(tag) = known(index, cacheable.as_ref())? {
+            return Ok(Found::Known(tag));
+        }
         let answers = &worker.budget().answers;
         let held = answers.take_blocking(allowance.answer_bytes, allowance.deadline)?;
         let response = index.search_now(&request, &allowance)?;
@@ -131,14 +153,17 @@ async fn find(
         span.record("hits", response.count);
         span.record("version", response.version);
         let count = response.count;
+        let tag = cacheable
+            .as_ref()
+            .map(|cacheable| cacheable.tag(response.lineage, response.version));
         let json = search_answer(&request, response, context.took_ms()).map_err(|error| {
             let detail = format!("a document in the index is not JSON: {error}");
             Problem::new(super::error::Sort::Corrupt, detail)
         })?;
-        Ok((json, count, held))
+        Ok(Found::Answer(json, held, count, tag))
     };
     let turnstile = state.searches();
-    let (json, hits, held) = versions::ask(
+    let found = versions::ask(
         state,
         turnstile,
         &target.index,
@@ -147,6 +172,30 @@ async fn find(
         search,
     )
     .await?;
+    Ok(match found {
+        Found::Known(tag) => tagged(StatusCode::NOT_MODIFIED.into_response(), Some(tag)),
+        Found::Answer(json, held, hits, tag) => tagged(found_answer(json, held, hits), tag),
+    })
+}
+
+/// The tag of the newest version's answer, where the client asks whether it has that and does.
+fn known(index: &Index, cacheable: Option<&Cacheable>) -> Result<Option<HeaderValue>, Problem> {
+    let Some(cacheable) = cacheable.filter(|cacheable| cacheable.is_conditional()) else {
+        return Ok(None);
+    };
+    let snapshot = index.snapshot()?;
+    let tag = cacheable.tag(snapshot.manifest().lineage, snapshot.version());
+    Ok(cacheable.is_known(&tag).then_some(tag))
+}
+
+fn tagged(mut response: Response, tag: Option<HeaderValue>) -> Response {
+    if let Some(tag) = tag {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+fn found_answer(json: Vec<u8>, held: Held, hits: u64) -> Response {
     let content_type = HeaderValue::from_static("application/json");
     let body = counted(json, held);
     let mut answer = ([(header::CONTENT_TYPE, content_type)], body).into_response();
@@ -156,7 +205,7 @@ async fn find(
         hits: Some(hits),
         ..Measured::default()
     });
-    Ok(answer)
+    answer
 }
 
 fn from_parameters(parameters: &Parameters) -> Result<SearchRequest, Problem> {

@@ -6,21 +6,31 @@ use std::time::{Duration, Instant};
 
 use aquifer_indexer::index::{Aquifer, Index};
 use aquifer_indexer::reindex::{NoSources, Sources};
+use axum::http::HeaderValue;
 
 use super::body::{Admitted, Packed, Purpose};
 use super::budget::Budget;
 use super::error::{Problem, Sort};
+use super::hosts::AllowedHosts;
 use super::left::{Unannounced, WorkLeft};
 use super::limits;
+use super::origins::AllowedOrigins;
+use super::served::ServedIndexes;
 use super::turnstile::Turnstile;
 use super::versions::Versions;
 use crate::log_queue::LogQueue;
+
+/// What caches are told by default: they may keep an answer, and ask each time whether it still holds. Without a word some
+/// keep it for a day.
+pub const DEFAULT_CACHE_CONTROL: &str = "no-cache";
 
 /// How the router behaves.
 #[derive(Clone)]
 pub struct Settings {
     /// The index behind the routes that name none.
     pub default_index: String,
+    /// The indexes that are served.
+    pub served: ServedIndexes,
     /// Refuse every write with 403.
     pub read_only: bool,
     /// The longest that a request may take.
@@ -33,6 +43,12 @@ pub struct Settings {
     pub concurrent_writes: usize,
     /// Requests of each sort that wait for a turn before the next is answered 503.
     pub queue: usize,
+    /// The host names that are answered.
+    pub hosts: AllowedHosts,
+    /// The web pages that may read answers, and write.
+    pub origins: AllowedOrigins,
+    /// What caches are told about searches and documents that were read.
+    pub cache_control: HeaderValue,
     /// Bytes for the bodies of all requests, what is read from them, and all answers.
     pub request_bytes: usize,
     /// The log, for `/health` to say how many lines were lost.
@@ -47,12 +63,16 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("default_index", &self.default_index)
+            .field("served", &self.served)
             .field("read_only", &self.read_only)
             .field("deadline", &self.deadline)
             .field("concurrent_reads", &self.concurrent_reads)
             .field("concurrent_searches", &self.concurrent_searches)
             .field("concurrent_writes", &self.concurrent_writes)
             .field("queue", &self.queue)
+            .field("hosts", &self.hosts)
+            .field("origins", &self.origins)
+            .field("cache_control", &self.cache_control)
             .field("request_bytes", &self.request_bytes)
             .field("left", &self.left)
             .finish_non_exhaustive()
@@ -63,12 +83,16 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             default_index: "default".to_owned(),
+            served: ServedIndexes::default(),
             read_only: false,
             deadline: limits::DEFAULT_DEADLINE,
             concurrent_reads: limits::DEFAULT_CONCURRENT_READS,
             concurrent_searches: limits::DEFAULT_CONCURRENT_SEARCHES,
             concurrent_writes: limits::DEFAULT_CONCURRENT_WRITES,
             queue: limits::DEFAULT_QUEUE,
+            hosts: AllowedHosts::default(),
+            origins: AllowedOrigins::default(),
+            cache_control: HeaderValue::from_static(DEFAULT_CACHE_CONTROL),
             request_bytes: limits::DEFAULT_REQUEST_BYTES,
             log: None,
             sources: Arc::new(NoSources),

@@ -1,12 +1,13 @@
 //! What a request is about: an index, a document, and whether it may write.
 
+use aquifer_indexer::index::no_index;
 use aquifer_indexer::quote::{quoted, shortened};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use uuid::Uuid;
 
 use super::error::Problem;
-use super::request::Context;
+use super::request::{Context, Prefix};
 use super::state::AppState;
 
 /// The index that the path names, or the default one.
@@ -14,7 +15,8 @@ use super::state::AppState;
 pub(crate) struct Target {
     /// The index's name.
     pub(crate) index: String,
-    /// What the paths of this index begin with: empty, or `/indexes/{index}`.
+    /// What the client's paths to this index begin with: the front door's prefix, and `/indexes/{index}` where the path
+    /// names one.
     pub(crate) prefix: String,
 }
 
@@ -22,17 +24,21 @@ impl FromRequestParts<AppState> for Target {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let Prefix(prefix) = parts.extensions.get().cloned().unwrap_or_default();
         let target = match parameter(parts, "index").await? {
             Some(index) => Self {
-                prefix: format!("/indexes/{index}"),
+                prefix: format!("{prefix}/indexes/{index}"),
                 index,
             },
             None => Self {
                 index: state.settings().default_index.clone(),
-                prefix: String::new(),
+                prefix,
             },
         };
         tracing::Span::current().record("index", &*shortened(target.index.as_str()));
+        if !state.settings().served.includes(&target.index) {
+            return Err(no_index(&target.index).into());
+        }
         Ok(target)
     }
 }

@@ -1,7 +1,10 @@
 //! Answers in the shape that the sender of an event understands, and no larger than it takes.
 
+use std::collections::BTreeMap;
+
 use aquifer_indexer::{Error, ErrorKind};
 use axum::body::to_bytes;
+use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use lambda_http::Body;
@@ -30,24 +33,40 @@ struct BareAnswer {
     is_base64_encoded: bool,
 }
 
+/// What VPC Lattice understands: one value for each header.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LatticeAnswer {
+    is_base64_encoded: bool,
+    status_code: u16,
+    status_description: String,
+    headers: BTreeMap<String, String>,
+    body: Body,
+}
+
 /// Writes `response`; a problem document instead of one that is too large.
 ///
 /// # Errors
 /// [`aquifer_indexer::ErrorKind::Internal`] when the response breaks off.
 pub async fn write(shape: Shape, response: Response) -> Result<Box<RawValue>, Error> {
+    let may_be_packed = shape != Shape::Bare && !response.headers().contains_key(CONTENT_ENCODING);
     let answer = write_whole(shape, response).await?;
     let (length, limit) = (answer.get().len(), limit(shape));
     if length <= limit {
         return Ok(answer);
     }
-    write_whole(shape, too_large(length, limit).into_response()).await
+    write_whole(
+        shape,
+        too_large(length, limit, may_be_packed).into_response(),
+    )
+    .await
 }
 
 /// Bytes that an answer in this shape may come to.
 pub(super) fn limit(shape: Shape) -> usize {
     match shape {
         Shape::Balancer { .. } => BALANCER_ANSWER_BYTES_MAX,
-        Shape::V1 | Shape::V2 | Shape::Bare => ANSWER_BYTES_MAX,
+        Shape::V1 | Shape::V2 | Shape::Lattice | Shape::Bare => ANSWER_BYTES_MAX,
     }
 }
 
@@ -65,12 +84,17 @@ pub(super) fn failure(response: &Response) -> Error {
     Error::new(kind, format!("{}: {detail}", description(status)))
 }
 
-fn too_large(length: usize, limit: usize) -> Problem {
+fn too_large(length: usize, limit: usize, may_be_packed: bool) -> Problem {
+    let packed = if may_be_packed {
+        ", or for a packed one with `accept-encoding: gzip`"
+    } else {
+        ""
+    };
     Problem::new(
         Sort::AnswerTooLarge,
         format!(
             "the answer comes to {length} bytes as it travels, and {limit} are the limit here: ask for \
-             a part of it with limit and offset, or for less of each document with fields"
+             a part of it with limit and offset, or for less of each document with fields{packed}"
         ),
     )
 }
@@ -116,6 +140,13 @@ async fn write_whole(shape: Shape, response: Response) -> Result<Box<RawValue>, 
             answer.is_base64_encoded = is_base64_encoded;
             to_raw_value(&answer)
         }
+        Shape::Lattice => to_raw_value(&LatticeAnswer {
+            is_base64_encoded,
+            status_code: status.as_u16(),
+            status_description: description(status),
+            headers: single(&headers),
+            body,
+        }),
         Shape::Bare => to_raw_value(&BareAnswer {
             status_code: status.as_u16(),
             body,
@@ -128,6 +159,15 @@ async fn write_whole(shape: Shape, response: Response) -> Result<Box<RawValue>, 
 fn description(status: StatusCode) -> String {
     let reason = status.canonical_reason().unwrap_or_default();
     format!("{} {reason}", status.as_u16())
+}
+
+/// The headers as texts, each with one value.
+fn single(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let joined = joined(headers);
+    let texts = joined
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
+    texts.collect()
 }
 
 /// The same headers, each with one value: several are joined by commas, as RFC 9110 (5.3) allows.

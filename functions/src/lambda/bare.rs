@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::event::bare_body;
 use super::feed::content::{EXPECTED, Wrapper};
 use super::feed::payload::Payload;
-use super::front::Role;
+use super::role::Role;
 use crate::object::Object;
 
 /// What the writer takes, for errors.

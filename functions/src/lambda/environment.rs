@@ -7,7 +7,9 @@ use aquifer_indexer::budget::{Budget, MEMORY_VARIABLE, SCRATCH_VARIABLE};
 use aquifer_indexer::config::{Config, MIB};
 use aquifer_indexer::{Error, Result};
 
+use super::doors::Doors;
 use super::feed::{KeyAttributes, Rules};
+use super::metrics::Detail;
 use crate::duration::duration;
 use crate::sources::ExternalSources;
 
@@ -32,8 +34,10 @@ pub struct Environment {
     pub event_version: Option<String>,
     /// `AQUIFER_DYNAMODB_KEY`.
     pub dynamodb_key: KeyAttributes,
-    /// `AQUIFER_BASE_PATH`, with a slash before it and none behind; empty without one.
-    pub base_path: String,
+    /// How requests come and answers leave.
+    pub doors: Doors,
+    /// `AQUIFER_METRICS`.
+    pub metrics: Detail,
     /// `AQUIFER_CACHE_MIB`, in bytes.
     pub cache_bytes: Option<usize>,
     /// `AQUIFER_MEMORY_MIB`, or the function's size, in bytes.
@@ -94,14 +98,30 @@ impl Environment {
                 .map_err(|error| wrong("AQUIFER_RETENTION", &text, &error.to_string()))?,
             None => default.retention,
         };
+        let doors = Doors::of(get)?;
+        let index = get("AQUIFER_INDEX");
+        if let Some(name) = index.as_ref().filter(|name| !doors.served.includes(name)) {
+            return Err(wrong(
+                "AQUIFER_INDEX",
+                name,
+                "AQUIFER_INDEXES does not list it: add it there",
+            ));
+        }
+        let metrics = match get("AQUIFER_METRICS") {
+            Some(text) => text
+                .parse()
+                .map_err(|error: String| wrong("AQUIFER_METRICS", &text, &error))?,
+            None => Detail::default(),
+        };
         Ok(Self {
             root: root.into(),
-            index: get("AQUIFER_INDEX").unwrap_or_else(|| "default".to_owned()),
+            index: index.unwrap_or_else(|| "default".to_owned()),
             reindex_function: get("AQUIFER_REINDEX_FUNCTION"),
             sources: get("AQUIFER_SOURCES").unwrap_or_default(),
             event_version: get("AQUIFER_EVENT_VERSION"),
             dynamodb_key,
-            base_path: base_path(&get("AQUIFER_BASE_PATH").unwrap_or_default()),
+            doors,
+            metrics,
             cache_bytes: cache_bytes.and_then(|bytes| usize::try_from(bytes).ok()),
             memory_bytes,
             scratch_bytes: mib(SCRATCH_VARIABLE)?,
@@ -117,6 +137,7 @@ impl Environment {
             index: self.index.clone(),
             version_field: self.event_version.clone(),
             key: self.dynamodb_key.clone(),
+            served: self.doors.served.clone(),
         }
     }
 
@@ -153,14 +174,7 @@ fn parse_mib(name: &str, text: &str) -> Result<u64> {
     Ok(mib.saturating_mul(MIB as u64))
 }
 
-fn base_path(text: &str) -> String {
-    match text.trim().trim_matches('/') {
-        "" => String::new(),
-        inner => format!("/{inner}"),
-    }
-}
-
-fn wrong(name: &str, text: &str, how: &str) -> Error {
+pub(super) fn wrong(name: &str, text: &str, how: &str) -> Error {
     Error::invalid(format!("{name} is {text:?}: {how}"))
 }
 
@@ -179,7 +193,10 @@ mod tests {
         assert_eq!(read.root, PathBuf::from("/mnt/a"));
         assert_eq!(read.index, "default");
         assert_eq!(read.retention, Duration::from_secs(3600));
-        assert_eq!((read.base_path.as_str(), read.sources.as_str()), ("", ""));
+        assert_eq!(
+            (read.doors.base_path.as_str(), read.sources.as_str()),
+            ("", "")
+        );
         assert_eq!((read.cache_bytes, read.memory_bytes), (None, None));
         assert!(!read.config(true).after_answer);
     }
@@ -199,7 +216,7 @@ mod tests {
         assert_eq!(config.cache_bytes, config.budget.cache_bytes());
         assert!(config.cache_bytes < 100 * MIB, "{}", config.cache_bytes);
         assert_eq!(read.sources, "s3://a/b,in/");
-        assert_eq!(read.base_path, "/v1/docs");
+        assert_eq!(read.doors.base_path, "/v1/docs");
         assert_eq!(read.retention, Duration::from_secs(90));
     }
 
@@ -212,11 +229,21 @@ mod tests {
             ("AQUIFER_SCRATCH_MIB", "-1"),
             ("AQUIFER_RETENTION", "1d"),
             ("AQUIFER_DYNAMODB_KEY", "pk,sk,more"),
+            ("AQUIFER_CORS_ORIGINS", "www.example.com"),
+            ("AQUIFER_COMPRESSION", "zip"),
+            ("AQUIFER_CACHE_CONTROL", "no\ncache"),
+            ("AQUIFER_METRICS", "some"),
         ] {
             let error = of(&[root, (name, value)]).unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains(value), "{error}");
+            assert!(
+                error.contains(name) && error.contains(&format!("{value:?}")),
+                "{error}"
+            );
         }
         let error = of(&[]).unwrap_err().to_string();
         assert!(error.contains("AQUIFER_ROOT"), "{error}");
+        let unlisted = [root, ("AQUIFER_INDEX", "a"), ("AQUIFER_INDEXES", "b, c")];
+        let error = of(&unlisted).unwrap_err().to_string();
+        assert!(error.contains("AQUIFER_INDEXES"), "{error}");
     }
 }

@@ -24,18 +24,10 @@ use super::event::{Event, Shape};
 use super::feed::{NoObjectReader, ObjectReader};
 use super::handoff::{HandOver, Handed, Handoff};
 use super::metrics::{ALL, Metrics, Unit};
+use super::role::Role;
 use super::root::Root;
-use super::{answer, bare, request, time};
+use super::{answer, bare, log, ping, request, time};
 use crate::http::{self, AnswerBytes, AppState, Deadline, Measured, Problem, Settings};
-
-/// Which of the two a function is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Answers everything, and indexes events; a bare payload is documents to post.
-    Writer,
-    /// Answers what only reads; a bare payload is a search.
-    Search,
-}
 
 /// A function that answers HTTP.
 pub struct Front {
@@ -59,7 +51,6 @@ struct Asked {
 struct About {
     index: String,
     method: Method,
-    path: String,
     deadline: Instant,
 }
 
@@ -67,7 +58,9 @@ impl About {
     /// The name under which the request is counted. Each name costs whoever pays for the metrics, so a client may not
     /// make new ones.
     fn shown_index(&self, response: &Response) -> &str {
-        if response.status().is_client_error() {
+        // A batch that was refused was read with the index at hand.
+        let known = response.extensions().get::<Measured>().is_some();
+        if response.status().is_client_error() && !known {
             ALL
         } else {
             &self.index
@@ -110,18 +103,20 @@ impl Front {
     /// not understood.
     pub async fn answer(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>, Error> {
         let (payload, context) = event.into_parts();
-        let span = tracing::info_span!(
-            "invocation",
-            requestId = context.request_id,
-            xrayTraceId = context.xray_trace_id.as_deref().unwrap_or_default(),
-        );
-        let answer = async {
+        let span = log::invocation(&context);
+        let answered = async {
+            if ping::is_ping(payload.get()) {
+                return ping::answer(&self.root, &self.environment.index).await;
+            }
             match self.fed(&payload) {
                 Some(kind) => self.feed(kind, payload, &context).await,
                 None => self.answer_within(&payload, &context).await,
             }
         };
-        answer.instrument(span).await
+        answered
+            .instrument(span.clone())
+            .await
+            .inspect_err(|error| span.in_scope(|| tracing::error!(%error, "not answered")))
     }
 
     async fn answer_within(
@@ -134,24 +129,28 @@ impl Front {
         let cold = !self.warm.swap(true, Ordering::Relaxed);
         let Asked { shape, request } = self
             .read(payload.get())
-            .inspect_err(|error| self.not_understood(error, context))?;
+            .inspect_err(|_error| self.not_understood(context))?;
         tracing::debug!(?shape, cold, "asked");
         let mut metrics;
         let response = match request {
             Err(problem) => {
                 metrics = self.metrics(&self.environment.index, context);
-                problem.into_response()
+                let response = problem.into_response();
+                http::log_answer(&response, time::millis_since(started));
+                response
             }
             Ok(mut request) => {
-                // What is larger as it stands is larger as it travels, with its escapes.
-                let most = AnswerBytes(answer::limit(shape));
-                request.extensions_mut().insert(most);
+                if !http::accepts_gzip(request.headers()) {
+                    // What is larger as it stands is larger as it travels, with its escapes.
+                    let most = AnswerBytes(answer::limit(shape));
+                    request.extensions_mut().insert(most);
+                }
                 let about = self.prepare(&mut request, context);
                 let response = self.route(request).await;
                 let routed_ms = time::millis_since(started);
                 let handed = self.hand_over(&about, &response).await;
                 metrics = self.metrics(about.shown_index(&response), context);
-                measure(&mut metrics, &about, &response, routed_ms);
+                measure(&mut metrics, &response, routed_ms);
                 measure_handed(&mut metrics, handed);
                 response
             }
@@ -172,10 +171,13 @@ impl Front {
 
     fn read(&self, payload: &str) -> Result<Asked, Error> {
         Ok(match Event::http(payload) {
-            Some(event) => Asked {
-                shape: event.shape(),
-                request: request::http(event, &self.environment.base_path),
-            },
+            Some(event) => {
+                tracing::Span::current().record("apiRequestId", event.sender_request_id());
+                Asked {
+                    shape: event.shape(),
+                    request: request::http(&event, &self.environment.doors, self.role),
+                }
+            }
             None => Asked {
                 shape: Shape::Bare,
                 request: Ok(bare::request(self.role, payload)?),
@@ -183,9 +185,8 @@ impl Front {
         })
     }
 
-    /// Logs and counts a payload that fails its invocation.
-    fn not_understood(&self, error: &Error, context: &Context) {
-        tracing::error!(%error, "the payload is not understood");
+    /// Counts a payload that fails its invocation.
+    fn not_understood(&self, context: &Context) {
         let mut metrics = self.metrics(ALL, context);
         metrics.add("Requests", Unit::Count, 1);
         metrics.add("Failures", Unit::Count, 1);
@@ -201,14 +202,14 @@ impl Front {
         {
             request.headers_mut().entry("x-request-id").or_insert(id);
         }
-        let path = request.uri().path().to_owned();
-        let index = path
+        let index = request
+            .uri()
+            .path()
             .strip_prefix("/indexes/")
             .and_then(|rest| rest.split('/').next());
         About {
             index: index.unwrap_or(&self.environment.index).to_owned(),
             method: request.method().clone(),
-            path,
             deadline,
         }
     }
@@ -216,8 +217,12 @@ impl Front {
     async fn route(&self, request: Request<Body>) -> Response {
         let make = || async {
             let aquifer = Arc::clone(self.root.get().await?);
+            let doors = &self.environment.doors;
             let settings = Settings {
                 default_index: self.environment.index.clone(),
+                served: doors.served.clone(),
+                origins: doors.origins.clone(),
+                cache_control: doors.cache_control.clone(),
                 read_only: self.role == Role::Search,
                 request_bytes: self.environment.config(true).budget.request_bytes(),
                 sources: Arc::clone(&self.sources),
@@ -240,8 +245,7 @@ impl Front {
 
     /// Hands over what a request left undone that changed something.
     async fn hand_over(&self, about: &About, response: &Response) -> Handed {
-        let read = matches!(about.method, Method::GET | Method::HEAD | Method::OPTIONS)
-            || about.path.ends_with("/search");
+        let read = about.method.is_safe() || is_search(response);
         match (&self.hand_over, self.root.opened()) {
             (Some(hand_over), Some(aquifer)) if !read && response.status().is_success() => {
                 let certain = response.status() == StatusCode::ACCEPTED;
@@ -259,16 +263,24 @@ impl Front {
     }
 
     fn metrics(&self, index: &str, context: &Context) -> Metrics {
-        Metrics::new(&self.environment.function, index, &context.request_id)
+        let Environment {
+            metrics, function, ..
+        } = &self.environment;
+        Metrics::new(*metrics, function, index, &context.request_id)
     }
 }
 
-fn measure(metrics: &mut Metrics, about: &About, response: &Response, routed_ms: u64) {
-    let searched = about.path.ends_with("/search") && response.status().is_success();
+/// Whether a search was answered, under whichever path.
+fn is_search(response: &Response) -> bool {
+    let measured = response.extensions().get::<Measured>();
+    measured.is_some_and(|measured| measured.hits.is_some())
+}
+
+fn measure(metrics: &mut Metrics, response: &Response, routed_ms: u64) {
     metrics.add(
         "SearchTime",
         Unit::Milliseconds,
-        searched.then_some(routed_ms),
+        is_search(response).then_some(routed_ms),
     );
     if let Some(measured) = response.extensions().get::<Measured>() {
         metrics.add("Hits", Unit::Count, measured.hits);

@@ -10,9 +10,10 @@ use std::os::fd::AsFd as _;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use lambda_runtime::Context;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Span, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
@@ -53,6 +54,28 @@ pub(super) fn metrics_line(line: &str) {
         tracing::warn!(%error, "the metrics could not be written");
     }
 }
+
+/// The span of an invocation. `apiRequestId` is recorded once its event is read, where the sender has a name for the request.
+pub(super) fn invocation(context: &Context) -> Span {
+    tracing::info_span!(
+        "invocation",
+        requestId = context.request_id,
+        xrayTraceId = trace_id(context.xray_trace_id.as_deref().unwrap_or_default()),
+        apiRequestId = tracing::field::Empty,
+    )
+}
+
+/// The id in a trace header such as `Root=1-5c53-3d68;Parent=9da9;Sampled=1`, by which X-Ray finds a trace.
+fn trace_id(header: &str) -> &str {
+    let root = header
+        .split(';')
+        .find_map(|part| part.trim().strip_prefix("Root="));
+    root.unwrap_or(header)
+}
+
+/// The part of the runtime that writes each error of an invocation once more, without its request id. Panics are logged by
+/// [`log_panics`].
+const REPEATS_ERRORS: &str = "lambda_runtime::layers::panic";
 
 /// Waits a moment until what was logged so far is written.
 pub(super) fn flush() {
@@ -105,7 +128,8 @@ fn filter(rust_log: Option<String>, lambda: Option<String>) -> Targets {
             level
         })
     });
-    text.and_then(|text| text.parse().ok()).unwrap_or(default)
+    let filter: Targets = text.and_then(|text| text.parse().ok()).unwrap_or(default);
+    filter.with_target(REPEATS_ERRORS, LevelFilter::OFF)
 }
 
 /// Writes an event and its spans as one flat object.
@@ -234,9 +258,22 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_is_known_by_the_id_alone() {
+        for (header, id) in [
+            ("Root=1-5c53-3d68;Parent=9da9;Sampled=1", "1-5c53-3d68"),
+            ("Sampled=0; Root=1-a-b", "1-a-b"),
+            ("1-a-b", "1-a-b"),
+            ("", ""),
+        ] {
+            assert_eq!(trace_id(header), id);
+        }
+    }
+
+    #[test]
     fn the_level_is_what_somebody_set() {
         let check = |rust_log: Option<&str>, lambda: Option<&str>, expected: &str| {
             let filter = filter(rust_log.map(str::to_owned), lambda.map(str::to_owned));
+            let expected = format!("{REPEATS_ERRORS}=off,{expected}");
             assert_eq!(filter.to_string(), expected, "{rust_log:?} {lambda:?}");
         };
         check(None, None, "info");

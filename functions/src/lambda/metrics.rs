@@ -2,6 +2,7 @@
 //!
 //! The line goes to standard output, where CloudWatch Logs makes metrics of it without a call.
 
+use std::str::FromStr;
 use std::time::SystemTime;
 
 use aquifer_indexer::index::Counted;
@@ -15,6 +16,40 @@ pub const NAMESPACE: &str = "Aquifer";
 
 /// What stands in the place of an index where it was none in particular.
 pub const ALL: &str = "*";
+
+/// How finely metrics are told apart. Each name costs once for each value of its dimensions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// By function, and by function and index.
+    #[default]
+    Full,
+    /// By function.
+    Function,
+    /// None are written.
+    Off,
+}
+
+impl FromStr for Detail {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "full" => Ok(Self::Full),
+            "function" => Ok(Self::Function),
+            "off" => Ok(Self::Off),
+            _ => Err("write full, function or off".to_owned()),
+        }
+    }
+}
+
+impl Detail {
+    fn dimensions(self, second: &str) -> Value {
+        match self {
+            Self::Full => json!([["FunctionName"], ["FunctionName", second]]),
+            Self::Function | Self::Off => json!([["FunctionName"]]),
+        }
+    }
+}
 
 /// In what a metric is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,26 +75,28 @@ impl Unit {
 /// The metrics of one invocation.
 #[derive(Clone, Debug)]
 pub struct Metrics {
+    detail: Detail,
     properties: Map<String, Value>,
     metrics: Vec<(&'static str, Unit, f64)>,
 }
 
 impl Metrics {
     /// Of the function `function`, about `index`, in the invocation `request_id`.
-    pub fn new(function: &str, index: &str, request_id: &str) -> Self {
+    pub fn new(detail: Detail, function: &str, index: &str, request_id: &str) -> Self {
         let mut properties = Map::new();
         properties.insert("FunctionName".to_owned(), function.into());
         properties.insert("Index".to_owned(), index.into());
         properties.insert("requestId".to_owned(), request_id.into());
         Self {
+            detail,
             properties,
             metrics: Vec::new(),
         }
     }
 
     /// Of the function `function`, about the events of a kind of source, in the invocation `request_id`.
-    pub fn of_events(function: &str, kind: EventKind, request_id: &str) -> Self {
-        let mut metrics = Self::new(function, ALL, request_id);
+    pub fn of_events(detail: Detail, function: &str, kind: EventKind, request_id: &str) -> Self {
+        let mut metrics = Self::new(detail, function, ALL, request_id);
         metrics
             .properties
             .insert("Source".to_owned(), kind.name().into());
@@ -88,9 +125,9 @@ impl Metrics {
         self.add("Refreshes", Unit::Count, some(counted.refreshes));
     }
 
-    /// The line; `None` when there is no metric.
+    /// The line; `None` when there is no metric, or none is wanted.
     pub fn line(&self) -> Option<String> {
-        if self.metrics.is_empty() {
+        if self.metrics.is_empty() || self.detail == Detail::Off {
             return None;
         }
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -108,7 +145,7 @@ impl Metrics {
         };
         let directive = json!({
             "Namespace": NAMESPACE,
-            "Dimensions": [["FunctionName"], ["FunctionName", second]],
+            "Dimensions": self.detail.dimensions(second),
             "Metrics": names,
         });
         line.insert(
@@ -152,7 +189,7 @@ mod tests {
 
     #[test]
     fn every_metric_that_is_declared_has_its_value() {
-        let mut metrics = Metrics::new("writer", "default", "r-1");
+        let mut metrics = Metrics::new(Detail::Full, "writer", "default", "r-1");
         assert_eq!(metrics.line(), None);
         metrics.add("Documents", Unit::Count, 3);
         metrics.add("SearchTime", Unit::Milliseconds, None);
@@ -169,5 +206,19 @@ mod tests {
         }
         assert!(line["_aws"]["Timestamp"].as_u64().unwrap() > 1_700_000_000_000);
         assert_eq!(line["CommitTime"], 12.0);
+    }
+
+    #[test]
+    fn dimensions_can_be_left_out_and_metrics_too() {
+        let line = |detail: &str| {
+            let mut metrics = Metrics::new(detail.parse().unwrap(), "writer", "default", "r-1");
+            metrics.add("Documents", Unit::Count, 3);
+            metrics.line()
+        };
+        let by_function: Value = serde_json::from_str(&line("function").unwrap()).unwrap();
+        let dimensions = &by_function["_aws"]["CloudWatchMetrics"][0]["Dimensions"];
+        assert_eq!(*dimensions, json!([["FunctionName"]]));
+        assert_eq!(line("off"), None);
+        "some".parse::<Detail>().unwrap_err();
     }
 }

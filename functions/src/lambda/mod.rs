@@ -6,8 +6,8 @@
 //! | search | HTTP events; a bare body that asks | reads; takes no lock, needs no write permission |
 //! | reindex | a schedule, or an [`order`] of what to do | drains, rebuilds, merges, collects, verifies |
 //!
-//! An HTTP event flows one way: [`event`] tells what it is, [`request`] makes an HTTP request of it,
-//! [`front`] lets the router answer, [`answer`] writes what the event's sender understands,
+//! An HTTP event flows one way: [`event`] tells what it is, [`request`] makes an HTTP request of it ([`path`] finds its route,
+//! [`doors`] says how requests come and answers leave), [`front`] lets the router answer, [`answer`] writes what the event's sender understands,
 //! [`metrics`] counts. A payload that is no event is a [`bare`] request. What the writer leaves undone it hands over ([`handoff`]) to the reindex
 //! function ([`round`], [`tend`]), which hands what is left to itself ([`continuation`]).
 //!
@@ -21,7 +21,13 @@
 //! | `AQUIFER_SOURCES` | what a reindex may read documents from, and events of S3 name: folders and `s3://BUCKET/PREFIX/`, between commas, with what lies below them; a relative path begins at the root folder | nothing |
 //! | `AQUIFER_EVENT_VERSION` | the field of a document that is its position, for events of sources without an order of their own | the event that arrives last wins |
 //! | `AQUIFER_DYNAMODB_KEY` | the attribute that names an item of a table, or two of them, comma-separated | `unique_key` |
+//! | `AQUIFER_INDEXES` | the only indexes that the function serves, comma-separated; others are answered like missing ones | all |
 //! | `AQUIFER_BASE_PATH` | what the paths of a custom domain begin with | nothing |
+//! | `AQUIFER_PATH` | a path that is answered like `/`, also where it is a route | none |
+//! | `AQUIFER_CORS_ORIGINS` | origins of web pages that may read answers and write, comma-separated; `*` is every page | none |
+//! | `AQUIFER_CACHE_CONTROL` | the header `Cache-Control` of searches and documents that are read with GET | `no-cache` |
+//! | `AQUIFER_COMPRESSION` | whether answers are packed for clients that accept gzip: `always`, `never`, or `auto`: not behind a REST API | `auto` |
+//! | `AQUIFER_METRICS` | metrics by function and index (`full`), by `function` alone, or none (`off`) | `full` |
 //! | `AQUIFER_MEMORY_MIB` | memory that the process may use, in MiB | the function's size |
 //! | `AQUIFER_SCRATCH_MIB` | scratch disk that merges may use in the folder `TMPDIR`, in MiB | nine tenths of what is free in `/tmp` |
 //! | `AQUIFER_CACHE_MIB` | memory for parts of the indexes, in MiB | 3/16 of the memory above 32 MiB, 256 at most |
@@ -36,15 +42,20 @@
 pub mod answer;
 pub mod bare;
 pub mod continuation;
+pub mod doors;
 pub mod environment;
 pub mod event;
 pub mod feed;
 pub mod front;
 pub mod handoff;
+mod init;
 pub mod log;
 pub mod metrics;
 pub mod order;
+pub mod path;
+pub mod ping;
 pub mod request;
+pub mod role;
 pub mod root;
 pub mod round;
 pub mod run;

@@ -12,103 +12,49 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
+use super::doors::Doors;
 use super::event::{Event, Shape};
-use crate::http::{Problem, Sort};
-
-/// What cannot stand in the path of a URI: RFC 3986's `pchar` and the slash can.
-const NOT_IN_PATH: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'[')
-    .add(b'\\')
-    .add(b']')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
-
-/// The same where a percent sign stands for itself.
-const NOT_IN_DECODED_PATH: &AsciiSet = &NOT_IN_PATH.add(b'%');
+use super::path::Place;
+use super::role::Role;
+use crate::http::{Prefix, Problem, Sort};
 
 /// What cannot stand in a query, which keeps its percent signs.
 const NOT_IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 
-/// Makes the request. `base_path` is taken from the front of its path, and so is the stage.
-pub(super) fn http(event: Event<'_>, base_path: &str) -> Result<Request<Body>, Problem> {
-    let method = method(&event)?;
-    let path = path(&event, base_path);
-    let query = query(&event);
-    let mut uri = path;
+/// The same of a value by itself, which may or may not have kept them.
+const NOT_IN_VALUE: &AsciiSet = &NOT_IN_QUERY.add(b'&');
+
+/// Makes the request that a function of this role is to answer.
+pub(super) fn http(event: &Event<'_>, doors: &Doors, role: Role) -> Result<Request<Body>, Problem> {
+    let method = method(event)?;
+    let Place { prefix, path } = Place::of(event, &doors.base_path);
+    let own = role.own_route(&method, &path, &doors.own_path);
+    let mut uri = own.map_or(path, str::to_owned);
+    let query = query(event);
     if !query.is_empty() {
         uri.push('?');
         uri.push_str(&query);
     }
-    let headers = headers(&event);
-    let mut request = Request::new(Body::from(body(&event)?));
+    let mut headers = headers(event);
+    if !doors.compression.applies(event) {
+        headers.remove(header::ACCEPT_ENCODING);
+    }
+    let mut request = Request::new(Body::from(body(event)?));
     *request.method_mut() = method;
     *request.uri_mut() = uri
         .parse()
         .map_err(|error| Problem::invalid(format!("{} is no path: {error}", quoted(&uri))))?;
     *request.headers_mut() = headers;
+    request.extensions_mut().insert(Prefix(prefix));
     Ok(request)
 }
 
 fn method(event: &Event<'_>) -> Result<Method, Problem> {
-    let context = event.request_context.as_ref();
-    let of_v2 = context.and_then(|context| context.http.as_ref()?.method.as_deref());
-    let text = event.http_method.as_deref().or(of_v2).unwrap_or("GET");
+    let text = event.method().unwrap_or("GET");
     Method::from_bytes(text.as_bytes()).map_err(|_invalid| {
         let detail = format!("{} is no method", quoted(text));
         Problem::new(Sort::MethodNotAllowed, detail)
     })
-}
-
-fn path(event: &Event<'_>, base_path: &str) -> String {
-    let raw = event.raw_path.as_deref().or(event.path.as_deref());
-    let raw = raw.unwrap_or("/");
-    let inner = without_prefix(without_stage(event, raw), base_path);
-    let encoded = if event.path_is_decoded() {
-        utf8_percent_encode(inner, NOT_IN_DECODED_PATH)
-    } else {
-        utf8_percent_encode(inner, NOT_IN_PATH)
-    };
-    if inner.starts_with('/') {
-        encoded.to_string()
-    } else {
-        format!("/{encoded}")
-    }
-}
-
-/// The path without the stage. A REST API leaves it out itself, and says so by another path in the
-/// context; a stage may be named like a route.
-fn without_stage<'a>(event: &Event<'_>, path: &'a str) -> &'a str {
-    let Some(context) = &event.request_context else {
-        return path;
-    };
-    match context.stage.as_deref() {
-        None | Some("" | "$default") => path,
-        Some(stage) => {
-            let stage = format!("/{stage}");
-            let whole = context.path.as_deref().unwrap_or(path);
-            if whole != path && whole.strip_prefix(stage.as_str()) == Some(path) {
-                return path;
-            }
-            without_prefix(path, &stage)
-        }
-    }
-}
-
-fn without_prefix<'a>(path: &'a str, prefix: &str) -> &'a str {
-    match path.strip_prefix(prefix) {
-        Some("") => "/",
-        Some(rest) if rest.starts_with('/') => rest,
-        _ => path,
-    }
 }
 
 fn query(event: &Event<'_>) -> String {
@@ -123,6 +69,9 @@ fn query(event: &Event<'_>) -> String {
         }
         Shape::Balancer { .. } => join(by_parameter, |text| {
             utf8_percent_encode(text, NOT_IN_QUERY).to_string()
+        }),
+        Shape::Lattice => join(by_parameter, |text| {
+            utf8_percent_encode(text, NOT_IN_VALUE).to_string()
         }),
         Shape::V1 | Shape::Bare => join(by_parameter, |text| {
             utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
@@ -172,11 +121,11 @@ fn headers(event: &Event<'_>) -> HeaderMap {
 }
 
 fn body(event: &Event<'_>) -> Result<Vec<u8>, Problem> {
-    let text = event.body.as_deref().unwrap_or_default();
-    if !event.is_base64_encoded {
-        return Ok(text.as_bytes().to_vec());
+    let text = event.body();
+    if !event.body_is_base64() {
+        return Ok(text.into_owned().into_bytes());
     }
-    STANDARD.decode(text).map_err(|error| {
+    STANDARD.decode(&*text).map_err(|error| {
         Problem::invalid(format!(
             "the body is not the base64 that isBase64Encoded promises: {error}"
         ))

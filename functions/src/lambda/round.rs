@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use aquifer_indexer::index::{Aquifer, CheckReport, GcReport, Index, MergeReport};
+use aquifer_indexer::index::{Aquifer, CheckReport, GcReport, Index, MergeReport, no_index};
 use aquifer_indexer::reindex::{JobStatus, ReindexRequest, Sources};
 use aquifer_indexer::{Error, ErrorKind, Result};
 use serde::Serialize;
@@ -74,19 +74,11 @@ pub struct Round<'a> {
 impl Round<'_> {
     /// Does it in the index `name`. What fails is logged here, and does not keep the next task from being done.
     pub fn over(&self, aquifer: &Aquifer, name: &str) -> IndexReport {
-        let mut report = IndexReport {
-            index: name.to_owned(),
-            unstarted: self.reindex.is_some(),
-            ..IndexReport::default()
-        };
         let index = match aquifer.visit(name) {
             Ok(index) => index,
-            Err(error) => {
-                let task = self.tasks.first().copied().unwrap_or(Task::Drain);
-                report.note(task, Err(error));
-                return report;
-            }
+            Err(error) => return self.failed(name, error),
         };
+        let mut report = self.report(name);
         for &task in self.tasks {
             if Instant::now() >= self.until {
                 report.left.push(task);
@@ -96,6 +88,26 @@ impl Round<'_> {
             report.note(task, outcome);
         }
         report
+    }
+
+    /// What is reported of an index that this function does not serve: the same as of one that does not exist.
+    pub fn without(&self, name: &str) -> IndexReport {
+        self.failed(name, no_index(name))
+    }
+
+    fn failed(&self, name: &str, error: Error) -> IndexReport {
+        let mut report = self.report(name);
+        let task = self.tasks.first().copied().unwrap_or(Task::Drain);
+        report.note(task, Err(error));
+        report
+    }
+
+    fn report(&self, name: &str) -> IndexReport {
+        IndexReport {
+            index: name.to_owned(),
+            unstarted: self.reindex.is_some(),
+            ..IndexReport::default()
+        }
     }
 
     fn run(&self, task: Task, index: &Index, report: &mut IndexReport) -> Result<()> {

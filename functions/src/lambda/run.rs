@@ -2,18 +2,19 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use aquifer_indexer::{Error, Result, descriptors};
 use lambda_runtime::tower::layer::layer_fn;
-use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, Service, service_fn};
+use lambda_runtime::{Diagnostic, LambdaEvent, LambdaInvocation, Runtime, Service, service_fn};
 use serde_json::value::RawValue;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
 
-use super::log;
+use super::{init, log};
 
 /// What Lambda, or an emulator of it, tells every function.
 const GIVEN: [&str; 4] = [
@@ -27,27 +28,73 @@ const GIVEN: [&str; 4] = [
 /// threads of the library's own.
 const BLOCKING_THREADS: usize = 8;
 
-/// Answers invocations with `answer` until the process is told to end.
-///
-/// One thread drives everything: between two invocations there is nothing to do, and a function that has less than
-/// one processor would only pay for more.
-///
-/// # Errors
-/// [`aquifer_indexer::ErrorKind::Invalid`] when this is no function's environment;
-/// [`aquifer_indexer::ErrorKind::Unavailable`] when the runtime interface is gone.
-pub fn run<F, Fut>(answer: F) -> Result<()>
+/// A function: it starts with what `make` makes, answers invocations until the process is told to end, and gives its exit
+/// status. Why it cannot start is logged, and reported to Lambda.
+pub fn function<F, Fut>(make: impl FnOnce() -> Result<F>) -> ExitCode
 where
     F: Fn(LambdaEvent<Box<RawValue>>) -> Fut + 'static,
-    Fut: Future<Output = Result<Box<RawValue>, lambda_runtime::Error>> + 'static,
+    Fut: Future<Output = Result<Box<RawValue>>> + 'static,
 {
-    for name in GIVEN {
-        if std::env::var_os(name).is_none() {
-            return Err(Error::invalid(format!(
-                "{name} is not set: this program is started by AWS Lambda or an emulator of it; \
-                 on a machine of your own use `aquifer serve`"
-            )));
+    log::start();
+    let answer = match check_given().and_then(|()| make()) {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::error!(%error, "the function cannot start");
+            init::report(&error);
+            log::flush();
+            return ExitCode::FAILURE;
         }
+    };
+    let ended = run(answer);
+    if let Err(error) = &ended {
+        tracing::error!(%error, "the function ends");
     }
+    log::flush();
+    if ended.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn check_given() -> Result<()> {
+    match GIVEN
+        .into_iter()
+        .find(|name| std::env::var_os(name).is_none())
+    {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid(format!(
+            "{name} is not set: this program is started by AWS Lambda or an emulator of it; \
+             on a machine of your own use `aquifer serve`"
+        ))),
+    }
+}
+
+/// What whoever invokes the function reads of an error.
+pub(super) fn diagnostic(error: &Error) -> Diagnostic {
+    Diagnostic {
+        error_type: format!("Aquifer.{:?}", error.kind()),
+        error_message: error.to_string(),
+    }
+}
+
+/// An invocation that failed.
+#[derive(Debug)]
+struct Failed(Error);
+
+impl From<Failed> for Diagnostic {
+    fn from(Failed(error): Failed) -> Self {
+        diagnostic(&error)
+    }
+}
+
+/// Answers invocations. One thread drives everything: between two invocations there is nothing to do, and a function that
+/// has less than one processor would only pay for more.
+fn run<F, Fut>(answer: F) -> Result<()>
+where
+    F: Fn(LambdaEvent<Box<RawValue>>) -> Fut + 'static,
+    Fut: Future<Output = Result<Box<RawValue>>> + 'static,
+{
     descriptors::raise_limit();
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -64,7 +111,7 @@ where
 async fn serve<F, Fut>(answer: F) -> Result<()>
 where
     F: Fn(LambdaEvent<Box<RawValue>>) -> Fut + 'static,
-    Fut: Future<Output = Result<Box<RawValue>, lambda_runtime::Error>> + 'static,
+    Fut: Future<Output = Result<Box<RawValue>>> + 'static,
 {
     let turn = Arc::new(Mutex::new(()));
     let gate = Arc::clone(&turn);
@@ -77,7 +124,7 @@ where
         async move {
             let answered = answered.await;
             log::flush();
-            answered
+            answered.map_err(Failed)
         }
     };
     let runtime = Runtime::new(service_fn(answer_and_log)).layer(layer);

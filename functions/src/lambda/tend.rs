@@ -21,6 +21,7 @@ use super::order::{Continuation, Order};
 use super::root::Root;
 use super::round::{IndexReport, Round};
 use super::time::{self, Bounds};
+use super::{log, ping};
 
 /// The share of its last moments in which the continuation is invoked, and the answer given.
 const LAST_SHARE: u32 = 2;
@@ -94,12 +95,11 @@ impl Tend {
     /// indexes, so that the invocation is tried again or reported. The log has the whole report then.
     pub async fn answer(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>> {
         let (payload, context) = event.into_parts();
-        let span = tracing::info_span!(
-            "invocation",
-            requestId = context.request_id,
-            xrayTraceId = context.xray_trace_id.as_deref().unwrap_or_default(),
-        );
+        let span = log::invocation(&context);
         let carried = async {
+            if ping::is_ping(payload.get()) {
+                return ping::answer(&self.root, &self.environment.index).await;
+            }
             let order = Order::read(payload.get())?;
             let before = self.counted();
             let report = self.carry_out(order, Bounds::of(&context)).await?;
@@ -114,10 +114,11 @@ impl Tend {
                 None => Ok(written),
             }
         };
-        carried
-            .instrument(span)
-            .await
-            .inspect_err(|error| tracing::error!(%error, "the order was not carried out"))
+        let logged = async {
+            let carried = carried.await;
+            carried.inspect_err(|error| tracing::error!(%error, "the order was not carried out"))
+        };
+        logged.instrument(span).await
     }
 
     /// Carries out `order` within `bounds`.
@@ -127,16 +128,7 @@ impl Tend {
     pub async fn carry_out(&self, order: Order, bounds: Bounds) -> Result<Report> {
         let started = Instant::now();
         let aquifer = Arc::clone(self.root.get().await?);
-        let names = match order.indexes.clone() {
-            Some(names) => names,
-            None => {
-                blocking({
-                    let aquifer = Arc::clone(&aquifer);
-                    move || aquifer.indexes()
-                })
-                .await??
-            }
-        };
+        let names = self.names(&aquifer, &order).await?;
         let reports = Arc::new(Mutex::new(Vec::new()));
         let work = self.work(aquifer, &order, &names, bounds.until, &reports);
         // A step that does not end in time leaves its thread behind, which does no harm: what it publishes
@@ -158,6 +150,17 @@ impl Tend {
         })
     }
 
+    /// The indexes of an order; all that this function serves where it names none.
+    async fn names(&self, aquifer: &Arc<Aquifer>, order: &Order) -> Result<Vec<String>> {
+        if let Some(names) = &order.indexes {
+            return Ok(names.clone());
+        }
+        let aquifer = Arc::clone(aquifer);
+        let mut names = blocking(move || aquifer.indexes()).await??;
+        names.retain(|name| self.environment.doors.served.includes(name));
+        Ok(names)
+    }
+
     /// Goes round the indexes until the time is over, and lays the reports into `reports`.
     async fn work(
         &self,
@@ -169,6 +172,7 @@ impl Tend {
     ) {
         let (tasks, reindex) = (order.tasks(), order.reindex.clone());
         let (sources, names) = (Arc::clone(&self.sources), names.to_vec());
+        let served = self.environment.doors.served.clone();
         let reports = Arc::clone(reports);
         let span = tracing::Span::current();
         let call = move || {
@@ -184,7 +188,13 @@ impl Tend {
                     break;
                 }
                 let span = tracing::info_span!("maintenance", index = name);
-                let report = span.in_scope(|| round.over(&aquifer, &name));
+                let report = span.in_scope(|| {
+                    if served.includes(&name) {
+                        round.over(&aquifer, &name)
+                    } else {
+                        round.without(&name)
+                    }
+                });
                 let mut reports = reports.lock().unwrap_or_else(PoisonError::into_inner);
                 reports.push(report);
             }
@@ -238,8 +248,10 @@ impl Tend {
             [only] if report.unreached.is_empty() => only.index.as_str(),
             _ => ALL,
         };
-        let function = &self.environment.function;
-        let mut metrics = Metrics::new(function, index, &context.request_id);
+        let Environment {
+            metrics, function, ..
+        } = &self.environment;
+        let mut metrics = Metrics::new(*metrics, function, index, &context.request_id);
         let sum = |count: fn(&IndexReport) -> usize| -> u64 {
             report.indexes.iter().map(|index| count(index) as u64).sum()
         };

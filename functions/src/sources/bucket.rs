@@ -16,8 +16,8 @@ use object_store::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use super::objects::{Failed, Found, Objects, Opened, Page, unavailable, unreadable};
-use super::reading::Form;
+use super::objects::{Failed, Found, Objects, Opened, Page, Skipped, unavailable, unreadable};
+use crate::texts::{Form, NO_ENDING};
 
 /// Bytes of an object that one request asks for, and that are held of it.
 const PART_BYTES: u64 = 8 * 1024 * 1024;
@@ -158,10 +158,16 @@ impl Objects for Bucket {
         }
         for object in listed {
             let name = self.name(&object.location);
-            if Form::of(&name).is_some() {
-                let size = object.size;
-                page.found.push(Found { name, size });
+            if Form::of(&name).is_none() {
+                let why = NO_ENDING;
+                page.skipped.push(Skipped { name, why });
+                continue;
             }
+            page.found.push(Found {
+                name,
+                size: object.size,
+                problem: None,
+            });
         }
         Ok(page)
     }

@@ -1,5 +1,7 @@
-//! The files below a folder. Links are not followed, so that nothing outside of it is read.
+//! The files below a folder. Only regular files are read, and links are not followed, so that nothing outside
+//! of it is. A file or a folder that this process has no right to is reported, and the others are read.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,8 +11,8 @@ use aquifer_indexer::{Error, Result};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, statat};
 use rustix::io::Errno;
 
-use super::objects::{Failed, Found, Objects, Opened, Page, unavailable, unreadable};
-use super::reading::Form;
+use super::objects::{Failed, Found, Objects, Opened, Page, Skipped, unavailable, unreadable};
+use crate::texts::{Form, NO_ENDING};
 
 /// Names in a page. Each page lists the folders on its way again, so it is not small.
 const PAGE_NAMES: usize = 10_000;
@@ -18,21 +20,61 @@ const PAGE_NAMES: usize = 10_000;
 /// How deep folders may lie in each other; each that is being listed is held open.
 const LEVELS_MAX: usize = 64;
 
+const NO_RIGHT: &str = "this process has no right to read it";
+const LINK: &str = "it is a link, and links are not followed";
+const SPECIAL: &str = "it is neither a file nor a folder";
+const NOT_UTF8: &str = "its name is not UTF-8, so that no key could hold it";
+
 /// A folder, held open.
-pub(super) struct Folder {
+#[derive(Debug)]
+pub struct Folder {
     folder: OwnedFd,
     shown: String,
 }
 
 impl Folder {
+    /// Opens a folder that a command was told to read.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::below(path, path)
+    }
+
+    /// The files after a name, those in its folders included, in the order of their names.
+    ///
+    /// # Errors
+    /// The file system fails.
+    pub fn files(&self, after: Option<&str>) -> Result<Page> {
+        let mut page = Page::default();
+        if self.gather(&self.folder, "", after.unwrap_or_default(), &mut page, 0)? {
+            let names = (page.found.last(), page.skipped.last());
+            let names = (
+                names.0.map(|last| &last.name),
+                names.1.map(|last| &last.name),
+            );
+            page.after = names.0.max(names.1).cloned();
+        }
+        Ok(page)
+    }
+
+    /// Opens a file that a listing has named; none where it is gone, or is no regular file any more.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn file(&self, name: &str) -> io::Result<Option<File>> {
+        let opened = existing(open_file(&self.folder, name))?;
+        Ok(opened.map(|(file, _version)| file))
+    }
+
     /// Opens `path`, which lies at or below `base`. Links on the way to `base` are followed, none below it.
-    pub(super) fn open(base: &Path, path: &Path) -> Result<Self> {
+    pub(super) fn below(base: &Path, path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
         let failed = |error: Errno| match error {
             Errno::NOENT | Errno::NOTDIR | Errno::LOOP => {
                 unreadable(&shown, "there is no such folder (links are not followed)")
             }
-            Errno::ACCESS | Errno::PERM => unreadable(&shown, "this process has no right to"),
+            Errno::ACCESS | Errno::PERM => unreadable(&shown, NO_RIGHT),
             error => unavailable(&shown, io::Error::from(error)),
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -58,87 +100,153 @@ impl Folder {
         page: &mut Page,
         level: usize,
     ) -> Result<bool> {
-        if level > LEVELS_MAX {
-            return Err(unreadable(
-                &self.shown,
-                &format!("{prefix:?} lies more than {LEVELS_MAX} folders deep"),
-            ));
-        }
-        for name in self.names(&folder, prefix)? {
-            let Some((own, is_folder)) = own_name(&name, prefix) else {
+        for Entry { name, kind } in self.entries(&folder, prefix)? {
+            let own = own_name(&name, prefix);
+            // All names in a folder begin with its own, which tells which side of `after` they are on.
+            if name.as_str() <= after && !(kind == Kind::Folder && after.starts_with(&name)) {
                 continue;
-            };
-            if is_folder {
-                // All names in it begin with its own, which tells which side of `after` they are on.
-                if name.as_str() < after && !after.starts_with(&name) {
-                    continue;
+            }
+            match kind {
+                Kind::Folder if level == LEVELS_MAX => {
+                    let why = format!("it lies more than {LEVELS_MAX} folders deep");
+                    page.add_problem(name, why);
                 }
-                let Some(below) =
-                    existing(open_folder(&folder, own)).map_err(|error| self.failed(error))?
-                else {
-                    continue;
-                };
-                if self.gather(below, &name, after, page, level + 1)? {
-                    return Ok(true);
-                }
-            } else if name.as_str() > after && Form::of(&name).is_some() {
-                let stat = statat(&folder, own, AtFlags::SYMLINK_NOFOLLOW);
-                let Some(stat) = existing(stat).map_err(|error| self.failed(error))? else {
-                    continue;
-                };
-                let size = u64::try_from(stat.st_size).unwrap_or_default();
-                page.found.push(Found { name, size });
-                if page.found.len() == PAGE_NAMES {
-                    return Ok(true);
-                }
+                Kind::Folder => match open_folder(&folder, own) {
+                    Ok(below) => {
+                        if self.gather(below, &name, after, page, level + 1)? {
+                            return Ok(true);
+                        }
+                    }
+                    Err(error) if is_denied(error) => page.add_problem(name, NO_RIGHT.to_owned()),
+                    Err(error) => {
+                        existing::<()>(Err(error)).map_err(|error| self.failed(error))?;
+                    }
+                },
+                Kind::File => self.add_file(&folder, name, prefix, page)?,
+                Kind::Skipped(why) => page.skipped.push(Skipped { name, why }),
+                Kind::Problem(why) => page.add_problem(name, why.to_owned()),
+            }
+            if page.found.len() + page.skipped.len() >= PAGE_NAMES {
+                return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// The names of files and folders in a folder, those of folders with a slash, in the order in which the names
-    /// of all files come.
-    fn names(&self, folder: impl AsFd, prefix: &str) -> Result<Vec<String>> {
-        let mut names = Vec::new();
-        let entries = Dir::read_from(&folder).map_err(|error| self.failed(error))?;
-        for entry in entries {
-            let entry = entry.map_err(|error| self.failed(error))?;
-            // One that is not UTF-8 has no name that a position or a key could hold.
-            let Ok(name) = entry.file_name().to_str() else {
-                continue;
-            };
-            if name == "." || name == ".." {
+    /// Adds a file and its size, unless it is gone.
+    fn add_file(
+        &self,
+        folder: impl AsFd,
+        name: String,
+        prefix: &str,
+        page: &mut Page,
+    ) -> Result<()> {
+        let stat = statat(&folder, own_name(&name, prefix), AtFlags::SYMLINK_NOFOLLOW);
+        if stat.is_err_and(is_denied) {
+            page.add_problem(name, NO_RIGHT.to_owned());
+            return Ok(());
+        }
+        if let Some(stat) = existing(stat).map_err(|error| self.failed(error))? {
+            let size = u64::try_from(stat.st_size).unwrap_or_default();
+            page.found.push(Found {
+                name,
+                size,
+                problem: None,
+            });
+        }
+        Ok(())
+    }
+
+    /// What is in a folder, in the order in which the names of all files come.
+    fn entries(&self, folder: impl AsFd, prefix: &str) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        let listed = Dir::read_from(&folder).map_err(|error| self.failed(error))?;
+        for listed in listed {
+            let listed = listed.map_err(|error| self.failed(error))?;
+            let own = listed.file_name();
+            if own == c"." || own == c".." {
                 continue;
             }
-            let mut kind = entry.file_type();
+            let mut kind = listed.file_type();
             if kind == FileType::Unknown {
-                let stat = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW);
+                let stat = statat(&folder, own, AtFlags::SYMLINK_NOFOLLOW);
                 let stat = existing(stat).map_err(|error| self.failed(error))?;
                 kind = stat.map_or(kind, |stat| FileType::from_raw_mode(stat.st_mode));
             }
-            match kind {
-                FileType::RegularFile => names.push(format!("{prefix}{name}")),
-                FileType::Directory => names.push(format!("{prefix}{name}/")),
-                _ => {}
-            }
+            entries.push(Entry::new(prefix, own, kind));
         }
-        names.sort_unstable();
-        Ok(names)
+        entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        Ok(entries)
+    }
+}
+
+impl Page {
+    fn add_problem(&mut self, name: String, why: String) {
+        self.found.push(Found {
+            name,
+            size: 0,
+            problem: Some(why),
+        });
+    }
+}
+
+/// What a folder holds under one name.
+struct Entry {
+    /// Its name in the source, a folder's with a slash at the end.
+    name: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Folder,
+    /// Documents, as its name says.
+    File,
+    /// No documents.
+    Skipped(&'static str),
+    /// Documents that cannot be read.
+    Problem(&'static str),
+}
+
+impl Entry {
+    fn new(prefix: &str, own: &CStr, kind: FileType) -> Self {
+        let own_name = own.to_string_lossy();
+        let mut name = format!("{prefix}{own_name}");
+        let is_folder = kind == FileType::Directory;
+        let promises = is_folder || Form::of(&own_name).is_some();
+        let kind = match kind {
+            FileType::Symlink => Kind::Skipped(LINK),
+            FileType::Directory | FileType::RegularFile if !promises => Kind::Skipped(NO_ENDING),
+            // No position and no key could hold such a name.
+            FileType::Directory | FileType::RegularFile if own.to_str().is_err() => {
+                Kind::Problem(NOT_UTF8)
+            }
+            FileType::Directory => Kind::Folder,
+            FileType::RegularFile => Kind::File,
+            _ => Kind::Skipped(SPECIAL),
+        };
+        if is_folder {
+            name.push('/');
+        }
+        Self { name, kind }
     }
 }
 
 impl Objects for Folder {
     fn list(&self, after: Option<&str>) -> Result<Page> {
-        let mut page = Page::default();
-        if self.gather(&self.folder, "", after.unwrap_or_default(), &mut page, 0)? {
-            page.after = page.found.last().map(|last| last.name.clone());
-        }
-        Ok(page)
+        self.files(after)
     }
 
     fn open(&self, name: &str) -> Result<Option<Opened>> {
-        let opened = open_file(&self.folder, name);
-        let Some((file, version)) = existing(opened).map_err(|error| self.failed(error))? else {
+        let opened = match open_file(&self.folder, name) {
+            Err(error) if is_denied(error) => {
+                let bytes = Box::new(Denied);
+                let version = String::new();
+                return Ok(Some(Opened { version, bytes }));
+            }
+            opened => existing(opened).map_err(|error| self.failed(error))?,
+        };
+        let Some((file, version)) = opened else {
             return Ok(None);
         };
         let what = format!("{}/{name}", self.shown);
@@ -147,13 +255,10 @@ impl Objects for Folder {
     }
 }
 
-/// The last part of a name, and whether it is a folder's.
-fn own_name<'a>(name: &'a str, prefix: &str) -> Option<(&'a str, bool)> {
-    let own = name.strip_prefix(prefix)?;
-    match own.strip_suffix('/') {
-        Some(folder) => Some((folder, true)),
-        None => Some((own, false)),
-    }
+/// The last part of a name.
+fn own_name<'a>(name: &'a str, prefix: &str) -> &'a str {
+    let own = name.strip_prefix(prefix).unwrap_or(name);
+    own.strip_suffix('/').unwrap_or(own)
 }
 
 fn open_folder(above: impl AsFd, name: &str) -> rustix::io::Result<OwnedFd> {
@@ -188,6 +293,19 @@ fn existing<T>(result: rustix::io::Result<T>) -> rustix::io::Result<Option<T>> {
         Ok(value) => Ok(Some(value)),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::STALE) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+fn is_denied(error: Errno) -> bool {
+    matches!(error, Errno::ACCESS | Errno::PERM)
+}
+
+/// The content of a file that this process has no right to: refused like what cannot be unpacked.
+struct Denied;
+
+impl Read for Denied {
+    fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, NO_RIGHT))
     }
 }
 

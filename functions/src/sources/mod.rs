@@ -1,9 +1,9 @@
 //! External sources of a reindex: a folder, or the objects below a prefix of an S3 bucket.
 //!
-//! A source is a set of objects with names, read in the order of their names' bytes. `*.json` is one document,
-//! an array, or `{"documents": [...]}`; `*.ndjson` and `*.jsonl` are a document a line; each may be packed, as
-//! `.gz` or `.zst`. Other objects are passed over. A `.json` that is one document without a `unique_key` gets
-//! its name in the source as one, as `aquifer create-index` does.
+//! A source is a set of objects with names, read in the order of their names' bytes. Which of them hold documents,
+//! and in which form, their names say (see [`Form`](crate::texts::Form)). A file that is one document
+//! without a `unique_key` gets its name in the source as one. The commands `import` and `create-index` read folders
+//! as a source does.
 
 mod address;
 mod bucket;
@@ -23,11 +23,12 @@ use aquifer_indexer::{Error, ErrorKind, Result};
 
 use self::address::Address;
 use self::bucket::Bucket;
-use self::folder::Folder;
+pub use self::folder::Folder;
+pub use self::objects::{Found, Page, Skipped};
 use self::objects::{Objects, unreadable};
-use self::reading::Form;
 use self::single::Single;
 use self::walk::Walk;
+use crate::texts::Form;
 
 /// Opens folders and S3 prefixes.
 ///
@@ -178,7 +179,7 @@ impl Sources for ExternalSources {
                     Some(Address::Folder(base)) => base,
                     _ => path,
                 };
-                Box::new(Folder::open(base, path)?)
+                Box::new(Folder::below(base, path)?)
             }
             Address::Bucket { bucket, prefix } => {
                 Box::new(Bucket::open(bucket, prefix, &self.environment)?)

@@ -7,20 +7,33 @@ use aquifer_indexer::{Error, ErrorKind, Result};
 
 /// An object that a listing has named.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    /// Its name in the source, with `/` between its parts.
-    pub(super) name: String,
+pub struct Found {
+    /// Its name in the source, with `/` between its parts; a folder's ends in `/`.
+    pub name: String,
     /// Bytes, as it lies there.
-    pub(super) size: u64,
+    pub size: u64,
+    /// Why nothing in it can be read.
+    pub problem: Option<String>,
+}
+
+/// A file that is passed over since it holds no documents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Its name in the source.
+    pub name: String,
+    /// How that is known.
+    pub why: &'static str,
 }
 
 /// A part of a listing.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub struct Page {
     /// In the order of their names' bytes.
-    pub(super) found: Vec<Found>,
+    pub found: Vec<Found>,
+    /// What a folder holds besides.
+    pub skipped: Vec<Skipped>,
     /// The listing goes on after this name; none at its end.
-    pub(super) after: Option<String>,
+    pub after: Option<String>,
 }
 
 /// An object that is being read.

@@ -7,30 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aquifer_indexer::reindex::Refusal;
 
 use super::objects::{Failed, Opened};
-use crate::texts::{Place, Text, Texts, TextsError, keyed};
-
-/// How the documents of an object are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    Json,
-    Lines,
-}
-
-impl Form {
-    /// What a name promises; none for an object that holds no documents.
-    pub(super) fn of(name: &str) -> Option<Self> {
-        let file = name.rsplit('/').next().unwrap_or(name);
-        let file = file
-            .strip_suffix(".gz")
-            .or_else(|| file.strip_suffix(".zst"))
-            .unwrap_or(file);
-        match file.rsplit_once('.')?.1 {
-            "json" => Some(Self::Json),
-            "ndjson" | "jsonl" => Some(Self::Lines),
-            _ => None,
-        }
-    }
-}
+use crate::texts::{Form, Place, Spot, Text, Texts, TextsError, keyed};
 
 /// An object that is being read.
 pub(super) struct Reading {
@@ -51,14 +28,9 @@ impl Reading {
             bytes: opened.bytes,
             read: Arc::clone(&read),
         };
-        let texts = match form {
-            Form::Json => Texts::of_json(counted),
-            Form::Lines => Texts::of_lines(counted),
-        };
-        let (texts, refused) = match texts.map_err(Failed::of) {
+        let (texts, refused) = match Texts::new(form, counted) {
             Ok(texts) => (Some(texts), None),
-            Err(Ok(failed)) => return Err(failed),
-            Err(Err(content)) => (None, Some(damaged(&content))),
+            Err(error) => (None, Some(content(error)?)),
         };
         Ok(Self {
             name,
@@ -68,6 +40,18 @@ impl Reading {
             read,
             refused,
         })
+    }
+
+    /// An object, or a folder, of which nothing can be read.
+    pub(super) fn refused(name: String, why: String) -> Self {
+        Self {
+            name,
+            version: String::new(),
+            texts: None,
+            taken: 0,
+            read: Arc::default(),
+            refused: Some(why),
+        }
     }
 
     pub(super) fn version(&self) -> &str {
@@ -100,8 +84,7 @@ impl Reading {
         };
         let broken = match texts.next_text() {
             Ok(text) => return Ok(text.map(|text| self.document(text))),
-            Err(TextsError::Io(error)) => damaged(&Failed::of(error).map_or_else(Ok, Err)?),
-            Err(TextsError::Broken(why)) => why,
+            Err(error) => content(error)?,
         };
         self.texts = None;
         Ok(Some(Err(self.refusal(None, broken))))
@@ -109,28 +92,43 @@ impl Reading {
 
     fn document(&self, text: Text) -> Result<String, Refusal> {
         let place = text.place;
-        let text = text.text.map_err(|why| self.refusal(Some(place), why))?;
-        if place != Place::Whole {
+        let text = text
+            .text
+            .map_err(|why| self.refusal(Some(place.spot()), why))?;
+        if !matches!(place, Place::Whole(_)) {
             return Ok(text);
         }
-        keyed(&text, &self.name).map_err(|error| Refusal {
-            place: format!("{}:{}:{}", self.name, error.place.0, error.place.1),
-            detail: error.detail,
-        })
+        keyed(&text, &self.name)
+            .map_err(|error| self.refusal(Some(place.within(error.place)), error.detail))
     }
 
-    fn refusal(&self, place: Option<Place>, detail: String) -> Refusal {
-        let place = match place {
-            Some(Place::Line(number)) => format!("{}, line {number}", self.name),
-            Some(Place::Element(number)) => format!("{}, document {number}", self.name),
-            Some(Place::Whole) | None => self.name.clone(),
+    fn refusal(&self, spot: Option<Spot>, detail: String) -> Refusal {
+        let place = match spot {
+            Some(spot) => spot.of_file(&self.name),
+            None => self.name.clone(),
         };
         Refusal { place, detail }
     }
 }
 
-fn damaged(error: &io::Error) -> String {
-    format!("it cannot be unpacked: {error}")
+/// What is wrong with the content of an object, unless it was reading it that failed.
+fn content(error: TextsError) -> Result<String, Failed> {
+    match error {
+        TextsError::Io {
+            line,
+            packed,
+            error,
+        } => match Failed::of(error) {
+            Ok(failed) => Err(failed),
+            Err(error) => Ok(TextsError::Io {
+                line,
+                packed,
+                error,
+            }
+            .to_string()),
+        },
+        broken @ TextsError::Broken { .. } => Ok(broken.to_string()),
+    }
 }
 
 /// Counts the bytes that are read.
@@ -144,29 +142,5 @@ impl Read for Counted {
         let read = self.bytes.read(buffer)?;
         self.read.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_says_how_documents_are_written() {
-        for (name, expected) in [
-            ("a.json", Some(Form::Json)),
-            ("d/a.json.gz", Some(Form::Json)),
-            ("a.ndjson", Some(Form::Lines)),
-            ("a.jsonl.zst", Some(Form::Lines)),
-            ("a.b.jsonl", Some(Form::Lines)),
-            ("a.txt", None),
-            ("a.json/b", None),
-            ("json", None),
-            ("a.gz", None),
-            ("a.json.gz.tmp", None),
-            ("a.JSON", None),
-        ] {
-            assert_eq!(Form::of(name), expected, "{name}");
-        }
     }
 }

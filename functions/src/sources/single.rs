@@ -32,6 +32,7 @@ impl Objects for Single {
         let found = Found {
             name: self.name.clone(),
             size: 0,
+            problem: None,
         };
         Ok(Page {
             found: if after.is_none() {
@@ -39,7 +40,7 @@ impl Objects for Single {
             } else {
                 Vec::new()
             },
-            after: None,
+            ..Page::default()
         })
     }
 

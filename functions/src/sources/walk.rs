@@ -7,7 +7,8 @@ use aquifer_indexer::{Error, ErrorKind, Result};
 
 use super::objects::{Failed, Found, Objects, Opened, unreadable};
 use super::position::{Position, Within};
-use super::reading::{Form, Reading};
+use super::reading::Reading;
+use crate::texts::{Form, NO_NAME};
 
 /// Bytes of small objects that are opened together; a larger object is opened alone.
 const TOGETHER_BYTES: u64 = 4 * 1024 * 1024;
@@ -175,7 +176,13 @@ impl Walk {
         }
         self.changes = 0;
         if let Some((found, opened)) = self.opened.pop_front() {
-            self.begin(found.name, opened)?;
+            match found.problem {
+                Some(why) => {
+                    self.done.object.clone_from(&found.name);
+                    self.reading = Some(Reading::refused(found.name, why));
+                }
+                None => self.begin(found.name, opened)?,
+            }
         }
         Ok(true)
     }
@@ -187,6 +194,15 @@ impl Walk {
             self.listing = page
                 .after
                 .map_or(Listing::Ended, |after| Listing::After(Some(after)));
+            if let Some(first) = page.skipped.first() {
+                tracing::info!(
+                    source = self.shown,
+                    files = page.skipped.len(),
+                    first = first.name,
+                    why = first.why,
+                    "passing over files that hold no documents"
+                );
+            }
             self.found = page.found.into();
             if !self.found.is_empty() {
                 return Ok(true);
@@ -246,7 +262,8 @@ impl Walk {
             }
         };
         if ended && self.done.object.is_empty() {
-            return Err(unreadable(&self.shown, NOTHING));
+            // A source without a single object is a mistake, and would empty the index.
+            return Err(unreadable(&self.shown, NO_NAME));
         }
         let within = self.reading.as_ref().map_or(0, Reading::read_bytes);
         chunk.read_bytes = self.done.read_bytes + within;
@@ -257,10 +274,6 @@ impl Walk {
         Ok(chunk)
     }
 }
-
-/// A source without a single object is a mistake, and would empty the index.
-const NOTHING: &str =
-    "nothing there ends in .json, .ndjson or .jsonl, or such a name with .gz or .zst";
 
 impl DocumentSource for Walk {
     fn next(&mut self, position: Option<&str>, bytes: usize) -> Result<Chunk> {

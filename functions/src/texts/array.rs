@@ -2,10 +2,23 @@
 
 use std::io::{self, BufRead};
 
-use super::{Place, TEXT_BYTES, Text, TextsError, text};
+use super::{Place, TEXT_BYTES, Text, text};
 
 /// How deep brackets may stand in each other; a document holds far fewer levels.
 const LEVELS_MAX: usize = 1_000;
+
+/// Why there are no more elements.
+pub(super) enum Stop {
+    Io(io::Error),
+    /// From this line on it is not JSON.
+    Broken(u64, &'static str),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
 
 /// Cuts elements. The input stands behind the opening bracket.
 pub(super) struct Elements {
@@ -31,7 +44,7 @@ impl Elements {
         }
     }
 
-    pub(super) fn next(&mut self, input: &mut impl BufRead) -> Result<Option<Text>, TextsError> {
+    pub(super) fn next(&mut self, input: &mut impl BufRead) -> Result<Option<Text>, Stop> {
         match self.visible(input)? {
             Some(b']') => {
                 input.consume(1);
@@ -48,15 +61,16 @@ impl Elements {
             None => return Err(self.broken("the array does not end")),
         }
         self.number += 1;
+        let place = Place::Element {
+            number: self.number,
+            line: self.line,
+        };
         let text = self.element(input)?;
-        Ok(Some(Text {
-            place: Place::Element(self.number),
-            text,
-        }))
+        Ok(Some(Text { place, text }))
     }
 
     /// What follows the array must be nothing.
-    fn end(&mut self, input: &mut impl BufRead) -> Result<(), TextsError> {
+    fn end(&mut self, input: &mut impl BufRead) -> Result<(), Stop> {
         if self.wrapped {
             if self.visible(input)? != Some(b'}') {
                 return Err(self.broken("the documents should be the only field of the object"));
@@ -69,7 +83,7 @@ impl Elements {
         }
     }
 
-    fn element(&mut self, input: &mut impl BufRead) -> Result<Result<String, String>, TextsError> {
+    fn element(&mut self, input: &mut impl BufRead) -> Result<Result<String, String>, Stop> {
         let mut scan = Scan::default();
         let mut kept = Vec::new();
         let mut length = 0;
@@ -114,8 +128,23 @@ impl Elements {
         }
     }
 
-    fn broken(&self, why: &str) -> TextsError {
-        TextsError::Broken(format!("it is not JSON from line {} on: {why}", self.line))
+    fn broken(&self, why: &'static str) -> Stop {
+        Stop::Broken(self.line, why)
+    }
+
+    /// The line that is being read.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+}
+
+/// Whether a line holds a whole JSON value, as far as its brackets tell.
+pub(super) fn is_complete(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    let mut scan = Scan::default();
+    match scan.run(line) {
+        (_, Step::More) => scan.open.is_empty() && !scan.in_string,
+        (_, Step::Complete | Step::Broken(_)) => true,
     }
 }
 

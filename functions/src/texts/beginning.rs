@@ -1,6 +1,9 @@
 //! What an input begins with.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
+
+use super::TEXT_BYTES;
+use super::array::is_complete;
 
 const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
@@ -39,7 +42,7 @@ pub(super) fn begins_documents(input: &mut impl BufRead) -> io::Result<(Vec<u8>,
                 rest = after;
             } else if !(byte.is_ascii_whitespace() && rest.len() == token.len()) {
                 return Ok((seen, false));
-            } else if seen.len() > super::TEXT_BYTES {
+            } else if seen.len() > TEXT_BYTES {
                 // White space without end; what it is before is too long for a document.
                 return Ok((seen, false));
             }
@@ -48,4 +51,31 @@ pub(super) fn begins_documents(input: &mut impl BufRead) -> io::Result<(Vec<u8>,
         }
     }
     Ok((seen, true))
+}
+
+/// Whether the input is a document a line, and the bytes that were consumed to find out. It is one document
+/// otherwise, over several lines or alone in its line.
+pub(super) fn begins_lines(input: &mut impl BufRead) -> io::Result<(Vec<u8>, bool)> {
+    let mut seen = Vec::new();
+    let read = Read::take(&mut *input, TEXT_BYTES as u64).read_until(b'\n', &mut seen)?;
+    if read == TEXT_BYTES && !seen.ends_with(b"\n") {
+        return Ok((seen, false));
+    }
+    let first_is_complete = is_complete(&seen);
+    let next = loop {
+        match input.fill_buf()?.first() {
+            Some(byte) if byte.is_ascii_whitespace() && seen.len() <= TEXT_BYTES => {
+                seen.push(*byte);
+                input.consume(1);
+            }
+            other => break other.copied(),
+        }
+    };
+    // A first line that breaks off is the beginning of a document, unless the second begins like another one.
+    let lines = match next {
+        None => false,
+        Some(b'{') => true,
+        Some(_) => first_is_complete,
+    };
+    Ok((seen, lines))
 }

@@ -1,5 +1,7 @@
 //! One document in a file of its own.
 
+use aquifer_indexer::document::json_error;
+
 use crate::object::Object;
 
 /// Why a text holds no document, and where in it, as line and column.
@@ -19,14 +21,8 @@ pub struct Unreadable {
 pub fn keyed(text: &str, key: &str) -> Result<String, Unreadable> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     with_key(text, key).map_err(|error| {
-        // serde_json tells the place at the end; people look for it in front.
-        let (line, column) = (error.line(), error.column());
-        let told = error.to_string();
-        let place = format!(" at line {line} column {column}");
-        Unreadable {
-            place: (line, column),
-            detail: told.strip_suffix(&place).unwrap_or(&told).to_owned(),
-        }
+        let (place, detail) = json_error(text, &error);
+        Unreadable { place, detail }
     })
 }
 

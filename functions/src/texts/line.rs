@@ -19,6 +19,11 @@ impl Lines {
         }
     }
 
+    /// The line that is read next.
+    pub(super) fn line(&self) -> u64 {
+        self.number
+    }
+
     pub(super) fn next(&mut self, input: &mut (impl BufRead + ?Sized)) -> io::Result<Option<Text>> {
         loop {
             self.line.clear();

@@ -5,18 +5,22 @@
 
 mod array;
 mod beginning;
+mod form;
 mod keyed;
 mod line;
+mod place;
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use aquifer_indexer::document::limits::DOCUMENT_BYTES;
 use flate2::read::MultiGzDecoder;
 
-use self::array::Elements;
-use self::beginning::{beginning, begins_documents};
+use self::array::{Elements, Stop};
+use self::beginning::{beginning, begins_documents, begins_lines};
+pub use self::form::{Form, NO_ENDING, NO_NAME};
 pub use self::keyed::{Unreadable, keyed};
 use self::line::Lines;
+pub use self::place::{Place, Spot};
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
@@ -28,17 +32,6 @@ const TEXT_BYTES: usize = 4 * DOCUMENT_BYTES;
 const BUFFER_BYTES: usize = 256 * 1024;
 
 type Input = Box<dyn BufRead + Send>;
-
-/// Where in its file a text stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// A line, counted from 1.
-    Line(u64),
-    /// A place in an array, counted from 1.
-    Element(u64),
-    /// The file is the document.
-    Whole,
-}
 
 /// What may be a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,60 +46,60 @@ pub struct Text {
 #[derive(Debug, thiserror::Error)]
 pub enum TextsError {
     /// Reading or unpacking failed.
-    #[error(transparent)]
-    Io(#[from] io::Error),
+    #[error("it cannot be {} from line {line} on: {error}", if *.packed { "unpacked" } else { "read" })]
+    Io {
+        /// The line that is not whole.
+        line: u64,
+        /// Whether it was packed.
+        packed: bool,
+        /// What failed.
+        error: io::Error,
+    },
     /// It is not JSON from some place on.
-    #[error("{0}")]
-    Broken(String),
+    #[error("it is not JSON from line {line} on: {why}")]
+    Broken {
+        /// Where.
+        line: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
 }
 
 /// Cuts an input into texts.
 pub struct Texts {
     input: Input,
-    form: Form,
+    packed: bool,
+    texts: Cutter,
 }
 
-enum Form {
+enum Cutter {
     Lines(Lines),
     Elements(Elements),
-    Whole,
+    /// From this line on.
+    Whole(u64),
     Ended,
 }
 
 impl Texts {
-    /// An array where it begins like one, else a document a line.
+    /// The texts of an input that is written as `form` says.
     ///
     /// # Errors
-    /// Reading or unpacking fails.
-    pub fn of_lines(input: impl Read + Send + 'static) -> io::Result<Self> {
-        let mut input = unpacked(input)?;
-        let form = match beginning(&mut input)? {
-            (Some(b'['), line) => Form::array(&mut input, line),
-            (_, line) => Form::Lines(Lines::new(line)),
+    /// [`TextsError::Io`].
+    pub fn new(form: Form, input: impl Read + Send + 'static) -> Result<Self, TextsError> {
+        let failed = |packed| {
+            move |error| TextsError::Io {
+                line: 1,
+                packed,
+                error,
+            }
         };
-        Ok(Self { input, form })
-    }
-
-    /// An array, an object whose first field is `documents` with an array, or one document.
-    ///
-    /// # Errors
-    /// Reading or unpacking fails.
-    pub fn of_json(input: impl Read + Send + 'static) -> io::Result<Self> {
-        let mut input = unpacked(input)?;
-        let (first, line) = beginning(&mut input)?;
-        if first == Some(b'[') {
-            let form = Form::array(&mut input, line);
-            return Ok(Self { input, form });
-        }
-        let (seen, is_documents) = begins_documents(&mut input)?;
-        let form = if is_documents {
-            let lines = seen.iter().filter(|byte| **byte == b'\n').count() as u64;
-            Form::Elements(Elements::wrapped(line + lines))
-        } else {
-            input = Box::new(Cursor::new(seen).chain(input));
-            Form::Whole
-        };
-        Ok(Self { input, form })
+        let (mut input, packed) = unpacked(input).map_err(failed(false))?;
+        let texts = Cutter::begin(form, &mut input).map_err(failed(packed))?;
+        Ok(Self {
+            input,
+            packed,
+            texts,
+        })
     }
 
     /// The next text; none at the end.
@@ -114,29 +107,73 @@ impl Texts {
     /// # Errors
     /// [`TextsError`]; after one there are no more.
     pub fn next_text(&mut self) -> Result<Option<Text>, TextsError> {
-        let next = match &mut self.form {
-            Form::Lines(lines) => lines.next(&mut self.input).map_err(TextsError::from),
-            Form::Elements(elements) => elements.next(&mut self.input),
-            Form::Whole => whole(&mut self.input).map(Some).map_err(TextsError::from),
-            Form::Ended => Ok(None),
+        let next = match &mut self.texts {
+            Cutter::Lines(lines) => lines.next(&mut self.input).map_err(Stop::from),
+            Cutter::Elements(elements) => elements.next(&mut self.input),
+            Cutter::Whole(line) => whole(&mut self.input, *line).map(Some).map_err(Stop::from),
+            Cutter::Ended => Ok(None),
         };
-        if !matches!(next, Ok(Some(_))) || matches!(self.form, Form::Whole) {
-            self.form = Form::Ended;
+        let line = self.texts.line();
+        if !matches!(next, Ok(Some(_))) || matches!(self.texts, Cutter::Whole(_)) {
+            self.texts = Cutter::Ended;
         }
-        next
+        next.map_err(|stop| match stop {
+            Stop::Broken(line, why) => TextsError::Broken { line, why },
+            Stop::Io(error) => TextsError::Io {
+                line,
+                packed: self.packed,
+                error,
+            },
+        })
     }
 }
 
-impl Form {
-    /// `input` stands before the bracket.
-    fn array(input: &mut Input, line: u64) -> Self {
-        input.consume(1);
-        Self::Elements(Elements::new(line))
+impl Cutter {
+    /// Finds out how the texts stand in `input`, which is not packed.
+    fn begin(form: Form, input: &mut Input) -> io::Result<Self> {
+        let (first, line) = beginning(input)?;
+        match (first, form) {
+            (Some(b'['), _) => {
+                input.consume(1);
+                return Ok(Self::Elements(Elements::new(line)));
+            }
+            (_, Form::Lines) | (None, Form::Unknown) => return Ok(Self::Lines(Lines::new(line))),
+            (_, Form::Json | Form::Unknown) => {}
+        }
+        let (seen, is_documents) = begins_documents(input)?;
+        if is_documents {
+            let lines = seen.iter().filter(|byte| **byte == b'\n').count() as u64;
+            return Ok(Self::Elements(Elements::wrapped(line + lines)));
+        }
+        put_back(input, seen);
+        let (seen, is_lines) = begins_lines(input)?;
+        put_back(input, seen);
+        Ok(if is_lines {
+            Self::Lines(Lines::new(line))
+        } else {
+            Self::Whole(line)
+        })
+    }
+
+    /// The line that is being read.
+    fn line(&self) -> u64 {
+        match self {
+            Self::Lines(lines) => lines.line(),
+            Self::Elements(elements) => elements.line(),
+            Self::Whole(line) => *line,
+            Self::Ended => 1,
+        }
     }
 }
 
-/// Unpacks what begins like something packed.
-fn unpacked(mut input: impl Read + Send + 'static) -> io::Result<Input> {
+/// Puts bytes that were consumed in front of `input` again.
+fn put_back(input: &mut Input, seen: Vec<u8>) {
+    let rest = std::mem::replace(input, Box::new(io::empty()));
+    *input = Box::new(Cursor::new(seen).chain(rest));
+}
+
+/// Unpacks what begins like something packed, and says whether it was.
+fn unpacked(mut input: impl Read + Send + 'static) -> io::Result<(Input, bool)> {
     let mut start = Vec::new();
     let head = input.by_ref().take(ZSTD.len() as u64);
     { head }.read_to_end(&mut start)?;
@@ -144,19 +181,19 @@ fn unpacked(mut input: impl Read + Send + 'static) -> io::Result<Input> {
     let whole = Cursor::new(start).chain(input);
     if packing.starts_with(GZIP) {
         let buffered = BufReader::with_capacity(BUFFER_BYTES, whole);
-        return Ok(Box::new(buffer(MultiGzDecoder::new(buffered))));
+        return Ok((Box::new(buffer(MultiGzDecoder::new(buffered))), true));
     }
     if packing.starts_with(ZSTD) {
-        return Ok(Box::new(buffer(zstd::Decoder::new(whole)?)));
+        return Ok((Box::new(buffer(zstd::Decoder::new(whole)?)), true));
     }
-    Ok(Box::new(buffer(whole)))
+    Ok((Box::new(buffer(whole)), false))
 }
 
 fn buffer<R: Read>(reader: R) -> BufReader<R> {
     BufReader::with_capacity(BUFFER_BYTES, reader)
 }
 
-fn whole(input: &mut Input) -> io::Result<Text> {
+fn whole(input: &mut Input, line: u64) -> io::Result<Text> {
     let mut bytes = Vec::new();
     input.take(TEXT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     let text = if bytes.len() > TEXT_BYTES {
@@ -167,7 +204,7 @@ fn whole(input: &mut Input) -> io::Result<Text> {
         text(bytes)
     };
     Ok(Text {
-        place: Place::Whole,
+        place: Place::Whole(line),
         text,
     })
 }

@@ -18,14 +18,22 @@ impl Read for Slow {
     }
 }
 
-fn all(texts: io::Result<Texts>) -> (Vec<String>, Option<String>) {
+fn named(place: Place) -> String {
+    match place {
+        Place::Line(number) => format!("Line({number})"),
+        Place::Element { number, .. } => format!("Element({number})"),
+        Place::Whole(_) => "Whole".to_owned(),
+    }
+}
+
+fn all(texts: Result<Texts, TextsError>) -> (Vec<String>, Option<String>) {
     let mut texts = texts.unwrap();
     let mut seen = Vec::new();
     loop {
         match texts.next_text() {
             Ok(Some(text)) => seen.push(match text.text {
-                Ok(told) => format!("{:?}: {told}", text.place),
-                Err(why) => format!("refused {:?}: {why}", text.place),
+                Ok(told) => format!("{}: {told}", named(text.place)),
+                Err(why) => format!("refused {}: {why}", named(text.place)),
             }),
             Ok(None) => return (seen, None),
             Err(error) => {
@@ -39,22 +47,19 @@ fn all(texts: io::Result<Texts>) -> (Vec<String>, Option<String>) {
     }
 }
 
-fn of_lines(bytes: &[u8]) -> (Vec<String>, Option<String>) {
-    let at_once = all(Texts::of_lines(Cursor::new(bytes.to_vec())));
-    assert_eq!(
-        at_once,
-        all(Texts::of_lines(Slow(Cursor::new(bytes.to_vec()))))
-    );
+fn of(form: Form, bytes: &[u8]) -> (Vec<String>, Option<String>) {
+    let at_once = all(Texts::new(form, Cursor::new(bytes.to_vec())));
+    let slowly = all(Texts::new(form, Slow(Cursor::new(bytes.to_vec()))));
+    assert_eq!(at_once, slowly);
     at_once
 }
 
+fn of_lines(bytes: &[u8]) -> (Vec<String>, Option<String>) {
+    of(Form::Lines, bytes)
+}
+
 fn of_json(bytes: &[u8]) -> (Vec<String>, Option<String>) {
-    let at_once = all(Texts::of_json(Cursor::new(bytes.to_vec())));
-    assert_eq!(
-        at_once,
-        all(Texts::of_json(Slow(Cursor::new(bytes.to_vec()))))
-    );
-    at_once
+    of(Form::Json, bytes)
 }
 
 fn check(read: (Vec<String>, Option<String>), expected: &[&str]) {
@@ -81,7 +86,7 @@ fn a_line_that_cannot_be_a_document_spoils_only_itself() {
     let mut bytes = b"{\"a\":1}\n".to_vec();
     bytes.extend(vec![b'x'; TEXT_BYTES + 10]);
     bytes.extend(b"\n\xff\n{\"b\":2}\n");
-    let (seen, error) = all(Texts::of_lines(Cursor::new(bytes)));
+    let (seen, error) = all(Texts::new(Form::Lines, Cursor::new(bytes)));
     assert_eq!(error, None);
     assert_eq!(seen.len(), 4);
     assert!(
@@ -144,7 +149,7 @@ fn a_broken_array_gives_what_stands_before_and_says_where() {
 #[test]
 fn an_element_that_is_too_long_spoils_only_itself() {
     let long = format!("[{{\"a\":\"{}\"}}, {{\"b\":2}}]", "x".repeat(TEXT_BYTES));
-    let (seen, error) = all(Texts::of_json(Cursor::new(long.into_bytes())));
+    let (seen, error) = all(Texts::new(Form::Json, Cursor::new(long.into_bytes())));
     assert_eq!(error, None);
     assert!(
         seen[0].starts_with("refused Element(1): it is longer"),
@@ -168,7 +173,10 @@ fn a_file_of_one_document_is_that_document() {
         check(of_json(text.as_bytes()), &[&format!("Whole: {text}")]);
     }
     check(of_json(b""), &["Whole: "]);
-    let (seen, _) = all(Texts::of_json(Cursor::new(vec![b'{'; TEXT_BYTES + 1])));
+    let (seen, _) = all(Texts::new(
+        Form::Json,
+        Cursor::new(vec![b'{'; TEXT_BYTES + 1]),
+    ));
     assert!(
         seen[0].starts_with("refused Whole: it is longer"),
         "{}",
@@ -177,10 +185,45 @@ fn a_file_of_one_document_is_that_document() {
 }
 
 #[test]
+fn lines_are_told_from_one_document_of_several() {
+    for lines in [
+        "{\"a\":1}\n{\"b\":2}",
+        "\n{\"a\":1}\n\n  {\"b\":2}\n",
+        "{\"a\":\n{\"b\":2}\n",
+        "{\"a\":1}\nnothing\n",
+        "{\"a\":1},\n{\"b\":2}\n",
+        "nothing\n{\"b\":2}\n",
+    ] {
+        let (seen, error) = of_json(lines.as_bytes());
+        assert_eq!(error, None, "{lines}");
+        assert_eq!(seen.len(), 2, "{lines}: {seen:?}");
+        assert!(seen[0].starts_with("Line("), "{lines}: {seen:?}");
+        assert_eq!(of(Form::Unknown, lines.as_bytes()).0, seen, "{lines}");
+    }
+    for one in [
+        "{\n\"a\":1\n}",
+        "{\"a\":1}\n\n",
+        "{\"a\":\"{\n\"}",
+        "{\"a\":{\n\"b\":1}}\n",
+    ] {
+        assert_eq!(
+            of(Form::Unknown, one.as_bytes()).0,
+            [format!("Whole: {one}")]
+        );
+    }
+    check(of(Form::Unknown, b" \n"), &[]);
+}
+
+#[test]
 fn what_is_packed_and_broken_off_is_an_error() {
     let whole = zstd::encode_all(LINES, 1).unwrap();
-    let (_, error) = all(Texts::of_lines(Cursor::new(
-        whole[..whole.len() - 3].to_vec(),
-    )));
-    assert!(error.is_some());
+    let (_, error) = all(Texts::new(
+        Form::Lines,
+        Cursor::new(whole[..whole.len() - 3].to_vec()),
+    ));
+    assert!(
+        error
+            .unwrap()
+            .starts_with("it cannot be unpacked from line ")
+    );
 }

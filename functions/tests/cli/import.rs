@@ -1,23 +1,18 @@
 //! `aquifer import`.
 
-use std::io::Write;
-
-use flate2::write::GzEncoder;
 use insta::assert_snapshot;
 
-use crate::{Place, text, without_time};
+use crate::{Place, gzip, text, without_time};
 
 const LINES: &str = "{\"unique_key\":\"a\",\"title\":\"one\"}\n{\"unique_key\":\"b\"}\n";
 
 #[test]
 fn every_packing_is_understood() {
-    let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(LINES.as_bytes()).unwrap();
     let array = br#"[{"unique_key":"a","title":"one"}, {"unique_key":"b"}]"#.to_vec();
     for (name, bytes) in [
         ("plain", LINES.as_bytes().to_vec()),
         ("array", array),
-        ("gzip", gzip.finish().unwrap()),
+        ("gzip", gzip(LINES)),
         ("zstd", zstd::encode_all(LINES.as_bytes(), 1).unwrap()),
     ] {
         let place = Place::new();
@@ -50,7 +45,7 @@ fn refusals_are_reported_with_their_lines() {
     assert_snapshot!(without_time(&ended.out), @"3 documents: 1 created, 0 updated, 2 refused");
     assert_snapshot!(ended.failed(), @"
     line 3: `unique_key` is missing: give the document a string that identifies it
-    line 4: the document is not valid JSON: EOF while parsing a value at line 1 column 14
+    line 4, column 14: the document is not valid JSON: EOF while parsing a value
     ");
     assert_eq!(place.search(&[]), ["a"]);
 }
@@ -144,11 +139,103 @@ fn many_documents_end_in_few_segments_and_leave_nothing_to_collect() {
 fn what_was_read_before_the_input_broke_off_is_in_the_index() {
     let place = Place::new();
     let array: Vec<String> = lines("k", 500).lines().map(str::to_owned).collect();
-    let input = format!("[{},\n{{]", array.join(","));
-    let import = ["import", "--segment-bytes", "2000", "-"];
-    let error = place.run_with_input(&import, input.as_bytes()).failed();
-    assert!(error.contains("is in the index"), "{error}");
+    let array = format!("[{}", array.join(",\n"));
+    let file = place.write("cut.json", &array);
+    let ended = place.run(&["import", "--segment-bytes", "2000", text(&file)]);
+    assert_snapshot!(without_time(&ended.out), @"500 documents: 500 created, 0 updated, 0 refused");
+    let error = ended.failed();
+    let expected = format!(
+        "error: {}: it is not JSON from line 500 on: the array does not end\n",
+        text(&file)
+    );
+    assert_eq!(error, expected);
     assert_eq!(stats(&place)["documents"], 500);
+}
+
+#[test]
+fn a_packed_file_that_was_cut_off_is_read_as_far_as_it_goes() {
+    let lines = lines("k", 2_000);
+    let packed = [
+        ("cut.ndjson.gz", gzip(&lines)),
+        (
+            "cut.ndjson.zst",
+            zstd::encode_all(lines.as_bytes(), 1).unwrap(),
+        ),
+    ];
+    for (name, bytes) in packed {
+        let place = Place::new();
+        let file = place.write(name, &bytes[..bytes.len() - 6]);
+        let ended = place.run(&["import", text(&file)]);
+        let documents = stats(&place)["documents"].as_u64().unwrap();
+        let counts = format!("{documents} documents: {documents} created");
+        assert!(ended.out.replace(',', "").starts_with(&counts), "{ended:?}");
+        let error = ended.failed();
+        let line = documents + 1;
+        let told = format!(
+            "error: {}: it cannot be unpacked from line {line} on: ",
+            text(&file)
+        );
+        assert!(error.starts_with(&told), "{error}");
+    }
+}
+
+#[test]
+fn every_form_of_a_json_file_is_understood() {
+    for (name, content, keys) in [
+        (
+            "pretty.json",
+            "{\n  \"unique_key\": \"a\",\n  \"n\": 1\n}\n",
+            "a",
+        ),
+        ("nameless.json", "{\n  \"title\": \"x\"\n}", "nameless.json"),
+        (
+            "wrapped.json",
+            "{\"documents\": [{\"unique_key\":\"a\"},\n{\"unique_key\":\"b\"}]}",
+            "a b",
+        ),
+        (
+            "lines.json",
+            "{\"unique_key\":\"a\"}\n{\"unique_key\":\"b\"}\n",
+            "a b",
+        ),
+        ("UP.JSON", "{\"unique_key\":\"a\"}", "a"),
+        ("other", "{\n\"unique_key\":\"a\"}", "a"),
+        ("empty.ndjson", "", ""),
+    ] {
+        let place = Place::new();
+        let file = place.write(name, content);
+        place.run(&["import", text(&file)]).succeeded();
+        let mut found = place.search(&[]);
+        found.sort();
+        assert_eq!(found.join(" "), keys, "{name}");
+        let ended = place.run_with_input(&["import", "-"], content.as_bytes());
+        assert!(
+            name == "nameless.json" || ended.code == Some(0),
+            "{name}: {ended:?}"
+        );
+    }
+}
+
+#[test]
+fn what_no_file_can_be_is_told_with_its_only_line() {
+    let place = Place::new();
+    for (input, expected) in [
+        ("{\n \"unique_key\": \"a\"\n}\n{\n}\n", "line 4, column 1: "),
+        (
+            "[\n{\"unique_key\":\"a\"},\n{\"unique_key\":\"b\",\n\"n\":1e400}]",
+            "line 4, column 5, document 2: ",
+        ),
+        (
+            "\n\n{\"unique_key\": 1.50}\n",
+            "line 3: `unique_key` must be a string or a whole number, not the number 1.50",
+        ),
+    ] {
+        let error = place
+            .run_with_input(&["import", "-"], input.as_bytes())
+            .failed();
+        assert!(error.starts_with(expected), "{input}: {error}");
+        assert_eq!(error.matches("line").count(), 1, "{error}");
+    }
 }
 
 #[test]

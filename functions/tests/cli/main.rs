@@ -8,9 +8,13 @@
 )]
 
 mod create_index;
+mod errors;
+mod hostile;
 mod import;
 mod numbers;
+mod pages;
 mod reindex;
+mod remote;
 mod resources;
 mod search;
 mod serve;
@@ -20,6 +24,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -30,17 +36,18 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        Self {
-            folder: TempDir::new().unwrap(),
-        }
+        Self::in_folder(TempDir::new().unwrap())
     }
 
     /// In memory where the system has room for files there: for thousands of them.
     fn in_memory() -> Self {
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| TempDir::new());
-        Self {
-            folder: folder.unwrap(),
-        }
+        Self::in_folder(folder.unwrap())
+    }
+
+    fn in_folder(folder: TempDir) -> Self {
+        fs::create_dir(folder.path().join("root")).unwrap();
+        Self { folder }
     }
 
     fn path(&self, relative: &str) -> PathBuf {
@@ -133,6 +140,12 @@ fn without_time(summary: &str) -> &str {
         .rsplit_once(" in ")
         .unwrap_or((summary, ""));
     counts
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    packer.write_all(text.as_bytes()).unwrap();
+    packer.finish().unwrap()
 }
 
 fn text(path: &Path) -> &str {

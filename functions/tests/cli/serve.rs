@@ -1,7 +1,8 @@
 //! `aquifer serve`, as a process.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -43,6 +44,15 @@ impl Server {
     /// The number of its process.
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
     }
 
     pub(crate) fn get(&self, path: &str) -> Value {
@@ -164,7 +174,8 @@ fn documents_are_imported_over_http() {
     let ended = place.run(&["import", text(&file), "--url", &server.url]);
     let expected = "12,001 documents: 12,000 created, 0 updated, 1 refused";
     assert_eq!(without_time(&ended.out), expected, "{ended:?}");
-    assert!(ended.failed().starts_with("line 12002: "));
+    let place_of_it = format!("{}:12002: ", text(&file));
+    assert!(ended.failed().starts_with(&place_of_it));
     assert_eq!(server.get("/search")["count"], 12_000);
     let error = place
         .run(&["import", text(&file), "--url", &server.url, "--index", "no"])
@@ -172,11 +183,39 @@ fn documents_are_imported_over_http() {
     assert!(error.contains("404"), "{error}");
 }
 
+/// Many clients look for the answer only when they have sent everything.
+#[test]
+fn a_client_that_sends_too_much_sees_the_answer() {
+    let place = Place::new();
+    let server = Server::start(&place, &[]);
+    let address = server.url.trim_start_matches("http://");
+    let body = vec![b' '; 30 * 1024 * 1024];
+    for length in [
+        format!("content-length: {}\r\n", body.len()),
+        "transfer-encoding: chunked\r\n".to_owned(),
+    ] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(
+            stream,
+            "POST /documents HTTP/1.1\r\nhost: a\r\n{length}\r\n"
+        )
+        .unwrap();
+        if length.starts_with('t') {
+            write!(stream, "{:x}\r\n", body.len()).unwrap();
+        }
+        stream.write_all(&body).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{length}: {answer}");
+        assert!(answer.contains("/problems/too-large"), "{answer}");
+    }
+}
+
 #[test]
 fn a_port_that_is_taken_is_an_error_that_says_what_to_do() {
     let place = Place::new();
     let server = Server::start(&place, &[]);
-    let address = server.url.trim_start_matches("http://");
+    let address = server.address();
     let error = place.run(&["serve", "--listen", address]).failed();
     assert!(error.contains("--listen"), "{error}");
 }
@@ -198,4 +237,83 @@ fn the_environment_may_name_the_port() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(line.starts_with("listening on http://0.0.0.0:"), "{line:?}");
+}
+
+#[test]
+fn only_the_default_folder_is_created_unless_it_is_asked_for() {
+    let place = Place::new();
+    let missing = place.path("mnt/typo");
+    let run = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        crate::Ended::new(command.env("AQUIFER_ROOT", &missing).output().unwrap())
+    };
+    for arguments in [
+        &["serve", "--listen", "127.0.0.1:0"][..],
+        &["serve", "--listen", "127.0.0.1:0", "--read-only"],
+        &["gc"],
+        &["merge"],
+        &["reindex"],
+        &["stats"],
+        &["search", "x"],
+    ] {
+        let error = run(arguments).failed();
+        for part in ["AQUIFER_ROOT", text(&missing), "mount the file system"] {
+            assert!(error.contains(part), "{arguments:?}: {error}");
+        }
+        assert!(!missing.exists(), "{arguments:?}");
+    }
+    let mut command = place.command(&["serve", "--listen", "127.0.0.1:0", "--create-root"]);
+    command.env("AQUIFER_ROOT", &missing);
+    let server = Server::start_logging(command, &place.path("log"));
+    assert_eq!(server.get("/search")["count"], 0);
+    assert!(missing.exists());
+    let mut command = place.command(&["serve", "--listen", "127.0.0.1:0"]);
+    command.env_remove("AQUIFER_ROOT");
+    let server = Server::start_logging(command, &place.path("log"));
+    assert_eq!(server.get("/search")["count"], 0);
+    assert!(place.path("data").exists());
+}
+
+#[test]
+fn a_round_of_maintenance_and_a_request_that_is_none_leave_a_line() {
+    use std::io::Write;
+    let place = Place::new();
+    let log = place.path("log");
+    let command = place.command(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--maintenance-interval",
+        "50ms",
+    ]);
+    let server = Server::start_logging(command, &log);
+    let mut stream = std::net::TcpStream::connect(server.address()).unwrap();
+    stream.write_all(b"no request at all\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let logged = |message: &str| {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(300);
+        while std::time::Instant::now() < deadline {
+            let text = std::fs::read_to_string(&log).unwrap();
+            let lines = text.lines();
+            let mut lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            if let Some(line) = lines.find(|line| line["message"] == message) {
+                return line;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("the log does not say {message:?}")
+    };
+    let line = logged("maintained");
+    assert_eq!(
+        (&line["level"], &line["span"]["index"]),
+        (&"INFO".into(), &"default".into()),
+        "{line}"
+    );
+    assert!(
+        line["files_removed"].is_u64() && line["merges"].is_u64() && line["took_ms"].is_u64(),
+        "{line}"
+    );
+    logged("refused a request that is not HTTP");
 }

@@ -133,7 +133,7 @@ async fn what_is_wrong_with_some_documents_does_not_stop_the_others() {
           "position": 3,
           "unique_key": null,
           "type": "invalid_json",
-          "detail": "the document is not valid JSON: EOF while parsing a value at line 1 column 14"
+          "detail": "the document is not valid JSON: EOF while parsing a value at line 4 column 14"
         }
       ],
       "took_ms": "[ms]"
@@ -216,7 +216,7 @@ async fn when_all_are_refused_the_status_says_why() {
           "position": 1,
           "unique_key": null,
           "type": "invalid_json",
-          "detail": "the document is not valid JSON: EOF while parsing a string at line 1 column 2"
+          "detail": "the document is not valid JSON: EOF while parsing a string at line 2 column 2"
         }
       ]
     }
@@ -267,6 +267,109 @@ async fn one_document_is_deleted() {
     }
     "#);
     assert_eq!(service.get("/search?q=teapot").await.json()["count"], 0);
+}
+
+#[tokio::test]
+async fn a_delete_of_what_is_not_there_makes_no_version() {
+    let service = Service::filled().await;
+    for _ in 0..2 {
+        let answer = service.delete("/documents/nobody").await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{answer}");
+        let answer = service.post("/documents/delete", r#"["x","y"]"#).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer}");
+        assert_eq!(
+            (&answer.json()["version"], &answer.json()["missing"]),
+            (&2.into(), &2.into())
+        );
+    }
+    assert_eq!(service.get("/stats").await.json()["version"], 2);
+}
+
+#[tokio::test]
+async fn a_number_that_is_a_key_can_be_deleted_as_one() {
+    let service = Service::new();
+    service
+        .post("/documents", r#"[{"unique_key":42},{"unique_key":7}]"#)
+        .await;
+    let answer = service
+        .post("/documents/delete", r#"{"unique_keys":[42]}"#)
+        .await;
+    assert_eq!(answer.json()["deleted"], 1, "{answer}");
+    let left = service.get("/search").await.json();
+    assert_eq!(
+        (&left["count"], &left["result"][0]["unique_key"]),
+        (&1.into(), &7.into())
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_no_document_may_have_is_refused() {
+    let service = Service::filled().await;
+    let long = "x".repeat(513);
+    let keys = format!(r#"["418", "{long}", 1.0, "", null]"#);
+    let answer = service.post("/documents/delete", keys).await;
+    assert_eq!(answer.status, StatusCode::MULTI_STATUS, "{answer}");
+    let answer = answer.json();
+    assert_eq!(answer["deleted"], 1);
+    let errors = answer["errors"].as_array().unwrap();
+    let positions: Vec<_> = errors
+        .iter()
+        .map(|error| error["position"].as_u64().unwrap())
+        .collect();
+    assert_eq!(positions, [1, 2, 3, 4]);
+    assert!(
+        errors[0]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("the limit is 512"),
+        "{answer}"
+    );
+    assert!(
+        errors[1]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("not the number 1.0"),
+        "{answer}"
+    );
+    let none = service.post("/documents/delete", r#"[""]"#).await;
+    assert_eq!(none.status, StatusCode::UNPROCESSABLE_ENTITY, "{none}");
+    let one = service.delete(&format!("/documents/{long}")).await;
+    assert_eq!(one.status, StatusCode::BAD_REQUEST, "{one}");
+    assert!(
+        one.json()["detail"]
+            .as_str()
+            .unwrap()
+            .contains("the limit is 512"),
+        "{one}"
+    );
+}
+
+#[tokio::test]
+async fn a_number_is_quoted_as_it_was_sent() {
+    let service = Service::new();
+    for (body, expected) in [
+        (r#"{"unique_key":1.0}"#, "not the number 1.0"),
+        (
+            "{\"unique_key\":\"a\"}\n{\"unique_key\":\"k\",\"n\":1e400}\n",
+            "the number 1e400 is out of range at line 2 column 23",
+        ),
+        (
+            r#"{"unique_key":123456789012345678901}"#,
+            "not the number 123456789012345678901",
+        ),
+    ] {
+        let answer = service.post("/documents", body).await;
+        let detail = answer.json()["errors"][0]["detail"].clone();
+        assert!(detail.as_str().unwrap().contains(expected), "{answer}");
+    }
+    let search = service.post("/search", r#"{"limit": 1e400}"#).await;
+    assert!(
+        search.json()["detail"]
+            .as_str()
+            .unwrap()
+            .contains("the number 1e400 is out of range"),
+        "{search}"
+    );
 }
 
 #[tokio::test]

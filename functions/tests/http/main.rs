@@ -8,10 +8,12 @@
     reason = "what a test does not expect is to fail it"
 )]
 
+mod answers;
 mod batches;
 mod documents;
 mod indexes;
 mod jobs;
+mod pages;
 mod refusals;
 mod requests;
 mod search;

@@ -60,7 +60,7 @@ async fn an_encoding_must_be_known_and_true() {
       "type": "/problems/unsupported-encoding",
       "title": "The content encoding is not understood",
       "status": 415,
-      "detail": "the content-encoding \"br\" is not understood: use gzip, or none"
+      "detail": "the content-encoding \"br\" is not understood: use gzip, or identity"
     }
     "#);
     assert_snapshot!(service.request(packed("gzip")).await, @r#"
@@ -73,10 +73,17 @@ async fn an_encoding_must_be_known_and_true() {
       "detail": "the body is not the gzip that its content-encoding promises: invalid gzip header"
     }
     "#);
-    assert_eq!(
-        service.request(packed("identity")).await.status,
-        StatusCode::OK
-    );
+    for encoding in ["identity", "Identity", "none", " "] {
+        let answer = service.request(packed(encoding)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{encoding}: {answer}");
+    }
+    for encoding in ["gzip", "GZIP", "X-Gzip"] {
+        let request = Request::post("/documents")
+            .header("content-encoding", encoding)
+            .body(Body::from(gzip(br#"{"unique_key":"k"}"#)));
+        let answer = service.request(request.unwrap()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{encoding}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -75,6 +75,73 @@ async fn an_earlier_deadline_of_the_front_door_wins() {
     );
 }
 
+#[tokio::test]
+async fn slashes_too_many_are_forgiven_and_those_of_a_key_are_kept() {
+    let service = Service::filled().await;
+    let document = r#"[{"unique_key":"a//b/"},{"unique_key":"/"}]"#;
+    service.post("//documents/", document).await;
+    for path in [
+        "/search/",
+        "//search",
+        "/indexes/default//search/?q=",
+        "/indexes/default/search",
+    ] {
+        assert_eq!(service.get(path).await.json()["count"], 5, "{path}");
+    }
+    for (path, key) in [("/documents/a//b/", "a//b/"), ("//documents//", "/")] {
+        assert_eq!(service.get(path).await.json()["unique_key"], key, "{path}");
+    }
+    assert_eq!(
+        service.get("/documents/a/b/").await.status,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(service.get("/health/").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn parameters_that_others_add_break_no_search_and_mistakes_do() {
+    let service = Service::filled().await;
+    let added = "/search?q=coffee&utm_source=news&utm_campaign=x&fbclid=a&gclid=b&_=1700000000000";
+    let answer = service.get(added).await;
+    assert_eq!(answer.json()["count"], 2, "{answer}");
+    let posted = service
+        .post("/documents?_=1", r#"{"unique_key":"k"}"#)
+        .await;
+    assert_eq!(posted.status, StatusCode::OK, "{posted}");
+    for unknown in ["lmit=1", "utm=1", "callback=x"] {
+        let answer = service.get(&format!("/search?q=coffee&{unknown}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_of_the_server_names_the_file_and_not_the_mount() {
+    let service = Service::filled().await;
+    let root = service.root.path().to_str().unwrap().to_owned();
+    let away = service.root.path().with_extension("away");
+    std::fs::rename(&root, &away).unwrap();
+    let answer = service.get("/indexes").await;
+    std::fs::rename(&away, &root).unwrap();
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
+    assert!(answer.body.contains("(os error 2)"), "{answer}");
+    assert!(!answer.body.contains(&root), "{answer}");
+
+    let heads = service.root.path().join("default/manifests");
+    for entry in std::fs::read_dir(heads).unwrap() {
+        std::fs::write(entry.unwrap().path(), "damaged").unwrap();
+    }
+    std::fs::write(service.root.path().join("default/HEAD"), "damaged").unwrap();
+    let other = Service::over(&service.root, Settings::default());
+    let request = Request::get("/search").body(Body::empty()).unwrap();
+    let answer = crate::answer(&other, request).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{answer}");
+    assert!(
+        answer.body.contains("manifests/") || answer.body.contains("HEAD"),
+        "{answer}"
+    );
+    assert!(!answer.body.contains(&root), "{answer}");
+}
+
 /// A stream that never has anything.
 struct Never;
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aquifer_functions::lambda::front::{Front, Role};
+use aquifer_functions::lambda::front::Front;
 use aquifer_functions::lambda::handoff::Handoff;
 use aquifer_functions::lambda::order::{Order, Task};
+use aquifer_functions::lambda::role::Role;
 use aquifer_indexer::config::Config;
 use aquifer_indexer::index::Aquifer;
 use aquifer_indexer::reindex::ReindexRequest;
@@ -90,7 +91,7 @@ async fn a_job_that_is_started_is_handed_over_at_once() {
     let reindex = http_v2(&Asked::new("POST", "/reindex")).to_string();
     let started = Answer::of(&invoke(&writer, reindex, LONG).await);
     assert_eq!(started.status, 202, "{started:?}");
-    assert!(started.location.unwrap().starts_with("/jobs/"));
+    assert!(started.location.unwrap().starts_with("/prod/jobs/"));
     let asked = endpoint.asked();
     assert_eq!(asked.len(), 1, "{asked:?}");
     assert_eq!(asked[0].order().tasks(), [Task::Reindex]);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use aquifer_functions::lambda::answer::{ANSWER_BYTES_MAX, BALANCER_ANSWER_BYTES_MAX};
 use aquifer_functions::lambda::environment::Environment;
-use aquifer_functions::lambda::front::{Front, Role};
+use aquifer_functions::lambda::front::Front;
+use aquifer_functions::lambda::role::Role;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 

@@ -9,6 +9,7 @@
 
 mod bare;
 mod bodies;
+mod doors;
 mod endpoint;
 mod events;
 mod feed;
@@ -26,7 +27,8 @@ use std::time::{Duration, SystemTime};
 
 use aquifer_functions::http::{AppState, Settings, router};
 use aquifer_functions::lambda::environment::Environment;
-use aquifer_functions::lambda::front::{Front, Role};
+use aquifer_functions::lambda::front::Front;
+use aquifer_functions::lambda::role::Role;
 use aquifer_indexer::config::Config;
 use aquifer_indexer::index::Aquifer;
 use aquifer_indexer::reindex::NoSources;
@@ -111,12 +113,14 @@ fn no_sources() -> Arc<NoSources> {
 /// An environment over `root`, with further variables.
 fn environment(root: &TempDir, more: &[(&str, &str)]) -> Environment {
     let path = root.path().to_str().unwrap();
-    let lookup = |name: &str| match name {
-        "AQUIFER_ROOT" => Some(path.to_owned()),
-        _ => {
-            let found = more.iter().find(|(known, _)| *known == name);
-            found.map(|(_, value)| (*value).to_owned())
-        }
+    environment_of(&[&[("AQUIFER_ROOT", path)], more].concat())
+}
+
+/// An environment with these variables.
+fn environment_of(variables: &[(&str, &str)]) -> Environment {
+    let lookup = |name: &str| {
+        let found = variables.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| (*value).to_owned())
     };
     Environment::of(lookup).unwrap()
 }

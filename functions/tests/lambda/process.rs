@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use rustix::process::{Pid, Signal, kill_process};
@@ -61,6 +62,7 @@ impl Function {
                 "/2018-06-01/runtime/invocation/{id}/{outcome}",
                 post(outcome),
             )
+            .route("/2018-06-01/runtime/init/{outcome}", post(unstarted))
             .with_state(api);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -193,6 +195,17 @@ async fn outcome(
     axum::http::StatusCode::ACCEPTED.into_response()
 }
 
+async fn unstarted(State(api): State<Api>, headers: HeaderMap, body: String) -> Response {
+    let kind = headers["lambda-runtime-function-error-type"]
+        .to_str()
+        .unwrap();
+    api.answers
+        .send((format!("init {kind}"), body))
+        .await
+        .unwrap();
+    axum::http::StatusCode::ACCEPTED.into_response()
+}
+
 pub(crate) const WRITER: &str = env!("CARGO_BIN_EXE_aquifer-writer");
 pub(crate) const SEARCH: &str = env!("CARGO_BIN_EXE_aquifer-search");
 pub(crate) const REINDEX: &str = env!("CARGO_BIN_EXE_aquifer-reindex");
@@ -209,7 +222,7 @@ async fn an_invocation_writes_its_log_and_its_metrics_and_sigterm_ends_the_progr
     assert!(writer.ended().await.success(), "{}", writer.text("err"));
     for line in writer.lines("err") {
         if line["message"] != "told to end" {
-            assert_eq!(line["xrayTraceId"], "Root=1-abc;Sampled=1", "{line}");
+            assert_eq!(line["xrayTraceId"], "1-abc", "{line}");
             assert!(line["requestId"].is_string(), "{line}");
         }
     }
@@ -283,6 +296,16 @@ async fn the_writer_hands_over_where_its_environment_says() {
     assert_eq!(outcome, "error", "{error}");
     let message = error["errorMessage"].as_str().unwrap();
     assert!(message.contains("unknown variant `clean`"), "{error}");
+    assert_eq!(error["errorType"], "Aquifer.Invalid", "{error}");
+    reindex.ask("four", "{}").await;
+    let lines = reindex.lines("err");
+    let errors: Vec<&Value> = lines
+        .iter()
+        .filter(|line| line["level"] == "ERROR")
+        .collect();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(errors[0]["requestId"], "three", "{errors:?}");
+    assert_eq!(errors[0]["xrayTraceId"], "1-abc", "{errors:?}");
 }
 
 #[tokio::test]
@@ -314,8 +337,19 @@ async fn a_program_that_is_not_told_where_it_is_says_what_is_missing() {
         let root = TempDir::new().unwrap();
         let mut function = Function::start(program, &root, &[(name, value)]).await;
         assert!(!function.ended().await.success(), "{name}");
-        let said = function.text("err");
-        assert!(said.contains(name), "{said}");
+        let (outcome, error) = function.answer().await;
+        assert_eq!(outcome, "init Aquifer.Invalid", "{error}");
+        assert_eq!(error["errorType"], "Aquifer.Invalid", "{error}");
+        assert!(
+            error["errorMessage"].as_str().unwrap().contains(name),
+            "{error}"
+        );
+        let lines = function.lines("err");
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(
+            lines[0]["error"].as_str().unwrap().contains(name),
+            "{lines:?}"
+        );
     }
     let alone = Command::new(SEARCH)
         .env_clear()
@@ -327,4 +361,41 @@ async fn a_program_that_is_not_told_where_it_is_says_what_is_missing() {
         said.contains("AWS_LAMBDA_RUNTIME_API") && said.contains("aquifer serve"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn what_is_refused_is_logged_with_the_names_of_its_request_and_counted() {
+    let root = TempDir::new().unwrap();
+    let mut writer = Function::start(WRITER, &root, &[("AQUIFER_METRICS", "function")]).await;
+    let mut event = http_v2(&Asked::new("POST", "/documents"));
+    event["body"] = "no base64!".into();
+    event["isBase64Encoded"] = true.into();
+    let answer = writer.ask("first", event.to_string()).await;
+    assert_eq!(answer["statusCode"], 400, "{answer}");
+    let refused = json!([{"unique_key": "1", "lang": 7}, {"unique_key": "2", "lang": 7}]);
+    let refused = refused.to_string();
+    let answer = writer.ask("second", refused).await;
+    assert_eq!(answer["statusCode"], 422, "{answer}");
+    writer.wrote(|line| line["requestId"] == "second").await;
+    let lines = writer.lines("err");
+    let line = lines.iter().find(|line| line["requestId"] == "first");
+    let line = line.unwrap_or_else(|| panic!("{lines:?}"));
+    assert_eq!(line["message"], "refused", "{line}");
+    assert_eq!(
+        (&line["status"], &line["problem"]),
+        (&400.into(), &"/problems/invalid-request".into()),
+        "{line}"
+    );
+    assert_eq!(line["apiRequestId"], "id", "{line}");
+    let metrics = writer.lines("out");
+    assert_eq!(metrics[1]["Refused"], 2.0, "{metrics:?}");
+    assert_eq!(metrics[1]["Index"], "default", "{metrics:?}");
+    let dimensions = &metrics[1]["_aws"]["CloudWatchMetrics"][0]["Dimensions"];
+    assert_eq!(*dimensions, json!([["FunctionName"]]), "{metrics:?}");
+
+    let mut silent = Function::start(WRITER, &root, &[("AQUIFER_METRICS", "off")]).await;
+    silent.ask("third", r#"{"unique_key":"1"}"#).await;
+    silent.terminate();
+    assert!(silent.ended().await.success(), "{}", silent.text("err"));
+    assert_eq!(silent.text("out"), "");
 }

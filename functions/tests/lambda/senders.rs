@@ -183,11 +183,49 @@ pub(crate) fn balancer_multi(asked: &Asked) -> Value {
     event
 }
 
+/// VPC Lattice with its first event structure: only the last value of a parameter.
+pub(crate) fn lattice_v1(asked: &Asked) -> Value {
+    let mut event: Value = serde_json::from_str(include_str!("events/lattice-v1.json")).unwrap();
+    event["raw_path"] = asked.path.clone().into();
+    event["method"] = asked.method.into();
+    asked.put_headers(&mut event, true, false);
+    asked.put_query(&mut event, false, true, false);
+    asked.put_body(&mut event);
+    let fields = event.as_object_mut().unwrap();
+    for (camel, snake) in [
+        ("queryStringParameters", "query_string_parameters"),
+        ("isBase64Encoded", "is_base64_encoded"),
+    ] {
+        let value = fields.remove(camel).unwrap_or(json!({}));
+        fields.insert(snake.to_owned(), value);
+    }
+    event
+}
+
+/// The same with its second: every value in an array.
+pub(crate) fn lattice_v2(asked: &Asked) -> Value {
+    let mut event: Value = serde_json::from_str(include_str!("events/lattice-v2.json")).unwrap();
+    event["path"] = asked.path.clone().into();
+    event["method"] = asked.method.into();
+    asked.put_headers(&mut event, false, true);
+    asked.put_query(&mut event, false, false, true);
+    asked.put_body(&mut event);
+    let fields = event.as_object_mut().unwrap();
+    for (several, single) in [
+        ("multiValueHeaders", "headers"),
+        ("multiValueQueryStringParameters", "queryStringParameters"),
+    ] {
+        let value = fields.remove(several).unwrap_or(json!({}));
+        fields.insert(single.to_owned(), value);
+    }
+    event
+}
+
 /// How a sender writes a request.
 pub(crate) type Sender = fn(&Asked) -> Value;
 
 /// All that pass on every value of a parameter.
-pub(crate) const SENDERS: [(&str, Sender); 7] = [
+pub(crate) const SENDERS: [(&str, Sender); 8] = [
     ("REST", rest),
     ("REST at a domain", rest_at_a_domain),
     ("HTTP 1.0", http_v1),
@@ -195,4 +233,5 @@ pub(crate) const SENDERS: [(&str, Sender); 7] = [
     ("HTTP 2.0 $default", http_v2_default),
     ("function URL", function_url),
     ("balancer, multi-value", balancer_multi),
+    ("Lattice, second structure", lattice_v2),
 ];

@@ -33,6 +33,11 @@ fn fill(folder: &Path) {
         "docs/array.json.zst",
         zstd("[{\"unique_key\":\"c\"}]"),
     );
+    put(
+        folder,
+        "docs/n.JSON",
+        "{\"unique_key\": \"n1\"}\n{\"unique_key\": \"n2\"}\n",
+    );
     put(folder, "docs/README.md", "# no documents");
     put(folder, "docs/empty.ndjson", "");
     put(folder, "docs-other/x.json", "{}");
@@ -51,6 +56,7 @@ fn filled() -> Vec<String> {
     for prefix in ["l", "m"] {
         expected.extend(lines(prefix, 3).lines().map(str::to_owned));
     }
+    expected.extend(["n1", "n2"].map(|key| format!("{{\"unique_key\": \"{key}\"}}")));
     expected.push("{\"title\":\"One\",\"unique_key\":\"one.json\"}".to_owned());
     expected.extend(lines("z", 3).lines().map(str::to_owned));
     expected
@@ -160,11 +166,7 @@ fn what_is_no_document_is_refused_with_its_place() {
                 seen[2]
             );
             assert_eq!(seen[3], "{\"unique_key\":\"c\"}");
-            assert!(
-                seen[4].starts_with("refused c.ndjson, line 2: "),
-                "{}",
-                seen[4]
-            );
+            assert!(seen[4].starts_with("refused c.ndjson:2: "), "{}", seen[4]);
             assert!(seen[5].starts_with("refused d.json.gz: "), "{}", seen[5]);
             assert_eq!(seen[6..], ["{\"unique_key\":\"e\"}"], "{url}");
         }

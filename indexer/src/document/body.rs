@@ -20,6 +20,8 @@ pub enum BodyFormat {
     Json,
     /// One JSON object a line.
     Lines,
+    /// JSON objects that each follow a record separator (RFC 7464).
+    Sequence,
 }
 
 impl BodyFormat {
@@ -29,7 +31,8 @@ impl BodyFormat {
         let subtype = essence.rsplit('/').next().unwrap_or_default();
         match subtype.to_ascii_lowercase().as_str() {
             "x-ndjson" | "ndjson" | "jsonl" | "x-jsonl" | "jsonlines" | "x-jsonlines"
-            | "json-lines" | "json-seq" => Self::Lines,
+            | "json-lines" => Self::Lines,
+            "json-seq" => Self::Sequence,
             "json" => Self::Json,
             _ => Self::Unknown,
         }
@@ -41,7 +44,7 @@ impl BodyFormat {
 pub struct Part<'a> {
     /// Its place among the documents of the body, from 0.
     pub index: usize,
-    /// Its line from 1, where the body has a document a line.
+    /// The line that it begins in, from 1, where the body has a document a line or is a sequence.
     pub line: Option<usize>,
     /// Its JSON text, borrowed from the body.
     pub text: Result<&'a str, DocumentError>,
@@ -61,11 +64,15 @@ enum Inner<'a> {
     Lines(Lines<'a>),
 }
 
-/// The lines of a body that are not blank, with their numbers.
+/// What separates the texts of a JSON sequence.
+const RECORD_SEPARATOR: u8 = 0x1e;
+
+/// The lines of a body that are not blank, or its records, with the numbers of the lines that they begin in.
 #[derive(Clone, Debug)]
 struct Lines<'a> {
     rest: &'a [u8],
     line: usize,
+    separator: u8,
 }
 
 /// Takes a body apart: one document, an array of them, `{"documents": [...]}`, or one a line.
@@ -86,6 +93,7 @@ pub fn split(body: &[u8], format: BodyFormat) -> Result<Documents<'_>> {
             ));
         }
         Some(_) if format == BodyFormat::Lines => Inner::Lines(lines(body)),
+        Some(_) if format == BodyFormat::Sequence => Inner::Lines(records(body)),
         Some(b'[') => many(serde_json::from_str(text(body)?).map_err(|error| syntax(&error))?)?,
         Some(b'{') => one_or_lines(body)?,
         Some(_) => {
@@ -207,7 +215,15 @@ fn one_or_wrapped(value: &str) -> Result<Inner<'_>> {
 fn lines(body: &[u8]) -> Lines<'_> {
     Lines {
         rest: body,
-        line: 0,
+        line: 1,
+        separator: b'\n',
+    }
+}
+
+fn records(body: &[u8]) -> Lines<'_> {
+    Lines {
+        separator: RECORD_SEPARATOR,
+        ..lines(body)
     }
 }
 
@@ -216,12 +232,17 @@ impl<'a> Iterator for Lines<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.rest.is_empty() {
-            let mut parts = self.rest.splitn(2, |&byte| byte == b'\n');
-            let line = parts.next().unwrap_or_default().trim_ascii();
+            let separator = self.separator;
+            let mut parts = self.rest.splitn(2, |&byte| byte == separator);
+            let part = parts.next().unwrap_or_default();
             self.rest = parts.next().unwrap_or_default();
-            self.line += 1;
-            if !line.is_empty() {
-                return Some((self.line, line));
+            let text = part.trim_ascii();
+            let before = part.len() - part.trim_ascii_start().len();
+            let breaks = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
+            let first = self.line + breaks(part.get(..before).unwrap_or_default());
+            self.line += breaks(part) + usize::from(separator == b'\n');
+            if !text.is_empty() {
+                return Some((first, text));
             }
         }
         None
@@ -262,7 +283,7 @@ fn line_text(line: &[u8]) -> Result<&str, DocumentError> {
         DocumentError::new(
             kind::INVALID_JSON,
             format!(
-                "the line is not UTF-8, from its byte {} on: encode it as UTF-8",
+                "the document is not UTF-8, from its byte {} on: encode it as UTF-8",
                 error.valid_up_to()
             ),
         )

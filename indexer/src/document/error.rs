@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::number;
 use crate::quote::{quoted, shortened};
 
 /// The stable names of the reasons, as clients see them in [`DocumentError::kind`].
@@ -37,6 +38,8 @@ pub struct DocumentError {
     pub kind: &'static str,
     /// What is wrong and how to mend it, for people.
     pub detail: String,
+    /// The line and the column of the document's text, from 1, where it is no JSON.
+    pub place: Option<(usize, usize)>,
     /// The key of the document, where it could be read.
     pub unique_key: Option<String>,
 }
@@ -46,7 +49,24 @@ impl DocumentError {
         Self {
             kind,
             detail: shortened(detail.into()).into_owned(),
+            place: None,
             unique_key: None,
+        }
+    }
+
+    pub(crate) fn at(mut self, place: (usize, usize)) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// What is wrong, and where, in an input of whose lines the document's text begins in the line `first`.
+    pub fn located(&self, first: usize) -> String {
+        match self.place {
+            Some((line, column)) => {
+                let line = first + line.saturating_sub(1);
+                format!("{} at line {line} column {column}", self.detail)
+            }
+            None => self.detail.clone(),
         }
     }
 
@@ -70,11 +90,36 @@ impl fmt::Display for DocumentError {
         if let Some(key) = &self.unique_key {
             write!(f, "document {}: ", quoted(key))?;
         }
-        f.write_str(&self.detail)
+        f.write_str(&self.located(1))
     }
 }
 
 impl std::error::Error for DocumentError {}
+
+/// What is wrong with a JSON text, and in which line and column: serde_json says that at the end of its own text,
+/// where it cannot be taken for a place in a larger input, and does not repeat a number that is out of range.
+pub fn json_error(text: &str, error: &serde_json::Error) -> ((usize, usize), String) {
+    let (line, column) = (error.line(), error.column());
+    let told = error.to_string();
+    let place = format!(" at line {line} column {column}");
+    let why = told.strip_suffix(&place).unwrap_or(&told);
+    if why == OUT_OF_RANGE {
+        let mut lines = text.split_inclusive('\n');
+        let before: usize = lines
+            .by_ref()
+            .take(line.saturating_sub(1))
+            .map(str::len)
+            .sum();
+        if let Some((start, number)) = number::around(text, before + column) {
+            let place = (line, start.saturating_sub(before) + 1);
+            return (place, format!("the number {number} is out of range"));
+        }
+    }
+    ((line, column), why.to_owned())
+}
+
+/// What serde_json says of a number that no float of 64 bits holds.
+const OUT_OF_RANGE: &str = "number out of range";
 
 impl From<DocumentError> for crate::Error {
     fn from(error: DocumentError) -> Self {

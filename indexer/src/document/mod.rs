@@ -8,6 +8,7 @@ mod body;
 pub mod date;
 mod error;
 pub mod limits;
+mod number;
 mod parse;
 mod tree;
 
@@ -25,7 +26,7 @@ use crate::error::Error;
 use crate::mapping::{Declared, IndexSchema};
 
 pub use body::{BodyFormat, Documents, Part, split};
-pub use error::{DocumentError, kind};
+pub use error::{DocumentError, json_error, kind};
 
 /// A document that an index takes.
 #[derive(Clone, PartialEq)]
@@ -141,6 +142,22 @@ impl Document {
     /// valid one.
     pub fn key_of(source: &str) -> Option<Cow<'_, str>> {
         parse::key_of(source)
+    }
+
+    /// The key that a JSON value names a document by, a string or a whole number, as a document's own would be.
+    ///
+    /// # Errors
+    /// It is neither, or could not be the key of a document.
+    pub fn key_of_value(json: &str) -> Result<String, DocumentError> {
+        parse::key_of_value(json)
+    }
+
+    /// Whether `key` could be the key of a document.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_key(key: &str) -> Result<(), DocumentError> {
+        parse::check_key(key)
     }
 
     /// What identifies it in its index; a number became its decimal text.

@@ -64,7 +64,7 @@ fn what_is_no_document_is_refused() {
     let check = |source: &str, kind: &str, detail: &str| {
         let error = Document::parse(source, &schema).unwrap_err();
         assert_eq!((error.kind, &error.unique_key), (kind, &None), "{error}");
-        assert!(error.detail.contains(detail), "{error}");
+        assert!(error.located(1).contains(detail), "{error}");
     };
     check("{", kind::INVALID_JSON, "line 1 column 1");
     check("{\"unique_key\":\"a\"} x", kind::INVALID_JSON, "column 20");
@@ -301,6 +301,81 @@ fn a_body_is_taken_apart() {
     check(
         "{\"a\":1\n{\"b\":2}\n",
         &[(Some(1), Some("{\"a\":1")), (Some(2), Some("{\"b\":2}"))],
+    );
+}
+
+#[test]
+fn a_json_sequence_is_taken_apart_at_its_separators() {
+    let format = BodyFormat::of_content_type("application/json-seq");
+    let body = b"\x1e{\"a\":1}\n\x1e{\n\"b\":2\n}\n\x1e\n\x1enothing\n";
+    let expected = [
+        (Some(1), Some("{\"a\":1}")),
+        (Some(2), Some("{\n\"b\":2\n}")),
+        (Some(6), Some("nothing")),
+    ];
+    assert_eq!(parts(body, format).unwrap(), expected);
+}
+
+#[test]
+fn every_content_type_that_is_known_is_read() {
+    for (content_type, body) in [
+        ("application/json", "[{\"a\":1}, {\"a\":1}]"),
+        ("Application/X-NDJSON", "{\"a\":1}\n{\"a\":1}\n"),
+        ("application/jsonl", "{\"a\":1}\n{\"a\":1}\n"),
+        ("application/jsonlines", "{\"a\":1}\n{\"a\":1}\n"),
+        ("application/json-lines", "{\"a\":1}\n{\"a\":1}\n"),
+        ("application/json-seq", "\u{1e}{\"a\":1}\n\u{1e}{\"a\":1}\n"),
+    ] {
+        let format = BodyFormat::of_content_type(content_type);
+        let texts: Vec<_> = split(body.as_bytes(), format)
+            .unwrap()
+            .map(|part| part.text.unwrap())
+            .collect();
+        assert_eq!(texts, ["{\"a\":1}"; 2], "{content_type}");
+    }
+}
+
+#[test]
+fn a_number_is_quoted_as_it_is_written() {
+    let schema = schema(json!({"mapping": {"fields": {
+        "n": {"type": "integer"}, "d": {"type": "date"}, "k": {"type": "keyword"}}}}));
+    for (source, expected) in [
+        (r#"{"unique_key":1.0}"#, "not the number 1.0"),
+        (
+            r#"{"unique_key":123456789012345678901}"#,
+            "not the number 123456789012345678901",
+        ),
+        (
+            r#"{"unique_key":"k","x":[1, 2.5],"n":1.50e0}"#,
+            "not the number 1.50e0",
+        ),
+        (
+            r#"{"unique_key":"k","n":7,"n":-0.10}"#,
+            "not the number -0.10",
+        ),
+        (r#"{"unique_key":"k","d":[3, 1E2]}"#, "not the number 3"),
+        (
+            r#"{"unique_key":"1.5","k":["a", 1E2]}"#,
+            "not the number 1E2",
+        ),
+        (
+            r#"{"unique_key":"k","n":1e400}"#,
+            "the number 1e400 is out of range",
+        ),
+    ] {
+        let error = Document::parse(source, &schema).unwrap_err();
+        assert!(error.detail.contains(expected), "{source}: {error}");
+    }
+}
+
+#[test]
+fn a_place_is_told_once_and_in_the_lines_of_the_input() {
+    let error = Document::parse("{\"a\":\n 1e400}", &schema(json!({}))).unwrap_err();
+    assert_eq!(error.place, Some((2, 2)));
+    let told = error.located(7);
+    assert!(
+        told.ends_with("the number 1e400 is out of range at line 8 column 2"),
+        "{told}"
     );
 }
 

@@ -17,7 +17,8 @@ pub(super) enum Node<'a> {
     I64(i64),
     /// Only for what exceeds an i64.
     U64(u64),
-    F64(f64),
+    /// With its place among the numbers of the text, by which it is found as it is written.
+    F64(f64, u32),
     Str(Cow<'a, str>),
     Array(Vec<Node<'a>>),
     Object(Object<'a>),
@@ -37,10 +38,11 @@ pub(super) enum TreeError {
 
 /// Reads one JSON value and nothing behind it.
 pub(super) fn read(source: &str) -> Result<Node<'_>, TreeError> {
-    let too_deep = Cell::new(false);
+    let (too_deep, numbers) = (Cell::new(false), Cell::new(0));
     let seed = Seed {
         remaining: NESTING,
         too_deep: &too_deep,
+        numbers: &numbers,
     };
     let mut deserializer = serde_json::Deserializer::from_str(source);
     seed.deserialize(&mut deserializer)
@@ -51,11 +53,12 @@ pub(super) fn read(source: &str) -> Result<Node<'_>, TreeError> {
         })
 }
 
-/// What reads a value: how much deeper it may go, and where it says that it could not.
+/// What reads a value: how much deeper it may go, where it says that it could not, and where it counts numbers.
 #[derive(Clone, Copy)]
 struct Seed<'c> {
     remaining: usize,
     too_deep: &'c Cell<bool>,
+    numbers: &'c Cell<u32>,
 }
 
 impl Seed<'_> {
@@ -67,6 +70,11 @@ impl Seed<'_> {
                 Err(E::custom("too deep"))
             }
         }
+    }
+
+    /// The place of a number that is read.
+    fn count(self) -> u32 {
+        self.numbers.replace(self.numbers.get().saturating_add(1))
     }
 }
 
@@ -121,16 +129,19 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Node<'de>, E> {
+        self.count();
         Ok(Node::I64(value))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Node<'de>, E> {
+        self.count();
         Ok(i64::try_from(value).map_or(Node::U64(value), Node::I64))
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node<'de>, E> {
+        let place = self.count();
         if value.is_finite() {
-            Ok(Node::F64(value))
+            Ok(Node::F64(value, place))
         } else {
             Err(E::custom("number out of range"))
         }

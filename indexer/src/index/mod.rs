@@ -54,14 +54,14 @@ pub struct Aquifer {
 }
 
 impl Aquifer {
-    /// Opens a root folder; creates it unless the configuration is read-only.
+    /// Opens a root folder, which must exist unless the configuration says to create it.
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] when there is no such folder, or it cannot be made.
     pub fn open(root: impl AsRef<Path>, config: Config) -> Result<Self> {
         let path = root.as_ref();
-        let root =
-            RootFolder::open(path, !config.read_only).map_err(|error| Error::io(path, error))?;
+        let create = config.create_root && !config.read_only;
+        let root = RootFolder::open(path, create).map_err(|error| no_root(path, error))?;
         concurrent::limit_threads(config.io_threads);
         let cache = Arc::new(RangeCache::new(config.cache_bytes));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -298,7 +298,23 @@ pub(crate) fn read_only() -> Error {
     )
 }
 
-fn no_index(name: &str) -> Error {
+fn no_root(path: &Path, error: std::io::Error) -> Error {
+    let advice = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "the root folder does not exist: mount the file system that holds it, or create it"
+        }
+        std::io::ErrorKind::NotADirectory => {
+            "the root is not a folder: name the folder of the indexes"
+        }
+        _ => return Error::io(path, error),
+    };
+    Error::new(ErrorKind::Unavailable, advice)
+        .at(path)
+        .because(error)
+}
+
+/// What is said of an index that does not exist.
+pub fn no_index(name: &str) -> Error {
     Error::not_found(format!(
         "there is no index `{name}`: create it with PUT /indexes/{name} or `aquifer create-index`"
     ))

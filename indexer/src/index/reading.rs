@@ -62,6 +62,7 @@ impl Index {
                 count,
                 hits,
                 version: snapshot.version(),
+                lineage: snapshot.manifest().lineage,
             })
         })
     }

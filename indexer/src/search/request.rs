@@ -7,6 +7,7 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use super::limits;
 use crate::error::{Error, Result};
@@ -193,6 +194,9 @@ pub struct SearchResponse {
     pub hits: Vec<Hit>,
     /// The version of the index that was searched.
     pub version: u64,
+    /// The lineage of that version, which another index in the same place would not share.
+    #[serde(skip)]
+    pub lineage: Uuid,
 }
 
 /// One document that matches.

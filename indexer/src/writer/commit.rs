@@ -34,6 +34,15 @@ pub(super) struct Member {
     pub(super) stored: bool,
 }
 
+/// What a commit came to, and what each member did.
+#[derive(Debug)]
+pub(super) enum Committed {
+    /// A new version.
+    Version(Box<Published>, Vec<Counts>),
+    /// No member changes the version that it was to be applied to, so that this stays the newest.
+    Nothing(Vec<Counts>),
+}
+
 /// Why there is no new version.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -60,14 +69,14 @@ impl From<Failure> for Error {
 }
 
 impl Writer {
-    /// Applies `members`, in order, to `base` and publishes the result. Gives what each did.
+    /// Applies `members`, in order, to `base` and publishes the result, if there is any. Gives what each did.
     pub(super) fn commit(
         &self,
         base: &Arc<Snapshot>,
         held: &Held,
         members: &[Member],
         unconfirmed: Vec<Applied>,
-    ) -> Result<(Published, Vec<Counts>), Failure> {
+    ) -> Result<Committed, Failure> {
         let started = self.clock.now();
         self.config.observer.reached(Step::BeforeBundle);
         let schema = base.schema();
@@ -77,6 +86,9 @@ impl Writer {
             .collect();
         let batches: Vec<&Batch> = read.iter().map(|batch| &**batch).collect();
         let resolution = resolve(base, &batches, self.clock.wall_ms())?;
+        if resolution.is_empty() && may_pass(base, members) {
+            return Ok(Committed::Nothing(resolution.counts));
+        }
         let mut draft = Draft::new(Arc::clone(base), Cause::Commit);
         for (&position, docs) in &resolution.deletes {
             draft.delete(position, docs)?;
@@ -123,7 +135,7 @@ impl Writer {
             Ok(published) => {
                 let took = self.clock.now().saturating_duration_since(started);
                 self.follower.counters().committed(members.len(), took);
-                Ok((published, resolution.counts))
+                Ok(Committed::Version(Box::new(published), resolution.counts))
             }
             Err(failure) => {
                 // A bundle that certainly belongs to no version takes up room for nothing.
@@ -167,6 +179,13 @@ impl Writer {
         self.publisher.finish(published, &snapshot);
         Ok(())
     }
+}
+
+/// Whether a commit that changes nothing need not be published. A batch out of the inbox is published in any case, since
+/// only the manifest says that it was applied: it would be applied again if its file stayed. So is one that comes
+/// while a job runs: what it deletes may be in what the job builds.
+fn may_pass(base: &Snapshot, members: &[Member]) -> bool {
+    base.manifest().body.job.is_none() && members.iter().all(|member| !member.stored)
 }
 
 impl Writer {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Writer;
 use super::alone::Alone;
-use super::commit::{Failure, Member};
+use super::commit::{Committed, Failure, Member};
 use super::lock::Held;
 use super::queue::{Outcome, Queue, Ticket, Wait};
 use crate::error::{Error, ErrorKind, Result};
@@ -278,7 +278,17 @@ impl Writer {
                 return Ok(Turn::Idle);
             }
             match self.commit(&base, held, &members, unconfirmed) {
-                Ok((published, counts)) => {
+                Ok(Committed::Nothing(counts)) => {
+                    // Only a publication shows whether a version that was trusted is the newest.
+                    if trusting && self.follower.newest()?.version() != base.version() {
+                        leader.alone.met(true);
+                        continue;
+                    }
+                    self.settle(leader, tickets, &members, &counts, base.version());
+                    self.lock_queue().put_back(tickets);
+                    return Ok(Turn::Worked);
+                }
+                Ok(Committed::Version(published, counts)) => {
                     let version = published.id.version;
                     let now = self.clock.now();
                     leader.alone.published(base.version(), version, now);

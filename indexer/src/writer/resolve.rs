@@ -39,6 +39,13 @@ pub(super) struct Resolution<'a> {
     pub(super) touched: Vec<String>,
 }
 
+impl Resolution<'_> {
+    /// Whether the snapshot stays as it is.
+    pub(super) fn is_empty(&self) -> bool {
+        self.documents.is_empty() && self.records.is_empty() && self.deletes.is_empty()
+    }
+}
+
 /// Works out what `batches` do to `snapshot`, at a time in milliseconds since 1970. The last operation on a key wins.
 pub(super) fn resolve<'a>(
     snapshot: &Snapshot,

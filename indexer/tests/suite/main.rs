@@ -25,3 +25,4 @@ mod refusals;
 mod rig;
 mod round_trip;
 mod starts;
+mod unchanged;

@@ -1,11 +1,11 @@
 //! Random interleavings of several writers, readers, crashes, merges and collections, against a map.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aquifer_indexer::config::Config;
-use aquifer_indexer::index::{Index, Operation, Pending};
+use aquifer_indexer::index::{Counts, Index, Operation, Pending};
 use aquifer_indexer::layout::HEAD;
 use aquifer_indexer::mount::{Fault, FaultyMount};
 use aquifer_indexer::reindex::{JobState, NoSources, ReindexRequest};
@@ -113,6 +113,14 @@ impl Model {
 
     /// A commit was acknowledged: everything accepted before it has been applied.
     fn committed(&mut self, batch: &[Operation]) {
+        self.settled(batch);
+        self.pending.clear();
+    }
+
+    /// A batch that changed nothing was acknowledged: everything accepted before it has been applied. It need not have made
+    /// a version, so that what nobody learnt stays open.
+    fn settled(&mut self, batch: &[Operation]) {
+        let mut open = Vec::new();
         for (batch, accepted) in std::mem::take(&mut self.pending) {
             let with: BTreeSet<_> = self
                 .bases
@@ -123,8 +131,10 @@ impl Model {
                 self.bases = with;
             } else {
                 self.bases.extend(with);
+                open.push((batch, accepted));
             }
         }
+        self.pending = open;
         self.bases = self
             .bases
             .iter()
@@ -159,6 +169,15 @@ impl Model {
         }
         assert!(index.get("nobody", None, soon()).unwrap().is_none());
     }
+}
+
+/// Whether a batch that did this changed anything: a key that comes and goes in it leaves nothing behind.
+fn changed(batch: &[Operation], counts: Counts) -> bool {
+    let last: BTreeMap<&str, bool> = batch
+        .iter()
+        .filter_map(|operation| Some((operation.unique_key()?, operation.document().is_some())))
+        .collect();
+    last.into_values().any(|upsert| upsert) || counts.deleted > counts.created
 }
 
 struct World {
@@ -233,9 +252,14 @@ impl World {
                 let batch = self.batch(&operations);
                 let result = post(&self.writers[writer].1, batch.clone());
                 match &result {
-                    Ok((version, _)) => {
-                        self.model.committed(&batch);
-                        assert!(*version > self.model.version);
+                    Ok((version, counts)) => {
+                        let changed = changed(&batch, *counts);
+                        if changed {
+                            self.model.committed(&batch);
+                        } else {
+                            self.model.settled(&batch);
+                        }
+                        assert!(*version >= self.model.version + u64::from(changed));
                         self.model.version = *version;
                     }
                     Err(_) => self.model.pending.push((batch, false)),

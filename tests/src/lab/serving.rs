@@ -36,7 +36,7 @@ impl<'a> Serve<'a> {
         let serve = Self {
             machine,
             name: "aquifer".into(),
-            arguments: Vec::new(),
+            arguments: vec!["--create-root".into()],
             environment: BTreeMap::new(),
         };
         // Maintenance is started by the story that wants it.

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::any;
 use serde_json::{Value, json};
 
 use super::Functions;
@@ -18,17 +18,30 @@ use super::function::Refused;
 const PAYLOAD_MAX: usize = 6 * 1024 * 1024;
 const EVENT_MAX: usize = 1024 * 1024;
 
-/// The routes.
-pub(super) fn router(functions: Arc<Functions>) -> Router {
+/// What the emulator calls the only function that it runs.
+const UNNAMED: &str = "function";
+
+/// The functions, and which of them goes by [`UNNAMED`].
+#[derive(Clone)]
+struct Endpoint {
+    functions: Arc<Functions>,
+    unnamed: String,
+}
+
+/// The routes. Like the emulator they take every method.
+pub(super) fn router(functions: Arc<Functions>, unnamed: &str) -> Router {
     Router::new()
-        .route("/2015-03-31/functions/{name}/invocations", post(invoke))
+        .route("/2015-03-31/functions/{name}/invocations", any(invoke))
         // What is too large is refused below, in Lambda's own words.
         .layer(DefaultBodyLimit::disable())
-        .with_state(functions)
+        .with_state(Endpoint {
+            functions,
+            unnamed: unnamed.to_owned(),
+        })
 }
 
 async fn invoke(
-    State(functions): State<Arc<Functions>>,
+    State(Endpoint { functions, unnamed }): State<Endpoint>,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Bytes,
@@ -36,7 +49,11 @@ async fn invoke(
     let kind = headers
         .get("x-amz-invocation-type")
         .map_or("RequestResponse", |kind| kind.to_str().unwrap_or_default());
-    let Some(function) = functions.get(plain(&name)) else {
+    let known = match plain(&name) {
+        UNNAMED => &unnamed,
+        known => known,
+    };
+    let Some(function) = functions.get(known) else {
         let message = format!("Function not found: {name}");
         return refusal(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message);
     };

@@ -102,7 +102,11 @@ impl LocalLambda {
             by_name: specs.into_iter().map(function).collect(),
             retry_pause,
         });
-        serve(&runtime, listener, endpoint::router(Arc::clone(&functions)));
+        serve(
+            &runtime,
+            listener,
+            endpoint::router(Arc::clone(&functions), READS),
+        );
         Self {
             runtime: Some(runtime),
             functions,

@@ -214,7 +214,8 @@ fn refusals() -> Vec<Asked> {
         get("/search?limit=100000"),
         get("/search?nonsense=1"),
         get("/batches/none"),
-        get("/nowhere"),
+        get("/indexes/books/nowhere"),
+        get("/search/nowhere"),
         asked("PUT", "/search", &[], ""),
         asked("OPTIONS", "/search", &[], ""),
         asked(

@@ -13,6 +13,7 @@ mod asked;
 mod crowd;
 mod events;
 mod frozen;
+mod local;
 mod same;
 mod scheduled;
 mod sdk;
@@ -25,7 +26,6 @@ use aquifer_tests::local_lambda::{Front, LocalLambda, Trio};
 /// The functions on the folder of a cluster; nothing where the emulator cannot be had.
 #[track_caller]
 fn lambda(cluster: &Cluster, trio: Trio) -> Option<LocalLambda> {
-    std::fs::create_dir_all(cluster.root()).unwrap();
     match trio.start(&cluster.root(), &cluster.logs()) {
         Ok(lambda) => Some(lambda),
         Err(missing) => {

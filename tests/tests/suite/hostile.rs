@@ -28,7 +28,7 @@ fn connect(address: SocketAddr) -> TcpStream {
 
 /// The beginning of a request with a body of `length` bytes.
 fn head(path: &str, length: usize, headers: &str) -> String {
-    format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n{headers}\r\n")
+    format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n{headers}\r\n")
 }
 
 /// Everything that comes until the server closes the connection.
@@ -48,7 +48,7 @@ fn send_gzip(address: SocketAddr, method: &str, path: &str, packed: &[u8]) -> St
     let mut stream = connect(address);
     let length = packed.len();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-encoding: gzip\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-encoding: gzip\r\n\
          content-length: {length}\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).unwrap();

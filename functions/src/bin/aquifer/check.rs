@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
+use aquifer_indexer::quote::visible;
 use clap::Args;
 
 use crate::place::Place;
@@ -30,7 +31,8 @@ impl Check {
         } else {
             let mut out = io::stdout().lock();
             for problem in &report.problems {
-                writeln!(out, "{}: {}", problem.file, problem.detail)?;
+                let line = format!("{}: {}", problem.file, problem.detail);
+                writeln!(out, "{}", visible(&line))?;
             }
         }
         if problems == 0 {

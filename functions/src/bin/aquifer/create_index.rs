@@ -1,27 +1,24 @@
 //! `aquifer create-index`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
-use aquifer_functions::texts::keyed;
+use anyhow::{Result, bail};
 use aquifer_indexer::analysis::Language;
 use aquifer_indexer::index::{Aquifer, Index};
 use aquifer_indexer::mapping::Definition;
 use clap::Args;
-use walkdir::WalkDir;
 
-use crate::load::{self, Emit, Item, Local, Origin, Refusal};
+use crate::load::{self, Emit, Input, Local};
 use crate::place::Place;
 use crate::resources::Resources;
 use crate::stop_at::StopAt;
 
-/// Fill an index with a folder of JSON files, one document each
+/// Fill an index with a folder of JSON files
 ///
-/// A document without a `unique_key` gets its path in the folder as one; `$schema` and `$comment`
-/// are left out. A file that is refused is reported, the others go in, and the status is 1 then.
+/// As `import` does, which says what files may hold. A file that is one document without a `unique_key` gets its path
+/// in the folder as one; `$schema` and `$comment` are left out of it.
 #[derive(Args, Debug)]
 pub(crate) struct CreateIndex {
     /// The folder
@@ -48,13 +45,14 @@ impl CreateIndex {
                 self.folder.display()
             );
         }
+        let input = Input::open_folder(&self.folder)?;
         let aquifer = self
             .place
             .root
             .open(load::config(self.resources, self.stop_at))?;
         let index = self.index(&aquifer)?;
         let progress = load::Progress::new(None);
-        let read = |emit: &mut Emit<'_>| walk(&self.folder, emit);
+        let read = |emit: &mut Emit<'_>| input.read(&progress, emit);
         let local = Local::new(index, None)?;
         load::run(read, &local, local.lanes(), &progress)
     }
@@ -75,51 +73,4 @@ impl CreateIndex {
         aquifer.create_index(name, &definition)?;
         Ok(aquifer.index(name)?)
     }
-}
-
-/// Every `*.json` under `folder`, in the order of their paths.
-fn walk(folder: &Path, emit: &mut Emit<'_>) -> Result<()> {
-    for entry in WalkDir::new(folder).sort_by_file_name() {
-        let entry = entry.context("cannot read the folder")?;
-        let path = entry.path();
-        if entry.file_type().is_dir() || path.extension().is_none_or(|kind| kind != "json") {
-            continue;
-        }
-        let origin = Origin::File(path.display().to_string());
-        let relative = path.strip_prefix(folder).unwrap_or(path);
-        emit(match document(path, &key(relative)) {
-            Ok(text) => Ok(Item { origin, text }),
-            Err(Unreadable { place, detail }) => {
-                let refusal = Refusal::new(origin, detail);
-                Err(match place {
-                    Some((line, column)) => refusal.with_place(line, column),
-                    None => refusal,
-                })
-            }
-        })?;
-    }
-    Ok(())
-}
-
-/// A path as a key: with `/` on every system.
-fn key(relative: &Path) -> String {
-    let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
-    parts.join("/")
-}
-
-/// Why a file holds no document, and where in it.
-struct Unreadable {
-    place: Option<(usize, usize)>,
-    detail: String,
-}
-
-fn document(path: &Path, key: &str) -> Result<String, Unreadable> {
-    let text = fs::read_to_string(path).map_err(|error| Unreadable {
-        place: None,
-        detail: error.to_string(),
-    })?;
-    keyed(&text, key).map_err(|error| Unreadable {
-        place: Some(error.place),
-        detail: error.detail,
-    })
 }

@@ -14,13 +14,16 @@ use crate::stop_at::StopAt;
 /// Requests under way at once to a service.
 const REMOTE_LANES: usize = 4;
 
-/// Fill an index with many documents: one a line (NDJSON), or a JSON array
+/// Fill an index with the documents of a file or a folder
 ///
-/// Packed with gzip or zstd or not. A document that is refused is reported with its line, the
-/// others go in, and the status is 1 then.
+/// A file holds a document a line (NDJSON), a JSON array, {"documents": [...]} or one document, packed with gzip or zstd
+/// or not. Of a folder, the files are read whose names end in .json, .ndjson or .jsonl, or in one of these and .gz or
+/// .zst. Links in it are not followed. Documents that are refused and files that cannot be read are
+/// reported with file and line, the others go in, and the status is 1 then.
 #[derive(Args, Debug)]
 pub(crate) struct Import {
-    /// The file, or - for standard input
+    /// The file or the folder, or - for standard input
+    #[arg(value_name = "FILE|FOLDER|-")]
     file: PathBuf,
     #[command(flatten)]
     root: Root,
@@ -48,7 +51,7 @@ impl Import {
         let progress = load::Progress::new(input.length());
         let read = |emit: &mut Emit<'_>| input.read(&progress, emit);
         if let Some(url) = &self.url {
-            let service = Remote::new(url, self.index.as_deref())?;
+            let service = Remote::new(url, self.index.as_deref(), progress.clone())?;
             return load::run(read, &service, self.jobs.unwrap_or(REMOTE_LANES), &progress);
         }
         let aquifer = self.root.open(load::config(self.resources, self.stop_at))?;

@@ -21,6 +21,7 @@ use std::io;
 use std::process::ExitCode;
 
 use aquifer_indexer::descriptors;
+use aquifer_indexer::quote::visible;
 use clap::{Parser, Subcommand};
 
 /// A full-text index that many processes share through one folder.
@@ -62,10 +63,10 @@ fn serve(command: serve::Serve) -> ExitCode {
         }
     };
     let outcome = command.run(&log);
-    let complaint = outcome
-        .as_ref()
-        .err()
-        .map(|error| format!("error: {error:#}"));
+    let complaint = outcome.as_ref().err().map(|error| {
+        let told = format!("error: {}", terminal::in_words(error));
+        visible(&told).into_owned()
+    });
     log::end(&log, complaint.as_deref());
     outcome.unwrap_or(ExitCode::FAILURE)
 }
@@ -87,7 +88,7 @@ fn run(command: Command) -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            terminal::complain(&format!("error: {error:#}"));
+            terminal::complain_of(&error);
             ExitCode::FAILURE
         }
     }

@@ -15,14 +15,22 @@ pub(crate) const DEFAULT_INDEX: &str = "default";
 #[derive(Args, Debug)]
 pub(crate) struct Root {
     /// The folder that the indexes lie in
-    #[arg(long, env = "AQUIFER_ROOT", default_value = "./data", alias = "output")]
+    #[arg(long, env = "AQUIFER_ROOT", default_value = DEFAULT_ROOT, alias = "output")]
     pub(crate) root: PathBuf,
 }
 
+/// The root folder of those who name none. It is theirs to create.
+pub(crate) const DEFAULT_ROOT: &str = "./data";
+
 impl Root {
     pub(crate) fn open(&self, config: Config) -> Result<Aquifer> {
-        Aquifer::open(&self.root, config)
-            .with_context(|| format!("cannot open the folder {}", self.root.display()))
+        // The cause names the folder.
+        Aquifer::open(&self.root, config).context("cannot open the folder of --root (AQUIFER_ROOT)")
+    }
+
+    /// Whether it is the default one.
+    pub(crate) fn is_default(&self) -> bool {
+        self.root.as_os_str() == DEFAULT_ROOT
     }
 
     /// Opens it without writing, which a read-only mount allows too.

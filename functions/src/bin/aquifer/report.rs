@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
+use aquifer_indexer::quote::visible;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -53,9 +54,8 @@ fn flatten(prefix: &str, value: &Value, rows: &mut Vec<(String, String)>) {
 }
 
 fn label(name: &str) -> String {
-    name.strip_suffix("_bytes")
-        .unwrap_or(name)
-        .replace('_', " ")
+    let name = name.strip_suffix("_bytes").unwrap_or(name);
+    visible(&name.replace('_', " ")).into_owned()
 }
 
 fn cell(name: &str, value: &Value) -> String {
@@ -65,7 +65,7 @@ fn cell(name: &str, value: &Value) -> String {
             Some(count) => grouped(count),
             None => number.to_string(),
         },
-        Value::String(text) => text.clone(),
+        Value::String(text) => visible(text).into_owned(),
         Value::Null => "-".to_owned(),
         other => other.to_string(),
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use aquifer_functions::http::search_answer;
+use aquifer_indexer::quote::visible;
 use aquifer_indexer::search::{Hit, Operator, SearchRequest, SearchResponse, Sort};
 use clap::Args;
 use serde_json::Value;
@@ -146,7 +147,7 @@ fn write_hit(text: &mut String, number: usize, hit: &Hit, style: Style) -> Resul
             } else {
                 ""
             };
-            writeln!(text, "     {excerpt}{more}")?;
+            writeln!(text, "     {}{more}", visible(&excerpt))?;
         }
     }
     for fragment in snippet {

@@ -1,10 +1,28 @@
 //! What people see: plain lines, and colours where they can be shown.
+//!
+//! Names, documents and answers come from others. Whatever of them is printed for people goes through here, so that no
+//! escape sequence in them reaches a terminal.
 
+use std::error::Error;
 use std::io::{self, IsTerminal, Write};
+
+use aquifer_indexer::error::joined;
+use aquifer_indexer::quote::visible;
 
 /// Writes a line to standard error, where nobody can be told if that fails.
 pub(crate) fn complain(line: &str) {
-    drop(writeln!(io::stderr(), "{line}"));
+    drop(writeln!(io::stderr(), "{}", visible(line)));
+}
+
+/// What the program ends with, and why.
+pub(crate) fn complain_of(error: &anyhow::Error) {
+    complain(&format!("error: {}", in_words(error)));
+}
+
+/// An error and its causes, each told once.
+pub(crate) fn in_words(error: &anyhow::Error) -> String {
+    let error: &(dyn Error + 'static) = error.as_ref();
+    joined(error.to_string(), error.source())
 }
 
 /// How to set off parts of the text on standard output.
@@ -37,7 +55,9 @@ impl Style {
         } else {
             ("", "")
         };
-        let text = html.replace("<em>", open).replace("</em>", close);
+        let text = visible(&one_line(html))
+            .replace("<em>", open)
+            .replace("</em>", close);
         let entities = [
             ("&lt;", "<"),
             ("&gt;", ">"),
@@ -48,15 +68,16 @@ impl Style {
             ("&amp;", "&"),
         ];
         let resolve = |text: String, (entity, plain)| text.replace(entity, plain);
-        one_line(&entities.into_iter().fold(text, resolve))
+        entities.into_iter().fold(text, resolve)
     }
 
     fn with(self, code: &str, text: &str) -> String {
         let text = one_line(text);
+        let text = visible(&text);
         if self.coloured {
             format!("\u{1b}[{code}m{text}\u{1b}[0m")
         } else {
-            text
+            text.into_owned()
         }
     }
 }
@@ -69,6 +90,17 @@ pub(crate) fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_own_colours_are_escape_sequences() {
+        let hostile = "a\u{1b}[2J\u{9b}0m\u{202e}b";
+        let shown = r"a\u{1b}[2J\u{9b}0m\u{202e}b";
+        let plain = Style { coloured: false };
+        assert_eq!(plain.title(hostile), shown);
+        assert_eq!(plain.fragment(hostile), shown);
+        let coloured = Style { coloured: true }.faint(hostile);
+        assert_eq!(coloured, format!("\u{1b}[2m{shown}\u{1b}[0m"));
+    }
 
     #[test]
     fn fragments_become_text() {

@@ -4,6 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aquifer_indexer::inbox::Operation;
+use aquifer_indexer::index::no_index;
 use aquifer_indexer::{ErrorKind, Result};
 
 use super::failure::ItemFailure;
@@ -174,6 +175,9 @@ impl Applying<'_> {
 
 /// Opens an index; the one of items that name none is created by its first document.
 fn open(feeder: &Feeder, name: &str) -> Result<Pile> {
+    if !feeder.rules.served.includes(name) {
+        return Err(no_index(name));
+    }
     let index = if name == feeder.rules.index {
         feeder.aquifer.index_or_create(name)?
     } else {

@@ -44,6 +44,7 @@ pub use self::dynamodb::KeyAttributes;
 pub use self::objects::{NoObjectReader, ObjectReader};
 use self::payload::EventKind;
 pub use self::report::{Changed, Fed};
+use crate::http::ServedIndexes;
 
 /// How events are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub struct Rules {
     pub version_field: Option<String>,
     /// The attributes that an item of a table is named by.
     pub key: KeyAttributes,
+    /// The indexes that items may name.
+    pub served: ServedIndexes,
 }
 
 /// An event, taken apart.

@@ -110,7 +110,7 @@ impl Reader<'_> {
             Node::Bool(value) => Stored::Bool(*value),
             Node::I64(value) => Stored::I64(*value),
             Node::U64(value) => Stored::U64(*value),
-            Node::F64(value) => Stored::F64(*value),
+            Node::F64(value, _) => Stored::F64(*value),
             Node::Str(text) => self.text(text),
         };
         // The values of an array share one path.

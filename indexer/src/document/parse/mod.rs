@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use self::key::{UNIQUE_KEY, key_text, unique_key};
 use self::language::detect;
-use super::error::{DocumentError, kind};
+use super::error::{DocumentError, json_error, kind};
 use super::tree::{Node, Object, TreeError};
-use super::{Document, Stored, limits, tree};
+use super::{Document, Stored, limits, number, tree};
 use crate::analysis::Language;
 use crate::mapping::IndexSchema;
 use crate::quote::quoted;
@@ -25,8 +25,16 @@ const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 pub(super) fn parse(source: &str, schema: &IndexSchema) -> Result<Document> {
     let source = source.trim_matches(WHITE_SPACE);
     let object = read_object(source)?;
-    let unique_key = unique_key(&object)?.into_owned();
+    let unique_key = unique_key(source, &object)?.into_owned();
     read_fields(source, &object, schema, &unique_key).map_err(|error| error.of(&unique_key))
+}
+
+pub(super) fn key_of_value(json: &str) -> Result<String> {
+    key::of_value(json)
+}
+
+pub(super) fn check_key(key: &str) -> Result<()> {
+    key::validate(key)
 }
 
 pub(super) fn key_of(source: &str) -> Option<Cow<'_, str>> {
@@ -52,17 +60,24 @@ fn read_object(source: &str) -> Result<Object<'_>> {
             kind::NOT_AN_OBJECT,
             "a document is a JSON object such as {\"unique_key\": \"a\", \"content\": \"...\"}",
         )),
-        Err(TreeError::TooDeep) => Err(DocumentError::new(
+        Err(error) => Err(read_error(source, error)),
+    }
+}
+
+fn read_error(source: &str, error: TreeError) -> DocumentError {
+    match error {
+        TreeError::TooDeep => DocumentError::new(
             kind::TOO_MANY,
             format!(
                 "objects and arrays lie more than {} deep in each other: flatten them",
                 limits::NESTING
             ),
-        )),
-        Err(TreeError::Syntax(error)) => Err(DocumentError::new(
-            kind::INVALID_JSON,
-            format!("the document is not valid JSON: {error}"),
-        )),
+        ),
+        TreeError::Syntax(error) => {
+            let (place, why) = json_error(source, &error);
+            let detail = format!("the document is not valid JSON: {why}");
+            DocumentError::new(kind::INVALID_JSON, detail).at(place)
+        }
     }
 }
 
@@ -118,14 +133,17 @@ struct Reader<'a> {
     undeclared: Vec<(Arc<str>, Stored)>,
 }
 
-/// A value for an error text.
-fn named(node: &Node<'_>) -> String {
+/// A value of `source` for an error text.
+fn named(source: &str, node: &Node<'_>) -> String {
     match node {
         Node::Null => "null".to_owned(),
         Node::Bool(value) => value.to_string(),
         Node::I64(value) => format!("the number {value}"),
         Node::U64(value) => format!("the number {value}"),
-        Node::F64(value) => format!("the number {value}"),
+        Node::F64(value, place) => match number::written(source, *place) {
+            Some(written) => format!("the number {written}"),
+            None => format!("the number {value}"),
+        },
         Node::Str(text) => format!("the string {}", quoted(text)),
         Node::Array(_) => "an array".to_owned(),
         Node::Object(_) => "an object".to_owned(),

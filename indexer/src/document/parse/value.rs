@@ -20,12 +20,12 @@ impl Reader<'_> {
                 value
             }
             (SlotKind::Integer(_), Node::I64(value)) => Stored::I64(*value),
-            (SlotKind::Integer(_), Node::F64(value)) => match whole(*value) {
+            (SlotKind::Integer(_), Node::F64(value, _)) => match whole(*value) {
                 Some(value) => Stored::I64(value),
                 None => return Err(self.wrong_type(INTEGER, node)),
             },
             (SlotKind::Integer(_), _) => return Err(self.wrong_type(INTEGER, node)),
-            (SlotKind::Float(_), Node::F64(value)) => Stored::F64(*value),
+            (SlotKind::Float(_), Node::F64(value, _)) => Stored::F64(*value),
             #[expect(clippy::cast_precision_loss, reason = "that is what a float field is")]
             (SlotKind::Float(_), Node::I64(value)) => Stored::F64(*value as f64),
             #[expect(clippy::cast_precision_loss, reason = "that is what a float field is")]
@@ -92,7 +92,7 @@ impl Reader<'_> {
             format!(
                 "the field `{}` must be {expected}, not {}",
                 self.path,
-                named(node)
+                named(self.source, node)
             ),
         )
     }

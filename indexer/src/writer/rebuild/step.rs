@@ -165,6 +165,15 @@ fn only_of(before: &Snapshot, after: &Snapshot) -> Vec<String> {
     before.map(|container| container.id.path()).collect()
 }
 
+/// An error of a source, which names the source once.
+fn of_source(url: &str, error: &Error) -> String {
+    let told = error.to_string();
+    if told.contains(url) {
+        return told;
+    }
+    format!("the source {url} cannot be read: {told}")
+}
+
 /// The next documents of an external source.
 fn next_chunk(
     work: &mut Work,
@@ -175,13 +184,10 @@ fn next_chunk(
 ) -> Result<Chunk, Stop> {
     let lasting = |error: Error| match error.kind() {
         ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::TooLarge => {
-            Stop::Job(format!("the source {url}: {error}"))
+            Stop::Job(of_source(url, &error))
         }
         // Nothing of the index: it must not be taken for one of its files.
-        _ => Stop::Step(Error::new(
-            ErrorKind::Unavailable,
-            format!("the source {url} cannot be read: {error}"),
-        )),
+        _ => Stop::Step(Error::new(ErrorKind::Unavailable, of_source(url, &error))),
     };
     let source = match &mut work.source {
         Some(source) => source,
@@ -211,7 +217,7 @@ impl Job {
         for (key, source) in stored.documents {
             match Document::parse(&source, schema) {
                 Ok(document) => additions.fresh.push(document),
-                Err(error) => self.refuse(key, error.detail)?,
+                Err(error) => self.refuse(key, error.located(1))?,
             }
         }
         self.position = stored.up_to.map_or(Position::End, Position::Key);
@@ -229,7 +235,7 @@ impl Job {
             let parsed = parsed.and_then(|text| {
                 Document::parse(&text, schema).map_err(|error| {
                     let key = error.unique_key.clone();
-                    (key.unwrap_or_else(|| "a document".into()), error.detail)
+                    (key.unwrap_or_else(|| "a document".into()), error.located(1))
                 })
             });
             match parsed {
@@ -261,7 +267,7 @@ impl Job {
                 Some(source) => Operation::Upsert(match Document::parse(&source, schema) {
                     Ok(document) => document,
                     Err(error) => {
-                        self.refuse(key.to_owned(), error.detail)?;
+                        self.refuse(key.to_owned(), error.located(1))?;
                         Document::accepted(key, &source, schema)
                     }
                 }),

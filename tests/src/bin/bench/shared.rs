@@ -22,7 +22,11 @@ pub(crate) fn soon() -> Instant {
 
 /// Creates an index with the default mapping.
 pub(crate) fn create(root: &Path) -> Result<Arc<Index>> {
-    let aquifer = Aquifer::open(root, Config::default())?;
+    let config = Config {
+        create_root: true,
+        ..Config::default()
+    };
+    let aquifer = Aquifer::open(root, config)?;
     aquifer.create_index(NAME, &Definition::default())?;
     Ok(aquifer.index(NAME)?)
 }

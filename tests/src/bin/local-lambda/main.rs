@@ -15,6 +15,9 @@ use tokio::signal::unix::{SignalKind, signal};
 /// The stage behind the door of a REST API.
 const STAGE: &str = "prod";
 
+/// Environments of a function at the most. Each takes two processes and some 20 MiB of memory.
+const ENVIRONMENTS_MAX: u16 = 200;
+
 /// Run the writer, search and reindex functions in environments of the Runtime Interface Emulator
 #[derive(Parser, Debug)]
 struct Options {
@@ -27,8 +30,8 @@ struct Options {
     /// What stands between the client and the functions
     #[arg(long, value_enum, default_value = "http-api")]
     door: Door,
-    /// Environments of the writer and of the search, each
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=200))]
+    /// Environments of the writer and of the search, each, at the most; as many are started as are invoked at once
+    #[arg(long, default_value_t = ENVIRONMENTS_MAX, value_parser = clap::value_parser!(u16).range(1..=i64::from(ENVIRONMENTS_MAX)))]
     environments: u16,
     /// Seconds that an invocation of the writer and of the search may take
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=900))]
@@ -71,14 +74,18 @@ fn main() -> Result<()> {
         .root
         .canonicalize()
         .context("cannot find the root")?;
-    let logs = tempfile::Builder::new().prefix("local-lambda-").tempdir()?;
+    // They are kept: who looks for a failure does so afterwards.
+    let logs = tempfile::Builder::new()
+        .prefix("local-lambda-")
+        .tempdir()?
+        .keep();
     let trio = Trio {
         environments_max: options.environments.into(),
         freezes: !options.no_freeze,
         timeout: Duration::from_secs(options.timeout),
         ..Trio::default()
     };
-    let lambda = match trio.start(&root, logs.path()) {
+    let lambda = match trio.start(&root, &logs) {
         Ok(lambda) => lambda,
         Err(missing) => bail!("{missing}"),
     };
@@ -90,7 +97,7 @@ fn main() -> Result<()> {
         _ => url.clone(),
     };
     println!("listening on {prefix}");
-    println!("logs of the functions: {}", logs.path().display());
+    println!("logs of the functions, which are kept: {}", logs.display());
     print_requests(&prefix, &url, &lambda.endpoint());
     until_told()
     // What was started is ended here, process by process.
@@ -108,6 +115,10 @@ The schedule of the reindex function, and an invocation as the SDKs make it:
 
     curl -X POST {url}/_schedule
     curl -d '{{"query":"coffee"}}' {endpoint}/2015-03-31/functions/aquifer-search/invocations
+
+The search function as the emulator alone would have it:
+
+    curl -d '{{"query":"coffee"}}' {url}/2015-03-31/functions/function/invocations
 
 Ctrl-C ends it."#
     );

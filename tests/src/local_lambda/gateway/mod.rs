@@ -17,7 +17,7 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use self::shape::BROKEN;
-use super::{Functions, schedule};
+use super::{Functions, endpoint, schedule};
 
 /// The most that an event may carry: what Lambda takes of an invocation, with everything around the body.
 const EVENT_MAX: usize = 6 * 1024 * 1024;
@@ -82,8 +82,10 @@ struct Asked<'a> {
     peer: SocketAddr,
 }
 
-/// The door as a service; `POST /_schedule` is no part of it, but fires the schedule.
+/// The door as a service. Two paths are no part of it: `POST /_schedule` fires the schedule, and functions are invoked at the
+/// path of Lambda's API, where `function` is the one that reads, as the emulator has it.
 pub(super) fn router(functions: Arc<Functions>, front: Front, routes: Routes) -> Router {
+    let api = endpoint::router(Arc::clone(&functions), &routes.reads);
     let door = Door {
         functions,
         front,
@@ -95,6 +97,7 @@ pub(super) fn router(functions: Arc<Functions>, front: Front, routes: Routes) ->
         // What is too large is refused below, as the gateway does it.
         .layer(DefaultBodyLimit::disable())
         .with_state(Arc::new(door))
+        .merge(api)
 }
 
 async fn pass(
@@ -115,6 +118,9 @@ async fn pass(
     let Some(path) = door.front.inner(uri.path()) else {
         return refusal(door.front.unknown_stage());
     };
+    if body.len() > door.front.body_max() {
+        return refusal((StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"));
+    }
     let event = event::of(&door.front, &asked, path).to_string();
     if event.len() > EVENT_MAX {
         return refusal((StatusCode::PAYLOAD_TOO_LARGE, "Request Too Long"));

@@ -10,7 +10,20 @@ type Refusal = (StatusCode, &'static str);
 /// How every door refuses where a function cannot be invoked at all.
 pub(super) const BROKEN: Refusal = (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
 
+/// Bytes of a body that a load balancer passes on to a function: 1 MB, whichever megabyte is meant.
+/// <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html>
+const BALANCED_BODY_MAX: usize = 1_000_000;
+
 impl Front {
+    /// Bytes that a body may have as it travels to the door.
+    pub(super) fn body_max(&self) -> usize {
+        match self {
+            Self::Balancer { .. } => BALANCED_BODY_MAX,
+            // The event around it is bounded.
+            Self::HttpApi { .. } | Self::RestApi { .. } | Self::FunctionUrl => usize::MAX,
+        }
+    }
+
     /// The path without the stage; `None` where it does not begin with it.
     pub(super) fn inner<'a>(&self, path: &'a str) -> Option<&'a str> {
         let stage = match self {

@@ -28,7 +28,7 @@ fn others_are_answered(server: &Server, count: usize, sent: &[u8]) {
     for _ in 0..20 {
         let mut stream = connect(server.address());
         stream
-            .write_all(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            .write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
             .unwrap();
         let answer = read_all(&mut stream);
         assert_eq!(status_of(&answer), 200, "{answer}");

@@ -149,8 +149,9 @@ fn clients_that_do_not_read_hold_only_so_much_and_are_disconnected() {
     let server = cluster.writer().start();
     fill(&server, DOCUMENTS);
     let before = server.memory_from_now();
-    let request =
-        format!("GET /search?limit={DOCUMENTS} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let request = format!(
+        "GET /search?limit={DOCUMENTS} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+    );
     let open: Vec<TcpStream> = (0..CLIENTS)
         .map(|_| {
             let mut stream = connect(server.address());

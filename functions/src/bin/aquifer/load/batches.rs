@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -10,11 +10,14 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use aquifer_indexer::document::Document;
+use tokio::sync::oneshot;
 
-use super::outcome::{Item, Refusal, Total};
+use super::interrupt::{INTERRUPTED, Interrupts};
+use super::outcome::{Item, Read, Total};
 use super::progress::Progress;
-use super::{Destination, Emit, exit_code};
+use super::{Destination, Emit};
 use crate::report::grouped;
+use crate::terminal::{complain, in_words};
 
 /// Documents in a batch at the most: half of what the library takes.
 const BATCH_ITEMS: usize = 5_000;
@@ -26,70 +29,38 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Lanes at the most.
 const MAX_LANES: usize = 64;
 
-/// Reads documents, sends them, tells what became of them.
+/// Reads documents, sends them, tells what became of them. The status is 1 if anything that was to be read is
+/// not in the index.
 pub(crate) fn run(
     read: impl FnOnce(&mut Emit<'_>) -> Result<()>,
     destination: &dyn Destination,
     lanes: usize,
     progress: &Progress,
 ) -> Result<ExitCode> {
-    let started = Instant::now();
+    let interrupts = Interrupts::new()?;
     let shared = Shared {
+        started: Instant::now(),
         destination,
         progress,
         total: Mutex::default(),
         failure: Mutex::default(),
     };
-    let outcome = thread::scope(|scope| {
-        let (senders, receivers): (Vec<_>, Vec<_>) = (0..lanes.clamp(1, MAX_LANES))
-            .map(|_| sync_channel(1))
-            .unzip();
-        for receiver in receivers {
-            scope.spawn(|| shared.drive(receiver));
-        }
-        let mut sorter = Sorter::new(senders);
-        let outcome = read(&mut |item| match item {
-            Ok(item) => sorter.add(item),
-            Err(refusal) => {
-                shared.refuse(refusal);
-                Ok(())
+    thread::scope(|scope| {
+        let (ended, until) = oneshot::channel();
+        scope.spawn(|| {
+            if interrupts.come(until) {
+                shared.interrupted();
             }
         });
-        // What was read before the input broke off goes in.
-        let flushed = sorter.flush();
-        outcome.and(flushed)
-    });
-    let failure = shared
-        .failure
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    // What went wrong in a lane explains why the reading ended. Where only the reading failed, what was read goes in.
-    let failure = failure.or_else(|| destination.finish(progress).err());
-    progress.finish();
-    let mut total = shared
-        .total
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    let lost = total.settle(destination.settled());
-    total.complain();
-    if let Some(failure) = failure {
-        let before = total.summary(started.elapsed());
-        return Err(if lost == 0 {
-            failure.context(format!("{before} were sent before"))
-        } else {
-            let lost = grouped(lost);
-            failure.context(format!(
-                "{before} are in the index, {lost} more were read and are not: import them again"
-            ))
-        });
-    }
-    outcome?;
-    writeln!(io::stdout(), "{}", total.summary(started.elapsed()))?;
-    Ok(exit_code(total.refused()))
+        let outcome = shared.run(read, lanes);
+        drop(ended);
+        outcome
+    })
 }
 
 /// What the lanes have in common.
 struct Shared<'a> {
+    started: Instant,
     destination: &'a dyn Destination,
     progress: &'a Progress,
     total: Mutex<Total>,
@@ -97,6 +68,70 @@ struct Shared<'a> {
 }
 
 impl Shared<'_> {
+    fn run(
+        &self,
+        read: impl FnOnce(&mut Emit<'_>) -> Result<()>,
+        lanes: usize,
+    ) -> Result<ExitCode> {
+        let outcome = thread::scope(|scope| {
+            let (senders, receivers): (Vec<_>, Vec<_>) = (0..lanes.clamp(1, MAX_LANES))
+                .map(|_| sync_channel(1))
+                .unzip();
+            for receiver in receivers {
+                scope.spawn(|| self.drive(receiver));
+            }
+            let mut sorter = Sorter::new(senders);
+            let outcome = read(&mut |read| self.sort(read, &mut sorter));
+            // What was read before the input broke off goes in.
+            let flushed = sorter.flush();
+            outcome.and(flushed)
+        });
+        // What went wrong in a lane explains why the reading ended.
+        let failure = lock(&self.failure).take();
+        let failure = failure.or_else(|| self.destination.finish(self.progress).err());
+        self.progress.finish();
+        let (lost, is_whole) = self.report()?;
+        match failure {
+            Some(failure) if lost == 0 => Err(failure),
+            Some(failure) => Err(anyhow!(
+                "{}; of the documents that were read, {} are not in the index: import them again",
+                in_words(&failure),
+                grouped(lost)
+            )),
+            None => outcome.map(|()| exit_code(is_whole)),
+        }
+    }
+
+    /// Tells what became of everything. Gives how many documents are not in the index although they were taken, and
+    /// whether nothing else is missing.
+    fn report(&self) -> Result<(u64, bool)> {
+        let mut total = lock(&self.total);
+        let lost = total.settle(self.destination.settled());
+        total.complain();
+        writeln!(io::stdout(), "{}", total.summary(self.started.elapsed()))?;
+        Ok((lost, total.is_whole()))
+    }
+
+    /// Tells what is in the index, and ends the process: what is on its way may take long.
+    fn interrupted(&self) {
+        self.progress.finish();
+        let told = "interrupted: what else was read is not in the index, or not for certain: import it again";
+        // Nobody is left to be told where standard output is closed.
+        drop(self.report());
+        complain(told);
+        process::exit(INTERRUPTED);
+    }
+
+    fn sort(&self, read: Read, sorter: &mut Sorter) -> Result<()> {
+        match read {
+            Read::Document(item) => return sorter.add(item),
+            Read::Refused(refusal) => lock(&self.total).refuse(refusal),
+            Read::Skipped { file, why } => lock(&self.total).skip(&file, why),
+            Read::Broken { file, why } => lock(&self.total).break_off(&file, &why),
+        }
+        Ok(())
+    }
+
     /// Sends the batches of one lane until there are no more, or one fails.
     fn drive(&self, batches: Receiver<Vec<Item>>) {
         for batch in batches {
@@ -114,9 +149,13 @@ impl Shared<'_> {
             }
         }
     }
+}
 
-    fn refuse(&self, refusal: Refusal) {
-        lock(&self.total).refuse(refusal);
+fn exit_code(is_whole: bool) -> ExitCode {
+    if is_whole {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 
@@ -185,6 +224,8 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
+    use aquifer_functions::texts::Place;
+
     use super::super::outcome::{Origin, Sent};
     use super::*;
 
@@ -210,9 +251,9 @@ mod tests {
         }
     }
 
-    fn item(number: u64, text: String) -> Result<Item, Refusal> {
-        Ok(Item {
-            origin: Origin::Line(number),
+    fn item(number: u64, text: String) -> Read {
+        Read::Document(Item {
+            origin: Origin::new(None, Place::Line(number)),
             text,
         })
     }

@@ -35,6 +35,8 @@ pub(crate) fn config(resources: Resources, stop_at: StopAt) -> Config {
     Config {
         writer_memory_bytes: wanted.min(config.budget.loading_bytes()),
         observer: stop_at.observer(),
+        // Whoever loads documents means to have an index there.
+        create_root: true,
         ..config
     }
 }
@@ -68,9 +70,7 @@ impl Destination for Local {
         for item in batch {
             match Document::parse(&item.text, &schema) {
                 Ok(document) => documents.push(document),
-                Err(error) => sent.refusals.push(
-                    Refusal::new(item.origin.clone(), error.detail).with_key(error.unique_key),
-                ),
+                Err(error) => sent.refusals.push(Refusal::of(&item.origin, error)),
             }
         }
         sent.taken = documents.len() as u64;

@@ -4,28 +4,27 @@
 //! A lane sends one batch after the other, and all documents of one key go over the same lane:
 //! where a key comes twice, the last one wins, as it would one by one.
 
+mod answer;
 mod batches;
 mod input;
+mod interrupt;
 mod local;
 mod outcome;
 mod progress;
 mod remote;
-
-use std::process::ExitCode;
 
 use anyhow::Result;
 
 pub(crate) use batches::run;
 pub(crate) use input::Input;
 pub(crate) use local::{Local, config};
-pub(crate) use outcome::{Item, Origin, Refusal};
 pub(crate) use progress::Progress;
 pub(crate) use remote::Remote;
 
-use outcome::Sent;
+use outcome::{Item, Read, Sent};
 
 /// Takes one document after the other from whoever reads them; an error ends the reading.
-pub(crate) type Emit<'a> = dyn FnMut(Result<Item, Refusal>) -> Result<()> + 'a;
+pub(crate) type Emit<'a> = dyn FnMut(Read) -> Result<()> + 'a;
 
 /// Where batches go. Used by several lanes at once.
 pub(crate) trait Destination: Sync {
@@ -44,14 +43,5 @@ pub(crate) trait Destination: Sync {
     /// Whether it merges segments right now.
     fn is_merging(&self) -> bool {
         false
-    }
-}
-
-/// What a command ends with: 1 when any document was refused.
-fn exit_code(refused: u64) -> ExitCode {
-    if refused == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
     }
 }

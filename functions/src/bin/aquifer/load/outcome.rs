@@ -1,31 +1,40 @@
 //! Documents on their way, and what became of them.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+
+use aquifer_functions::texts::Place;
+use aquifer_indexer::document::DocumentError;
 
 use crate::report::grouped;
 use crate::terminal::{complain, one_line};
 
-/// Refusals that are shown one by one; of the others only the number is told.
-const SHOWN_REFUSALS: usize = 20;
+/// Lines of one sort that are shown; of the others only the number is told.
+const SHOWN: usize = 20;
 
 /// Where a document was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// A line, counted from 1.
-    Line(u64),
-    /// A place in an array, counted from 1.
-    Element(u64),
-    /// A file of its own.
-    File(String),
+pub(crate) struct Origin {
+    /// None for standard input.
+    file: Option<Arc<str>>,
+    place: Place,
 }
 
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Line(number) => write!(f, "line {number}"),
-            Self::Element(number) => write!(f, "document {number}"),
-            Self::File(path) => f.write_str(path),
+impl Origin {
+    pub(crate) fn new(file: Option<Arc<str>>, place: Place) -> Self {
+        Self { file, place }
+    }
+
+    /// The document, or a line and a column of its text, as a message names it.
+    fn named(&self, within: Option<(usize, usize)>) -> String {
+        let spot = match within {
+            Some(within) => self.place.within(within),
+            None => self.place.spot(),
+        };
+        match &self.file {
+            Some(file) => spot.of_file(file),
+            None => spot.to_string(),
         }
     }
 }
@@ -37,23 +46,46 @@ pub(crate) struct Item {
     pub(crate) text: String,
 }
 
+/// What was read next.
+#[derive(Debug)]
+pub(crate) enum Read {
+    /// What may be a document.
+    Document(Item),
+    /// What is none.
+    Refused(Refusal),
+    /// A file that holds no documents.
+    Skipped { file: String, why: &'static str },
+    /// A file, or the rest of one, or a folder, that cannot be read.
+    Broken { file: String, why: String },
+}
+
 /// Why a document is not in the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    origin: Origin,
+    place: String,
     unique_key: Option<String>,
     detail: String,
-    /// Where in a file of its own, as `line:column`.
-    place: Option<String>,
 }
 
 impl Refusal {
-    pub(crate) fn new(origin: Origin, detail: impl Into<String>) -> Self {
+    /// `within` is the line and the column of the document's text that are wrong, where that is known.
+    pub(crate) fn new(
+        origin: &Origin,
+        within: Option<(usize, usize)>,
+        detail: impl Into<String>,
+    ) -> Self {
         Self {
-            origin,
+            place: origin.named(within),
             unique_key: None,
             detail: detail.into(),
-            place: None,
+        }
+    }
+
+    /// What the index has against a document.
+    pub(crate) fn of(origin: &Origin, error: DocumentError) -> Self {
+        Self {
+            unique_key: error.unique_key,
+            ..Self::new(origin, error.place, error.detail)
         }
     }
 
@@ -61,19 +93,11 @@ impl Refusal {
         self.unique_key = unique_key;
         self
     }
-
-    pub(crate) fn with_place(mut self, line: usize, column: usize) -> Self {
-        self.place = Some(format!("{line}:{column}"));
-        self
-    }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.origin)?;
-        if let Some(place) = &self.place {
-            write!(f, ":{place}")?;
-        }
+        f.write_str(&self.place)?;
         if let Some(key) = &self.unique_key {
             write!(f, " ({})", one_line(key))?;
         }
@@ -104,6 +128,32 @@ impl Sent {
     }
 }
 
+/// Lines to show, and how many there are.
+#[derive(Debug, Default)]
+struct Lines {
+    shown: Vec<String>,
+    count: u64,
+}
+
+impl Lines {
+    fn add(&mut self, line: impl fmt::Display) {
+        self.count += 1;
+        if self.shown.len() < SHOWN {
+            self.shown.push(line.to_string());
+        }
+    }
+
+    fn complain(&self, before: &str) {
+        for line in &self.shown {
+            complain(&format!("{before}{line}"));
+        }
+        let more = self.count.saturating_sub(self.shown.len() as u64);
+        if more > 0 {
+            complain(&format!("{before}... and {} more", grouped(more)));
+        }
+    }
+}
+
 /// What became of everything so far.
 #[derive(Debug, Default)]
 pub(crate) struct Total {
@@ -111,8 +161,9 @@ pub(crate) struct Total {
     updated: u64,
     pending: u64,
     taken: u64,
-    refused: u64,
-    shown: Vec<Refusal>,
+    refused: Lines,
+    skipped: Lines,
+    broken: Lines,
 }
 
 impl Total {
@@ -135,29 +186,31 @@ impl Total {
     }
 
     pub(crate) fn refuse(&mut self, refusal: Refusal) {
-        self.refused += 1;
-        if self.shown.len() < SHOWN_REFUSALS {
-            self.shown.push(refusal);
-        }
+        self.refused.add(refusal);
+    }
+
+    pub(crate) fn skip(&mut self, file: &str, why: &str) {
+        self.skipped.add(format_args!("{file}: {why}"));
+    }
+
+    pub(crate) fn break_off(&mut self, file: &str, why: &str) {
+        self.broken.add(format_args!("{file}: {why}"));
     }
 
     pub(crate) fn documents(&self) -> u64 {
-        self.created + self.updated + self.pending + self.taken + self.refused
+        self.created + self.updated + self.pending + self.taken + self.refused.count
     }
 
-    pub(crate) fn refused(&self) -> u64 {
-        self.refused
+    /// Whether everything that was to be read is in the index, or on its way.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.refused.count == 0 && self.broken.count == 0
     }
 
-    /// Tells what was refused.
+    /// Tells what was skipped and refused, and what could not be read.
     pub(crate) fn complain(&self) {
-        for refusal in &self.shown {
-            complain(&refusal.to_string());
-        }
-        let more = self.refused.saturating_sub(self.shown.len() as u64);
-        if more > 0 {
-            complain(&format!("... and {} more", grouped(more)));
-        }
+        self.skipped.complain("skipped ");
+        self.refused.complain("");
+        self.broken.complain("error: ");
     }
 
     /// One line about all of it.
@@ -172,7 +225,7 @@ impl Total {
                 grouped(self.pending)
             ));
         }
-        parts.push(format!("{} refused", grouped(self.refused)));
+        parts.push(format!("{} refused", grouped(self.refused.count)));
         format!(
             "{} documents: {} in {:.1} s",
             grouped(self.documents()),
@@ -186,18 +239,22 @@ impl Total {
 mod tests {
     use super::*;
 
+    fn line(number: u64) -> Origin {
+        Origin::new(None, Place::Line(number))
+    }
+
     #[test]
     fn a_total_counts_everything_and_shows_some() {
         let mut total = Total::default();
-        for line in 1..=25 {
-            total.refuse(Refusal::new(Origin::Line(line), "no"));
+        for number in 1..=25 {
+            total.refuse(Refusal::new(&line(number), None, "no"));
         }
         total.add(Sent {
             created: 1200,
             updated: 3,
             ..Sent::default()
         });
-        assert_eq!(total.shown.len(), SHOWN_REFUSALS);
+        assert_eq!(total.refused.shown.len(), SHOWN);
         assert_eq!(
             total.summary(Duration::from_millis(1250)),
             "1,228 documents: 1,200 created, 3 updated, 25 refused in 1.2 s"
@@ -206,9 +263,10 @@ mod tests {
 
     #[test]
     fn a_refusal_names_its_place() {
-        let refusal = Refusal::new(Origin::File("a/b.json".into()), "no\nJSON").with_place(3, 5);
+        let origin = Origin::new(Some("a/b.json".into()), Place::Whole(1));
+        let refusal = Refusal::new(&origin, Some((3, 5)), "no\nJSON");
         assert_eq!(refusal.to_string(), "a/b.json:3:5: no JSON");
-        let refusal = Refusal::new(Origin::Line(7), "why").with_key(Some("k".into()));
+        let refusal = Refusal::new(&line(7), None, "why").with_key(Some("k".into()));
         assert_eq!(refusal.to_string(), "line 7 (k): why");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::report::grouped;
+use crate::terminal::complain;
 
 /// A bar over the bytes that were read, or a counter where nobody knows how many there are.
 /// Nothing is drawn unless standard error is a terminal.
@@ -43,6 +44,11 @@ impl Progress {
     /// What goes on after the last document.
     pub(crate) fn say(&self, what: &'static str) {
         self.bar.set_message(what);
+    }
+
+    /// A line that stays.
+    pub(crate) fn note(&self, line: &str) {
+        self.bar.suspend(|| complain(line));
     }
 
     /// Counts what is read from `input`.

@@ -5,13 +5,16 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use aquifer_indexer::document::{Document, kind};
+use aquifer_indexer::mapping::{Definition, IndexSchema};
+use aquifer_indexer::quote::quoted;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde::Deserialize;
 use ureq::Agent;
 use ureq::http::{Response, StatusCode, header};
 
 use super::Destination;
+use super::answer::{Answer, AnswerError};
 use super::outcome::{Item, Refusal, Sent};
 use super::progress::Progress;
 
@@ -27,34 +30,22 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a request may take; a service answers within 30 seconds.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// What is told of a refused document that an answer only counts.
+const UNLISTED: &str = "others after this one were refused, too: the service lists only the first";
+
 /// Bytes of an answer that are read at the most.
 const ANSWER_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A service as the destination of batches.
 pub(crate) struct Remote {
     agent: Agent,
     documents: String,
-}
-
-/// The parts of an answer that matter here; a problem document has some of them too.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Answer {
-    accepted: u64,
-    created: u64,
-    updated: u64,
-    batch: Option<String>,
-    errors: Vec<AnswerError>,
-    more_errors: usize,
-    detail: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct AnswerError {
-    position: usize,
-    unique_key: Option<String>,
-    detail: String,
+    progress: Progress,
+    /// By which a document that is no JSON is looked at once more: the service sees it as one line.
+    schema: IndexSchema,
 }
 
 /// What to do after an attempt.
@@ -68,8 +59,8 @@ enum Next {
 }
 
 impl Remote {
-    /// The service at `url`, its default index unless another one is named.
-    pub(crate) fn new(url: &str, index: Option<&str>) -> Result<Self> {
+    /// The service at `url`, its default index unless another one is named. Attempts that fail are shown in `progress`.
+    pub(crate) fn new(url: &str, index: Option<&str>, progress: Progress) -> Result<Self> {
         if !url.starts_with("http://") && !url.starts_with("https://") {
             bail!("{url:?} is no address of a service: it should begin with http:// or https://");
         }
@@ -80,12 +71,17 @@ impl Remote {
         };
         let agent = Agent::config_builder()
             .timeout_global(Some(REQUEST_TIMEOUT))
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            // A redirected post becomes a GET, which posts nothing.
+            .max_redirects(0)
             .http_status_as_error(false)
             .user_agent(concat!("aquifer/", env!("CARGO_PKG_VERSION")))
             .build();
         Ok(Self {
             agent: agent.into(),
             documents,
+            progress,
+            schema: IndexSchema::compile(&Definition::default())?,
         })
     }
 
@@ -109,6 +105,8 @@ impl Remote {
     fn judge(&self, batch: &[Item], mut response: Response<ureq::Body>) -> Result<Next> {
         let status = response.status();
         let after = retry_after(&response);
+        let location = response.headers().get(header::LOCATION);
+        let location = location.and_then(|to| Some(to.to_str().ok()?.to_owned()));
         let body = response
             .body_mut()
             .with_config()
@@ -121,21 +119,17 @@ impl Remote {
                 return Ok(Next::Again { reason, after });
             }
         };
-        let answer: Answer = serde_json::from_slice(&body).unwrap_or_default();
-        let detail = answer
-            .detail
-            .clone()
-            .unwrap_or_else(|| "no reason given".to_owned());
+        let answer = Answer::read(&body);
+        if let Some(sent) = self.sent(batch, status, &answer) {
+            return Ok(Next::Done(sent));
+        }
+        let detail = answer.detail.unwrap_or_else(|| beginning(&body));
         match status.as_u16() {
-            200 | 202 | 207 => Ok(Next::Done(sent(batch, answer))),
-            _ if !answer.errors.is_empty() && status.is_client_error() => {
-                Ok(Next::Done(sent(batch, answer)))
-            }
             413 if batch.len() > 1 => Ok(Next::Halve),
             413 => Ok(Next::Done(Sent {
                 refusals: batch
                     .iter()
-                    .map(|item| Refusal::new(item.origin.clone(), detail.clone()))
+                    .map(|item| Refusal::new(&item.origin, None, detail.clone()))
                     .collect(),
                 ..Sent::default()
             })),
@@ -143,8 +137,52 @@ impl Remote {
                 reason: format!("{status}: {detail}"),
                 after,
             }),
-            _ => bail!("{} answered {}: {detail}", self.documents, spelt(status)),
+            _ => bail!(
+                "{} answered {}: {detail}",
+                self.documents,
+                spelt(status, location.as_deref())
+            ),
         }
+    }
+
+    /// What became of a batch, where the answer accounts for each of its documents.
+    fn sent(&self, batch: &[Item], status: StatusCode, answer: &Answer) -> Option<Sent> {
+        let taken = matches!(status.as_u16(), 200 | 202 | 207);
+        let refused = status.is_client_error() && !answer.errors.is_empty();
+        if !(taken || refused) || !answer.accounts_for(batch.len()) {
+            return None;
+        }
+        let refusal = |error: &AnswerError| {
+            let item = batch.get(error.position)?;
+            let again = match error.kind.as_str() {
+                kind::INVALID_JSON => Document::parse(&item.text, &self.schema).err(),
+                _ => None,
+            };
+            Some(match again {
+                Some(again) if again.kind == kind::INVALID_JSON => Refusal::of(&item.origin, again),
+                _ => Refusal::new(&item.origin, None, error.detail.as_str())
+                    .with_key(error.unique_key.clone()),
+            })
+        };
+        let mut refusals: Vec<_> = answer.errors.iter().filter_map(refusal).collect();
+        if let Some(last) = answer
+            .errors
+            .last()
+            .and_then(|error| batch.get(error.position))
+        {
+            let unlisted = Refusal::new(&last.origin, None, UNLISTED);
+            refusals.extend(std::iter::repeat_n(unlisted, answer.more_errors));
+        }
+        Some(Sent {
+            created: answer.created,
+            updated: answer.updated,
+            pending: match answer.batch {
+                Some(_) => answer.accepted,
+                None => 0,
+            },
+            taken: 0,
+            refusals,
+        })
     }
 }
 
@@ -162,11 +200,17 @@ impl Destination for Remote {
                     return Ok(sent);
                 }
                 Next::Again { reason, after } => {
-                    tracing::debug!(attempt, reason, "trying again");
-                    last = reason;
-                    if attempt + 1 < ATTEMPTS {
-                        thread::sleep(after.unwrap_or_default().max(pause(attempt)));
+                    let left = ATTEMPTS - attempt - 1;
+                    if left > 0 {
+                        let pause = after.unwrap_or_default().max(pause(attempt));
+                        self.progress.note(&format!(
+                            "{}: {reason}; trying again in {:.1} s, {left} attempts are left",
+                            self.documents,
+                            pause.as_secs_f64()
+                        ));
+                        thread::sleep(pause);
                     }
+                    last = reason;
                 }
             }
         }
@@ -190,39 +234,6 @@ fn packed(batch: &[Item]) -> Result<Vec<u8>> {
         packer.write_all(b"\n")?;
     }
     Ok(packer.finish()?)
-}
-
-fn sent(batch: &[Item], answer: Answer) -> Sent {
-    let refusal = |error: AnswerError| {
-        let origin = &batch.get(error.position)?.origin;
-        Some(Refusal::new(origin.clone(), error.detail).with_key(error.unique_key))
-    };
-    let last = answer
-        .errors
-        .last()
-        .and_then(|error| batch.get(error.position));
-    let unlisted = last.map(|item| {
-        let detail = "others after this one were refused, too: the service lists only the first";
-        let refusal = Refusal::new(item.origin.clone(), detail.to_owned());
-        std::iter::repeat_n(refusal, answer.more_errors.min(batch.len()))
-    });
-    let pending = if answer.batch.is_some() {
-        answer.accepted
-    } else {
-        0
-    };
-    Sent {
-        created: answer.created,
-        updated: answer.updated,
-        pending,
-        taken: 0,
-        refusals: answer
-            .errors
-            .into_iter()
-            .filter_map(refusal)
-            .chain(unlisted.into_iter().flatten())
-            .collect(),
-    }
 }
 
 fn retry_after(response: &Response<ureq::Body>) -> Option<Duration> {
@@ -253,16 +264,33 @@ fn is_passing(error: &ureq::Error) -> bool {
     )
 }
 
-fn spelt(status: StatusCode) -> String {
-    match status.as_u16() {
-        404 => format!("{status} (is the address right, and does the index exist?)"),
-        403 => format!("{status} (does this service write?)"),
+fn spelt(status: StatusCode, location: Option<&str>) -> String {
+    match (status.as_u16(), location) {
+        (404, _) => format!("{status} (is the address right, and does the index exist?)"),
+        (403, _) => format!("{status} (does this service write?)"),
+        (200..=299, _) => {
+            format!("{status}, but does not account for the documents (is it an Aquifer service?)")
+        }
+        (300..=399, Some(location)) => format!(
+            "{status}, which leads to {} (posts are not redirected: give the service's own address)",
+            quoted(location)
+        ),
         _ => status.to_string(),
+    }
+}
+
+/// What an answer says that is no problem document.
+fn beginning(body: &[u8]) -> String {
+    match String::from_utf8_lossy(body).trim() {
+        "" => "no reason given".to_owned(),
+        text => quoted(text),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use aquifer_functions::texts::Place;
+
     use super::super::outcome::Origin;
     use super::*;
 
@@ -282,7 +310,7 @@ mod tests {
     fn a_document_of_several_lines_becomes_one() {
         let text = "{\n\"a\":\r\n1}".to_owned();
         let batch = [Item {
-            origin: Origin::Element(1),
+            origin: Origin::new(None, Place::Line(1)),
             text,
         }];
         let mut unpacked = String::new();
@@ -297,8 +325,9 @@ mod tests {
 
     #[test]
     fn an_address_is_an_address() {
-        assert!(Remote::new("localhost:8080", None).is_err());
-        let remote = Remote::new("http://h:1/", Some("books")).unwrap();
+        let new = |url, index| Remote::new(url, index, Progress::new(None));
+        assert!(new("localhost:8080", None).is_err());
+        let remote = new("http://h:1/", Some("books")).unwrap();
         assert_eq!(remote.documents, "http://h:1/indexes/books/documents");
     }
 }

@@ -168,20 +168,29 @@ impl Maintenance {
                 return outcome;
             }
         };
+        let started = Instant::now();
         let soon = |patience| Instant::now() + patience;
+        let (mut files_removed, mut merges) = (0, 0);
         if round == Round::Whole {
             // What this process accepts it applies without being told.
             outcome.note("draining", index.drain(soon(DRAIN_PATIENCE)));
             let collected = index.gc();
             tracing::debug!(?collected, "collected");
+            files_removed = collected.as_ref().map_or(0, |report| report.files_removed);
             outcome.note("collecting garbage", collected.map(drop));
             let merged = index.merge(Some(soon(MERGE_PATIENCE)));
             tracing::debug!(?merged, "merged");
+            merges = merged.as_ref().map_or(0, |report| report.merges);
             outcome.note("merging", merged.map(drop));
         }
         match self.work(&index) {
             Ok(left) => outcome.left = left,
             Err(error) => outcome.note("working on a job", Err(error)),
+        }
+        if round == Round::Whole && !outcome.failed {
+            let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let left = outcome.left;
+            tracing::info!(files_removed, merges, left, took_ms, "maintained");
         }
         outcome
     }

@@ -2,6 +2,7 @@
 
 mod connections;
 mod maintenance;
+mod pages;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use self::maintenance::{Left, Maintenance};
+use self::pages::Pages;
 use crate::place::Place;
 use crate::resources::Resources;
 use crate::stop_at::StopAt;
@@ -53,6 +55,9 @@ pub(crate) struct Serve {
     /// The port of every interface to listen on, unless --listen says otherwise
     #[arg(long, env = "PORT", hide = true)]
     port: Option<u16>,
+    /// Create the root folder where it is missing; without this only the default one is
+    #[arg(long)]
+    create_root: bool,
     /// Refuse writes, and never write to the folder
     #[arg(long)]
     read_only: bool,
@@ -75,6 +80,8 @@ pub(crate) struct Serve {
     /// lies below them; a relative path begins at the root folder
     #[arg(long, env = "AQUIFER_SOURCES", value_name = "LIST", default_value = "")]
     sources: String,
+    #[command(flatten)]
+    pages: Pages,
     #[command(flatten)]
     resources: Resources,
     /// Memory for cached parts of the indexes, in MiB [default: a share of the memory, 256 at most]
@@ -110,7 +117,12 @@ impl Serve {
             };
             tokio::spawn(maintenance.run(stopped.clone()));
         }
+        let listener = self.listen().await?;
+        let address = listener.local_addr()?;
         let settings = Settings {
+            hosts: self.pages.hosts(address.ip()),
+            origins: self.pages.origins(),
+            cache_control: self.pages.cache_control(),
             default_index: self.place.index.clone(),
             read_only: self.read_only,
             deadline: self.deadline,
@@ -121,8 +133,7 @@ impl Serve {
             ..Settings::default()
         };
         let router = http::router(AppState::new(Arc::clone(&aquifer), settings));
-        let listener = self.listen().await?;
-        announce(listener.local_addr()?);
+        announce(address);
         let server = tokio::spawn(connections::serve(listener, router, stopped));
         signalled.wait().await;
         tracing::info!("stopping: finishing what was accepted");
@@ -153,6 +164,7 @@ impl Serve {
         };
         let aquifer = self.place.root.open(Config {
             read_only: self.read_only,
+            create_root: self.create_root || self.place.root.is_default(),
             cache_bytes,
             retention: self.retention,
             overtake_after: self.overtake_after,

@@ -22,7 +22,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use aquifer_functions::http::limits::{LINGER, MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_HEADER_BYTES};
+use aquifer_functions::http::limits::{
+    DISCARD_BYTES, DISCARD_TIMEOUT, LINGER, MAX_CONNECTIONS, MAX_HEADER_BYTES,
+};
 use aquifer_indexer::descriptors::Shares;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
@@ -150,28 +152,38 @@ async fn answer(
             ended = connection.as_mut() => {
                 match ended {
                     // One that makes no sense has been answered, too.
-                    Err(error) if !error.is_parse() => {
+                    Err(error) if error.is_parse() => {
+                        tracing::info!(%error, "refused a request that is not HTTP");
+                        break;
+                    }
+                    Err(error) => {
                         tracing::debug!(%error, "a connection broke off");
                         return;
                     }
-                    _ => break,
+                    Ok(()) => break,
                 }
             }
         }
     }
     if !stopping {
         // What is unread when a connection is closed makes the system tell the client to forget the answer.
-        drop(timeout(LINGER, discard(&stream)).await);
+        tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => {}
+            discarded = timeout(DISCARD_TIMEOUT, discard(&stream)) => {
+                tracing::debug!(?discarded, "a connection ends");
+            }
+        }
     }
     drop(slot);
 }
 
-/// Reads what a client still sends, until it closes.
+/// Reads what a client still sends, until it closes or sends nothing more. Many clients look for an answer only when
+/// they have sent their whole request.
 async fn discard(stream: &TcpStream) -> io::Result<()> {
-    let mut buffer = vec![0; 8 * 1024];
-    let mut left = MAX_BODY_BYTES;
+    let mut buffer = vec![0; 64 * 1024];
+    let mut left = DISCARD_BYTES;
     while left > 0 {
-        stream.readable().await?;
+        timeout(LINGER, stream.readable()).await??;
         match stream.try_read(&mut buffer) {
             Ok(0) => break,
             Ok(bytes) => left = left.saturating_sub(bytes),

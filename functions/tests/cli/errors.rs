@@ -1,0 +1,78 @@
+//! An error names what it is about, and its cause, once.
+
+use crate::{Place, text};
+
+/// The error of a command, which must name `what` and `cause` once.
+#[track_caller]
+fn check(place: &Place, arguments: &[&str], what: &str, cause: &str) {
+    let error = place.run(arguments).failed();
+    let last = error.lines().last().unwrap_or_default();
+    assert_eq!(last.matches(what).count(), 1, "{arguments:?}: {error}");
+    let causes = last.to_lowercase().matches(cause).count();
+    assert_eq!(causes, 1, "{arguments:?}: {error}");
+}
+
+#[test]
+fn a_folder_and_a_cause_are_named_once() {
+    let place = Place::new();
+    let line = b"{\"unique_key\":\"old\"}";
+    place.run_with_input(&["import", "-"], line).succeeded();
+    let file = place.write("a-file", "{\"unique_key\":\"a\"}");
+    let (missing, empty) = (place.path("missing"), place.path("empty"));
+    std::fs::create_dir(&empty).unwrap();
+    let below = format!("{}/below", text(&file));
+    let (missing, empty, file) = (text(&missing), text(&empty), text(&file));
+    for command in ["search", "stats", "check"] {
+        check(&place, &[command, "--root", file], file, "not a directory");
+    }
+    check(
+        &place,
+        &["search", "--root", missing],
+        missing,
+        "does not exist",
+    );
+    check(
+        &place,
+        &["import", file, "--root", &below],
+        &below,
+        "not a directory",
+    );
+    check(&place, &["serve", "--root", file], file, "file exists");
+    check(&place, &["import", missing], missing, "no such file");
+    check(
+        &place,
+        &["create-index", missing],
+        missing,
+        "is not a folder",
+    );
+    check(
+        &place,
+        &["reindex", "--definition", missing],
+        missing,
+        "no such file",
+    );
+    check(
+        &place,
+        &["reindex", "--definition", empty],
+        empty,
+        "is a directory",
+    );
+    check(
+        &place,
+        &["reindex", "--source", missing],
+        missing,
+        "no such folder",
+    );
+    check(
+        &place,
+        &["reindex", "--source", empty],
+        empty,
+        "no name there ends in",
+    );
+    check(
+        &place,
+        &["reindex", "--source", file],
+        file,
+        "no such folder",
+    );
+}
