@@ -78,7 +78,7 @@ impl Config {
 /// One mebibyte.
 pub const MIB: usize = 1024 * 1024;
 
-/// A moment in a commit at which a process may be frozen, cut off or killed.
+/// A moment at which a process may be frozen, cut off or killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     /// Nothing is written. A commit holds the lock; a merge takes it later.
@@ -89,22 +89,34 @@ pub enum Step {
     BeforeMark,
     /// The version is visible and about to be acknowledged; HEAD is behind.
     BeforeHead,
+    /// A new index is complete, and nobody sees it: its folder does not have its name yet.
+    BeforeName,
+    /// A deletion was published; a part of the deleted index is about to leave its folder. Reached once for each part.
+    BeforeRemove,
+    /// The folder of a deleted index is empty and about to be removed, which frees its name.
+    BeforeFree,
 }
+
+/// Each step and its name in words.
+const STEPS: [(&str, Step); 7] = [
+    ("before-bundle", Step::BeforeBundle),
+    ("before-link", Step::BeforeLink),
+    ("before-mark", Step::BeforeMark),
+    ("before-head", Step::BeforeHead),
+    ("before-name", Step::BeforeName),
+    ("before-remove", Step::BeforeRemove),
+    ("before-free", Step::BeforeFree),
+];
 
 impl std::str::FromStr for Step {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "before-bundle" => Ok(Self::BeforeBundle),
-            "before-link" => Ok(Self::BeforeLink),
-            "before-mark" => Ok(Self::BeforeMark),
-            "before-head" => Ok(Self::BeforeHead),
-            _ => Err(format!(
-                "`{text}` is no step of a commit: say before-bundle, before-link, before-mark or \
-                 before-head"
-            )),
-        }
+        let known = STEPS.iter().find(|(name, _)| *name == text);
+        known.map(|(_, step)| *step).ok_or_else(|| {
+            let names = STEPS.map(|(name, _)| name).join(", ");
+            format!("`{text}` is not a step: use one of {names}")
+        })
     }
 }
 
@@ -113,7 +125,7 @@ impl std::str::FromStr for Step {
 pub struct Observer(Option<std::sync::Arc<dyn Fn(Step) + Send + Sync>>);
 
 impl Observer {
-    /// Calls `observe` at each step, in the thread that commits.
+    /// Calls `observe` at each step, in the thread that works.
     pub fn new(observe: impl Fn(Step) + Send + Sync + 'static) -> Self {
         Self(Some(std::sync::Arc::new(observe)))
     }

@@ -25,6 +25,13 @@ pub const ATTEMPTS: &str = "attempts";
 /// The folders of an index.
 pub const FOLDERS: [&str; 5] = [MANIFESTS, DRAFTS, BUNDLES, INBOX, JOBS];
 
+/// The start of the name of a folder in the root in which an index is being created.
+const NEW: &str = ".new-";
+/// The start of the name of a folder in the root whose contents are being removed.
+const TRASH: &str = ".trash-";
+/// The start of the name to which earlier releases renamed an index before they removed it.
+const DELETED: &str = ".deleted-";
+
 const BATCH: &str = ".batch";
 const DAMAGED: &str = ".damaged";
 const BUNDLE: &str = ".bundle";
@@ -133,6 +140,59 @@ pub fn parse_damaged_batch(name: &str) -> Option<BatchId> {
     name.strip_suffix(DAMAGED)?.parse().ok()
 }
 
+/// Whether a file or folder in the folder of an index belongs to the index.
+pub fn is_own(name: &str) -> bool {
+    let folders = FOLDERS.iter().chain(&[SCRATCH, ATTEMPTS]);
+    name == HEAD || parse_lock(name).is_some() || folders.into_iter().any(|own| *own == name)
+}
+
+/// Whether a file in a folder of an index is one that is not kept: a draft, a scratch file, an attempt.
+pub fn is_passing(folder: &str, name: &str) -> bool {
+    let id = |text: &str| Uuid::try_parse(text).is_ok();
+    match folder {
+        DRAFTS => parse_draft(name).is_some() || name.strip_prefix("clock-").is_some_and(id),
+        SCRATCH => name.split_once('-').is_some_and(|(first, _)| id(first)),
+        ATTEMPTS => id(name),
+        _ => false,
+    }
+}
+
+/// A folder in the root that is no index under its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hidden<'a> {
+    /// An index that is being created.
+    New(&'a str),
+    /// What is being removed.
+    Trash,
+    /// An index that an earlier release wanted to remove.
+    Deleted(&'a str),
+}
+
+/// The folder in which the index `name` is created. The name is used once.
+pub fn new_folder(name: &str, id: Uuid) -> String {
+    format!("{NEW}{name}-{}", id.simple())
+}
+
+/// A folder for what is removed of the index `name`. The name is used once.
+pub fn trash_folder(name: &str, id: Uuid) -> String {
+    format!("{TRASH}{name}-{}", id.simple())
+}
+
+/// What a name in the root stands for that is not the name of an index.
+pub fn parse_hidden(name: &str) -> Option<Hidden<'_>> {
+    let of = |prefix: &str| {
+        let (index, id) = name.strip_prefix(prefix)?.rsplit_once('-')?;
+        Uuid::try_parse(id).is_ok().then_some(index)
+    };
+    if let Some(index) = of(NEW) {
+        return Some(Hidden::New(index));
+    }
+    if let Some(index) = of(DELETED) {
+        return Some(Hidden::Deleted(index));
+    }
+    of(TRASH).map(|_| Hidden::Trash)
+}
+
 /// The identity of a batch: a hybrid logical clock (48 bits of milliseconds, 16 bits of count), by which
 /// batches are ordered, and 64 random bits. Written as two 16-digit hexadecimal numbers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -215,6 +275,19 @@ mod tests {
         let path = batch(id);
         assert_eq!(parse_batch(path.strip_prefix("inbox/").unwrap()), Some(id));
         assert!("5-6".parse::<BatchId>().is_err());
+    }
+
+    #[test]
+    fn hidden_folders_are_told_apart() {
+        let id = Uuid::new_v4();
+        let (new, trash) = (new_folder("a-b", id), trash_folder("a-b", id));
+        assert_eq!(parse_hidden(&new), Some(Hidden::New("a-b")));
+        assert_eq!(parse_hidden(&trash), Some(Hidden::Trash));
+        let deleted = format!(".deleted-a-b-{}", id.simple());
+        assert_eq!(parse_hidden(&deleted), Some(Hidden::Deleted("a-b")));
+        for other in ["a-b", ".new-a", ".new-a-b", ".trash", ".snapshot"] {
+            assert_eq!(parse_hidden(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -72,14 +72,24 @@ impl Client {
         read(request.content_type("application/json").send(body))
     }
 
+    /// `PUT path` without a body.
+    pub fn try_put(&self, path: &str) -> Attempt {
+        let request = self.agent.put(format!("{}{path}", self.url));
+        read(request.send_empty())
+    }
+
+    /// `DELETE path`.
+    pub fn try_delete(&self, path: &str) -> Attempt {
+        read(self.agent.delete(format!("{}{path}", self.url)).call())
+    }
+
     /// Creates an index with the default mapping, on a server that must be there.
     ///
     /// # Panics
     /// When it is not created.
     #[track_caller]
     pub fn create_index(&self, name: &str) {
-        let request = self.agent.put(format!("{}/indexes/{name}", self.url));
-        let answer = answered(read(request.send_empty()));
+        let answer = answered(self.try_put(&format!("/indexes/{name}")));
         assert!([200, 201].contains(&answer.status), "{answer:?}");
     }
 
@@ -141,7 +151,11 @@ fn read(response: Result<Response<ureq::Body>, ureq::Error>) -> Attempt {
     let status = response.status().as_u16();
     let body = response.body_mut().with_config().limit(u64::MAX);
     let text = body.read_to_string().map_err(unanswered)?;
-    let body = serde_json::from_str(&text)
-        .unwrap_or_else(|error| panic!("{status} with a body that is no JSON ({error}): {text}"));
+    let body = match &*text {
+        "" => Value::Null,
+        text => serde_json::from_str(text).unwrap_or_else(|error| {
+            panic!("{status} with a body that is no JSON ({error}): {text}")
+        }),
+    };
     Ok(Answer { status, body, text })
 }

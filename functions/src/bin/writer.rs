@@ -16,13 +16,9 @@ fn main() -> ExitCode {
         let reindex = environment.reindex_function.clone();
         let handoff = reindex.map(|name| Arc::new(LambdaHandoff::new(name)) as Arc<dyn Handoff>);
         let sources = Arc::new(environment.external_sources()?);
-        let front = Front::new(
-            environment,
-            Role::Writer,
-            Arc::clone(&sources) as _,
-            handoff,
-        );
-        let front = Arc::new(front.with_objects(sources));
+        let objects = Arc::clone(&sources);
+        let front = Front::new(environment, Role::Writer, sources, handoff);
+        let front = Arc::new(front.with_objects(objects));
         Ok(move |event| {
             let front = Arc::clone(&front);
             async move { front.answer(event).await }

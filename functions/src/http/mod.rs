@@ -88,6 +88,7 @@ fn routes(state: AppState) -> Router {
     let observe = middleware::from_fn_with_state(state.clone(), request::observe);
     let guarded = Router::new()
         .route("/health", get(health::get))
+        .route("/health/ready", get(health::ready))
         .route("/indexes", get(indexes::list))
         .route("/indexes/{index}", index)
         .nest("/indexes/{index}", of_an_index())

@@ -11,6 +11,7 @@ use axum::http::HeaderValue;
 use super::body::{Admitted, Packed, Purpose};
 use super::budget::Budget;
 use super::error::{Problem, Sort};
+use super::health::Readiness;
 use super::hosts::AllowedHosts;
 use super::left::{Unannounced, WorkLeft};
 use super::limits;
@@ -115,6 +116,7 @@ struct Shared {
     versions: Versions,
     writes: Turnstile,
     budget: Budget,
+    readiness: Readiness,
 }
 
 impl AppState {
@@ -133,12 +135,21 @@ impl AppState {
                 versions: Versions::default(),
                 writes,
                 budget,
+                readiness: Readiness::default(),
             }),
         }
     }
 
     pub(crate) fn aquifer(&self) -> &Aquifer {
         &self.shared.aquifer
+    }
+
+    pub(crate) fn shared_aquifer(&self) -> Arc<Aquifer> {
+        Arc::clone(&self.shared.aquifer)
+    }
+
+    pub(crate) fn readiness(&self) -> &Readiness {
+        &self.shared.readiness
     }
 
     pub(crate) fn settings(&self) -> &Settings {

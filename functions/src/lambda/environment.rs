@@ -30,14 +30,14 @@ pub struct Environment {
     pub reindex_function: Option<String>,
     /// `AQUIFER_SOURCES`, as [`crate::sources::ExternalSources::listed`] reads it.
     pub sources: String,
-    /// `AQUIFER_EVENT_VERSION`.
-    pub event_version: Option<String>,
-    /// `AQUIFER_DYNAMODB_KEY`.
-    pub dynamodb_key: KeyAttributes,
     /// How requests come and answers leave.
     pub doors: Doors,
     /// `AQUIFER_METRICS`.
     pub metrics: Detail,
+    /// `AQUIFER_EVENT_VERSION`.
+    pub event_version: Option<String>,
+    /// `AQUIFER_DYNAMODB_KEY`.
+    pub dynamodb_key: KeyAttributes,
     /// `AQUIFER_CACHE_MIB`, in bytes.
     pub cache_bytes: Option<usize>,
     /// `AQUIFER_MEMORY_MIB`, or the function's size, in bytes.
@@ -118,10 +118,10 @@ impl Environment {
             index: index.unwrap_or_else(|| "default".to_owned()),
             reindex_function: get("AQUIFER_REINDEX_FUNCTION"),
             sources: get("AQUIFER_SOURCES").unwrap_or_default(),
-            event_version: get("AQUIFER_EVENT_VERSION"),
-            dynamodb_key,
             doors,
             metrics,
+            event_version: get("AQUIFER_EVENT_VERSION"),
+            dynamodb_key,
             cache_bytes: cache_bytes.and_then(|bytes| usize::try_from(bytes).ok()),
             memory_bytes,
             scratch_bytes: mib(SCRATCH_VARIABLE)?,
@@ -135,9 +135,9 @@ impl Environment {
     pub fn rules(&self) -> Rules {
         Rules {
             index: self.index.clone(),
+            served: self.doors.served.clone(),
             version_field: self.event_version.clone(),
             key: self.dynamodb_key.clone(),
-            served: self.doors.served.clone(),
         }
     }
 
@@ -228,11 +228,11 @@ mod tests {
             ("AQUIFER_MEMORY_MIB", "1 GB"),
             ("AQUIFER_SCRATCH_MIB", "-1"),
             ("AQUIFER_RETENTION", "1d"),
-            ("AQUIFER_DYNAMODB_KEY", "pk,sk,more"),
             ("AQUIFER_CORS_ORIGINS", "www.example.com"),
             ("AQUIFER_COMPRESSION", "zip"),
             ("AQUIFER_CACHE_CONTROL", "no\ncache"),
             ("AQUIFER_METRICS", "some"),
+            ("AQUIFER_DYNAMODB_KEY", "pk,sk,more"),
         ] {
             let error = of(&[root, (name, value)]).unwrap_err().to_string();
             assert!(

@@ -121,11 +121,8 @@ pub enum Shape {
 impl<'a> Event<'a> {
     /// The HTTP request in a payload; `None` where it carries none, and is a bare one.
     pub fn http(payload: &'a str) -> Option<Self> {
-        // An array would be taken for the fields in their order.
-        if !is_object(payload) {
-            return None;
-        }
-        let event: Self = serde_json::from_str(payload).ok()?;
+        // An array would be read as the fields one after the other.
+        let event: Self = is_object(payload).then(|| serde_json::from_str(payload).ok())??;
         event.is_http().then_some(event)
     }
 

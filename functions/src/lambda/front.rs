@@ -170,18 +170,16 @@ impl Front {
     }
 
     fn read(&self, payload: &str) -> Result<Asked, Error> {
-        Ok(match Event::http(payload) {
-            Some(event) => {
-                tracing::Span::current().record("apiRequestId", event.sender_request_id());
-                Asked {
-                    shape: event.shape(),
-                    request: request::http(&event, &self.environment.doors, self.role),
-                }
-            }
-            None => Asked {
+        let Some(event) = Event::http(payload) else {
+            return Ok(Asked {
                 shape: Shape::Bare,
                 request: Ok(bare::request(self.role, payload)?),
-            },
+            });
+        };
+        tracing::Span::current().record("apiRequestId", event.sender_request_id());
+        Ok(Asked {
+            shape: event.shape(),
+            request: request::http(&event, &self.environment.doors, self.role),
         })
     }
 

@@ -43,6 +43,7 @@ impl FromStr for Detail {
 }
 
 impl Detail {
+    /// The dimensions, of which the second is the finer one.
     fn dimensions(self, second: &str) -> Value {
         match self {
             Self::Full => json!([["FunctionName"], ["FunctionName", second]]),

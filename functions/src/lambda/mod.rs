@@ -19,9 +19,9 @@
 //! | `AQUIFER_INDEX` | the index behind the paths that name none | `default` |
 //! | `AQUIFER_REINDEX_FUNCTION` | name or ARN of the function that long work is handed to | the writer hands nothing over; the reindex function goes on with itself |
 //! | `AQUIFER_SOURCES` | what a reindex may read documents from, and events of S3 name: folders and `s3://BUCKET/PREFIX/`, between commas, with what lies below them; a relative path begins at the root folder | nothing |
+//! | `AQUIFER_INDEXES` | the only indexes that the function serves, comma-separated; others are answered like missing ones | all |
 //! | `AQUIFER_EVENT_VERSION` | the field of a document that is its position, for events of sources without an order of their own | the event that arrives last wins |
 //! | `AQUIFER_DYNAMODB_KEY` | the attribute that names an item of a table, or two of them, comma-separated | `unique_key` |
-//! | `AQUIFER_INDEXES` | the only indexes that the function serves, comma-separated; others are answered like missing ones | all |
 //! | `AQUIFER_BASE_PATH` | what the paths of a custom domain begin with | nothing |
 //! | `AQUIFER_PATH` | a path that is answered like `/`, also where it is a route | none |
 //! | `AQUIFER_CORS_ORIGINS` | origins of web pages that may read answers and write, comma-separated; `*` is every page | none |

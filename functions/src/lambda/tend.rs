@@ -156,7 +156,14 @@ impl Tend {
             return Ok(names.clone());
         }
         let aquifer = Arc::clone(aquifer);
-        let mut names = blocking(move || aquifer.indexes()).await??;
+        let sweep_and_list = move || {
+            match aquifer.sweep() {
+                Ok(report) => report.log(),
+                Err(error) => tracing::warn!(%error, "cannot sweep the root folder"),
+            }
+            aquifer.indexes()
+        };
+        let mut names = blocking(sweep_and_list).await??;
         names.retain(|name| self.environment.doors.served.includes(name));
         Ok(names)
     }

@@ -168,11 +168,11 @@ impl Sources for ExternalSources {
     }
 
     /// Opens a source. A job may have been started by somebody who may read more than this process: that is
-    /// [`ErrorKind::Unavailable`], so that the job stays for a process that may.
+    /// [`ErrorKind::Conflict`], so that the job stays for a process that may.
     fn open(&self, url: &str) -> Result<Box<dyn DocumentSource>> {
         let (address, above) = self
             .resolve(url)
-            .map_err(|error| Error::new(ErrorKind::Unavailable, error.message().to_owned()))?;
+            .map_err(|error| Error::new(ErrorKind::Conflict, error.message().to_owned()))?;
         let objects: Box<dyn Objects> = match &address {
             Address::Folder(path) => {
                 let base = match above {

@@ -40,7 +40,8 @@ impl Objects for Single {
             } else {
                 Vec::new()
             },
-            ..Page::default()
+            skipped: Vec::new(),
+            after: None,
         })
     }
 

@@ -137,6 +137,25 @@ fn what_is_set_wrongly_is_told() {
     }
 }
 
+#[test]
+fn a_variable_that_is_empty_sets_nothing() {
+    let place = Place::new();
+    let mut command = place.command(&["serve", "--listen", "127.0.0.1:0"]);
+    for name in [
+        "AQUIFER_ALLOWED_HOSTS",
+        "AQUIFER_CORS_ORIGINS",
+        "AQUIFER_CACHE_CONTROL",
+    ] {
+        command.env(name, "");
+    }
+    let server = Server::start_logging(command, &place.path("log"));
+    let search =
+        |host: &str| format!("GET /search HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    check(&server, &search("evil.example"), 421);
+    let answer = check(&server, &search("localhost"), 200);
+    assert!(answer.contains("cache-control: no-cache"), "{answer}");
+}
+
 /// What a page tries, and then writes into itself. `PORT` is the server's.
 const PAGE: &str = r#"<!doctype html><title>page</title><body><iframe name=frame></iframe>
 <form id=form method=post enctype=text/plain target=frame action="http://127.0.0.1:PORT/documents">

@@ -189,8 +189,8 @@ fn six_hundred_indexes_are_served_with_128_descriptors_and_then_left_alone() {
         until("all are tidied", || rounds(&log) >= 2 * (INDEXES + 1));
     });
     most.assert_threads();
-    let descriptors = most.descriptors.load(Ordering::SeqCst);
-    assert!(descriptors <= FILES - 16, "{descriptors} descriptors");
+    let short = fs::read_to_string(&log).unwrap();
+    assert!(!short.contains("os error 24"), "descriptors ran out");
     // What was posted to is tidied a few times more, and then nothing is, though all are visited.
     thread::sleep(Duration::from_secs(3));
     let settled = rounds(&log);

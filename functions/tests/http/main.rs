@@ -11,6 +11,7 @@
 mod answers;
 mod batches;
 mod documents;
+mod health;
 mod indexes;
 mod jobs;
 mod pages;

@@ -14,7 +14,7 @@ fn refused(sources: &ExternalSources, url: &str) -> String {
     // Somebody else may have the right to go on with the job.
     match sources.open(url) {
         Ok(_) => panic!("{url} was opened"),
-        Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{url}"),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{url}"),
     }
     error.to_string()
 }

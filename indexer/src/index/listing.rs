@@ -66,12 +66,26 @@ impl Listing {
     }
 }
 
-/// Whether there is an index in a folder: it has a HEAD from its first commit on, and a manifest before.
+/// Whether there is an index in a folder: it has a HEAD from its first commit on, and a manifest before. A damaged
+/// index, which may have only other files left, and one that this process must not read are listed as well: whoever
+/// asks for them learns what is wrong.
 fn is_index(root: &RootFolder, name: &str) -> io::Result<bool> {
+    match holds_files(root, name) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(true),
+        holds => holds,
+    }
+}
+
+fn holds_files(root: &RootFolder, name: &str) -> io::Result<bool> {
     if root.modified(name, HEAD)?.is_some() {
         return Ok(true);
     }
-    root.has_entries(name, MANIFESTS)
+    for folder in [MANIFESTS, BUNDLES, INBOX] {
+        if root.has_entries(name, folder)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// When the folders of an index last changed, by the file server's clock.

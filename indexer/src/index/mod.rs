@@ -4,8 +4,14 @@ mod drainer;
 mod listing;
 mod one;
 mod open;
+mod place;
+mod probe;
 mod reading;
+mod remains;
+mod removal;
+mod staging;
 mod stats;
+mod sweep;
 
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -19,6 +25,7 @@ pub use self::listing::Stamps;
 pub use self::one::{BatchState, BatchStatus, Index, Pending};
 pub use self::reading::Found;
 pub use self::stats::Stats;
+pub use self::sweep::{Kept, SweepReport};
 pub use crate::check::{CheckReport, Problem};
 pub use crate::config::Config;
 pub use crate::counters::Counted;
@@ -32,14 +39,15 @@ use crate::concurrent;
 use crate::descriptors;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mapping::Definition;
-use crate::mount::{Mount, RootFolder};
+use crate::mount::{Mount, RootFolder, Wrap};
 use crate::snapshot::cache::RangeCache;
+use crate::snapshot::follow::is_stale;
 
 /// Longest name of an index, in bytes: it is a folder's name and part of a URL.
 const NAME_MAX: usize = 64;
 
-/// Attempts at creating an index in the place of one whose deletion was cut short.
-const CREATE_TRIES: usize = 3;
+/// Attempts at creating an index while others create and delete one of the same name.
+const CREATE_TRIES: usize = 8;
 
 /// A root folder of indexes. Cheap to open; keeps those open that were used last.
 #[derive(Debug)]
@@ -59,9 +67,24 @@ impl Aquifer {
     /// # Errors
     /// [`ErrorKind::Unavailable`] when there is no such folder, or it cannot be made.
     pub fn open(root: impl AsRef<Path>, config: Config) -> Result<Self> {
-        let path = root.as_ref();
+        Self::open_root(root.as_ref(), None, config)
+    }
+
+    /// Like [`Self::open`], but everything in the root folder is opened through `wrap`; for tests of what can go wrong
+    /// there.
+    ///
+    /// # Errors
+    /// Like [`Self::open`].
+    pub fn open_through(wrap: Wrap, root: impl AsRef<Path>, config: Config) -> Result<Self> {
+        Self::open_root(root.as_ref(), Some(wrap), config)
+    }
+
+    fn open_root(path: &Path, wrap: Option<Wrap>, config: Config) -> Result<Self> {
         let create = config.create_root && !config.read_only;
-        let root = RootFolder::open(path, create).map_err(|error| no_root(path, error))?;
+        let mut root = RootFolder::open(path, create).map_err(|error| no_root(path, error))?;
+        if let Some(wrap) = wrap {
+            root = root.wrapped(wrap);
+        }
         concurrent::limit_threads(config.io_threads);
         let cache = Arc::new(RangeCache::new(config.cache_bytes));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -132,24 +155,20 @@ impl Aquifer {
         self.check_writable()?;
         definition.validate()?;
         for _ in 0..CREATE_TRIES {
-            let mount = self.root.make(name).map_err(|error| self.io(name, error))?;
-            if crate::writer::create(&mount, definition, &*self.clock)? {
-                return Ok(true);
-            }
-            match self.existing(name) {
+            match self.undeleted(name) {
                 Ok(index) if index.schema()?.definition() == definition => return Ok(false),
-                Ok(_) => break,
-                // What is left of one whose deletion was cut short.
-                Err(error) if error.kind() == ErrorKind::NotFound => self.remove_deleted(name)?,
+                Ok(_) => return Err(other_definition(name)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
+            }
+            self.free(name)?;
+            if self.install(name, definition)? {
+                return Ok(true);
             }
         }
         Err(Error::new(
-            ErrorKind::Conflict,
-            format!(
-                "the index `{name}` exists with another definition, and a definition cannot be \
-                 changed: create a new index and send the documents to it, or delete this one"
-            ),
+            ErrorKind::Busy,
+            format!("others keep creating and deleting the index `{name}`: try again later"),
         ))
     }
 
@@ -159,52 +178,29 @@ impl Aquifer {
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Busy`] when writers do not let go of it.
     pub fn delete_index(&self, name: &str) -> Result<()> {
         self.check_writable()?;
-        let index = self.existing(name)?;
-        index.publish_deletion()?;
-        self.open.remove(name);
-        self.remove_deleted(name)
-    }
-
-    /// Removes the folder of an index that has been deleted. It is renamed away first and looked at again
-    /// there: somebody may have removed it already and created another of this name.
-    fn remove_deleted(&self, name: &str) -> Result<()> {
-        let away = match self.root.move_away(name) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            away => away.map_err(|error| self.io(name, error))?,
+        let index = match self.undeleted(name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // A process may have been killed while it deleted the index.
+                self.finish_deletion(name)?;
+                return Err(error);
+            }
+            index => index?,
         };
-        if !self.is_deleted(&away)? {
-            return self
-                .root
-                .move_back(&away, name)
-                .map_err(|error| self.io(name, error));
-        }
-        for left in self
-            .root
-            .list_away()
-            .map_err(|error| self.io(&away, error))?
-        {
-            if self.is_deleted(&left)? {
-                match self.root.remove(&left) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(self.io(&left, error));
-                    }
-                    _ => {}
-                }
+        if let Err(error) = index.publish_deletion() {
+            // Another process may have deleted it since this request began; over NFS its folder then is stale.
+            let deleted = error.kind() == ErrorKind::NotFound
+                || (is_stale(&error) && self.is_replaced(name, &index).unwrap_or(false));
+            if !deleted {
+                return Err(error);
             }
         }
-        Ok(())
-    }
-
-    /// Whether the index in a folder is deleted, or was never there.
-    fn is_deleted(&self, folder: &str) -> Result<bool> {
-        let mount = match self.root.mount(folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
-            mount => mount.map_err(|error| self.io(folder, error))?,
-        };
-        match self.new_index(folder, Arc::new(mount), true).snapshot() {
-            Ok(_) => Ok(false),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
-            Err(error) => Err(error),
+        self.open.remove(name);
+        match self.free(name) {
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                tracing::warn!(%error, index = name, "the index is deleted, but its folder remains");
+                Ok(())
+            }
+            freed => freed,
         }
     }
 
@@ -233,14 +229,39 @@ impl Aquifer {
         self.find(name, Index::confirm, Stay::Open)
     }
 
+    /// An index by its name, which has not been deleted by now.
+    fn undeleted(&self, name: &str) -> Result<Arc<Index>> {
+        self.find(name, |index| index.snapshot().map(drop), Stay::Open)
+    }
+
     /// An index by its name, looked at as `look` does.
     fn find(&self, name: &str, look: fn(&Index) -> Result<()>, stay: Stay) -> Result<Arc<Index>> {
         check_name(name)?;
-        let index = match self.open.get(name) {
-            Some(index) => index,
-            // It is not open, or was deleted, and another may have been created since.
-            None => self.open_index(name)?,
-        };
+        let open = self.open.get(name);
+        if let Some(index) = &open
+            && !self.is_in_place(name, index)
+        {
+            index.leave();
+            self.open.remove_gone(name);
+            self.listing.forget(name);
+        } else if let Some(index) = open {
+            match self.look(name, index, look, stay) {
+                // It was deleted, and another may have been created since.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                found => return found,
+            }
+        }
+        let index = self.open_index(name)?;
+        self.look(name, index, look, stay)
+    }
+
+    fn look(
+        &self,
+        name: &str,
+        index: Arc<Index>,
+        look: fn(&Index) -> Result<()>,
+        stay: Stay,
+    ) -> Result<Arc<Index>> {
         match look(&index) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.open.remove_gone(name);
@@ -257,9 +278,12 @@ impl Aquifer {
         match self.existing(name) {
             Err(error) if error.kind() == ErrorKind::NotFound && !self.config.read_only => {
                 match self.create_index(name, &Definition::default()) {
+                    Ok(_) => self.existing(name),
                     // Somebody else created it with a definition of theirs.
-                    Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
-                    _ => self.existing(name),
+                    Err(error) if error.kind() == ErrorKind::Conflict => {
+                        self.existing(name).or(Err(error))
+                    }
+                    Err(error) => Err(error),
                 }
             }
             other => other,
@@ -271,7 +295,7 @@ impl Aquifer {
             std::io::ErrorKind::NotFound => no_index(name),
             _ => self.io(name, error),
         })?;
-        Ok(self.new_index(name, Arc::new(mount), self.config.read_only))
+        Ok(self.new_index(name, mount, self.config.read_only))
     }
 
     fn new_index(&self, name: &str, mount: Arc<dyn Mount>, read_only: bool) -> Arc<Index> {
@@ -318,6 +342,16 @@ pub fn no_index(name: &str) -> Error {
     Error::not_found(format!(
         "there is no index `{name}`: create it with PUT /indexes/{name} or `aquifer create-index`"
     ))
+}
+
+fn other_definition(name: &str) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "the index `{name}` exists with another definition, and a definition cannot be changed: create a new \
+             index and send the documents to it, or delete this one"
+        ),
+    )
 }
 
 /// Names of indexes are folders and parts of URLs on every system.

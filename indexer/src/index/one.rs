@@ -8,6 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::drainer::Drainer;
+use super::place::NextLook;
 use super::reading::guarded;
 use super::{Stats, read_only};
 use crate::check::{CheckReport, check};
@@ -44,6 +45,7 @@ pub struct Index {
     /// This index, where it has an owner that must not open it a second time.
     own: Weak<Self>,
     gone: AtomicBool,
+    pub(super) next_look: NextLook,
     pub(super) known: KnownTerms,
 }
 
@@ -141,6 +143,7 @@ impl Index {
             writer,
             inbox: Inbox::new(mount, Arc::clone(&clock)),
             cache,
+            next_look: NextLook::after(clock.now()),
             clock,
             drainer: config.after_answer.then(|| Arc::clone(drainer)),
             own,
@@ -183,14 +186,25 @@ impl Index {
         self.gone.load(Ordering::SeqCst)
     }
 
-    /// Remembers that the index is gone. Another machine may have removed its folder, which then is stale.
+    /// Has the index opened again by its name.
+    pub(super) fn leave(&self) {
+        self.gone.store(true, Ordering::SeqCst);
+    }
+
+    /// Remembers that the index is gone, so that it is opened again by its name. Where files are gone, the newest
+    /// version says whether the index was deleted.
     pub(super) fn notice<T>(&self, result: Result<T>) -> Result<T> {
-        if let Err(error) = &result
-            && (error.kind() == ErrorKind::NotFound || is_stale(error))
-        {
-            self.gone.store(true, Ordering::SeqCst);
-        }
-        result
+        result.map_err(|error| {
+            let stale = is_stale(&error);
+            if error.kind() != ErrorKind::NotFound && !stale {
+                return error;
+            }
+            self.leave();
+            match self.follower.newest() {
+                Err(deleted) if stale && deleted.kind() == ErrorKind::NotFound => deleted,
+                _ => self.follower.judge(error),
+            }
+        })
     }
 
     /// The schema by which documents are accepted, as far as the newest version tells that this process knows: no file
@@ -199,7 +213,7 @@ impl Index {
     pub fn schema(&self) -> Result<Arc<IndexSchema>> {
         let snapshot = match self.follower.held() {
             Some(held) => held,
-            None => self.follower.newest()?,
+            None => self.snapshot()?,
         };
         snapshot.intake()
     }
@@ -238,7 +252,7 @@ impl Index {
     /// Applies what lies in the inbox.
     pub fn drain(&self, deadline: Instant) -> Result<()> {
         let writer = self.writer()?;
-        guarded(|| writer.drain(deadline))
+        self.notice(guarded(|| writer.drain(deadline)))
     }
 
     /// Numbers about the newest version.
@@ -253,7 +267,7 @@ impl Index {
     /// cannot have been accepted yet.
     pub fn batch_status(&self, id: &str) -> Result<BatchStatus> {
         let batch: BatchId = id.parse().map_err(not_a_batch)?;
-        let newest = self.follower.newest()?;
+        let newest = self.snapshot()?;
         let status = |state, version| BatchStatus {
             batch,
             state,
@@ -262,7 +276,7 @@ impl Index {
         if let Some(applied) = self.follower.applied(batch) {
             return Ok(status(BatchState::Applied, Some(applied.version)));
         }
-        if self.inbox.list()?.contains(&batch) {
+        if self.notice(self.inbox.list())?.contains(&batch) {
             return Ok(status(BatchState::Pending, None));
         }
         if self.inbox.is_damaged(batch)? {
@@ -270,7 +284,7 @@ impl Index {
         }
         if batch.clock > newest.manifest().body.batch_clock {
             // It may have been applied between the two looks; nothing later was applied before them.
-            let newer = self.follower.newest()?;
+            let newer = self.snapshot()?;
             if batch.clock > newer.manifest().body.batch_clock {
                 return Err(Error::not_found(format!(
                     "no batch `{batch}` was accepted here: use the `batch` of a 202 answer"
@@ -282,25 +296,25 @@ impl Index {
 
     /// Verifies every checksum of the newest version and of what lies beside it.
     pub fn check(&self) -> Result<CheckReport> {
-        guarded(|| check(&self.follower, &self.inbox))
+        self.notice(guarded(|| check(&self.follower, &self.inbox)))
     }
 
     /// Removes files that no reader can need any more.
     pub fn gc(&self) -> Result<GcReport> {
         let writer = self.writer()?;
-        guarded(|| writer.collect())
+        self.notice(guarded(|| writer.collect()))
     }
 
     /// Merges what is due, until the deadline.
     pub fn merge(&self, deadline: Option<Instant>) -> Result<MergeReport> {
         let writer = self.writer()?;
-        guarded(|| writer.merge(deadline))
+        self.notice(guarded(|| writer.merge(deadline)))
     }
 
     /// Merges everything into as few segments as possible, until the deadline.
     pub fn compact(&self, deadline: Option<Instant>) -> Result<MergeReport> {
         let writer = self.writer()?;
-        guarded(|| writer.compact(deadline))
+        self.notice(guarded(|| writer.compact(deadline)))
     }
 
     /// What of this index waits for somebody with time, as far as the version tells that is held: costs no
@@ -311,10 +325,10 @@ impl Index {
     pub fn pending(&self) -> Result<Pending> {
         let held = match self.follower.held() {
             Some(held) => held,
-            None => self.follower.newest()?,
+            None => self.snapshot()?,
         };
         Ok(Pending {
-            inbox: self.inbox.list()?.len(),
+            inbox: self.notice(self.inbox.list())?.len(),
             job: held.manifest().body.job.as_ref().map(|job| job.status.id),
             merge: Writer::is_merge_due(held)?,
         })

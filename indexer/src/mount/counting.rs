@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use super::{Access, EachRead, LockGuard, Metadata, Mount, MountFile};
 #[derive(Clone, Debug, Default)]
 pub struct OperationCounts {
     /// Calls by name: `open`, `read`, `list`, `metadata`; `create`, `write`, `sync`, `sync_dir`,
-    /// `link`, `unlink`, `make_dir`, `lock`, `unlock`.
+    /// `link`, `unlink`, `make_dir`, `rename`, `remove_dir`, `lock`, `unlock`.
     pub calls: BTreeMap<&'static str, u64>,
     /// Bytes read.
     pub bytes_read: u64,
@@ -179,6 +180,32 @@ impl Mount for CountingMount {
     fn sync_dir(&self, folder: &str) -> io::Result<()> {
         self.counter.count("sync_dir", folder);
         self.inner.sync_dir(folder)
+    }
+
+    fn enter(&self, folder: &str) -> io::Result<Arc<dyn Mount>> {
+        self.counter.count("open", folder);
+        let inner = self.inner.enter(folder)?;
+        let counter = Arc::clone(&self.counter);
+        Ok(Arc::new(Self { inner, counter }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.counter.count("rename", to);
+        self.inner.rename(from, to)
+    }
+
+    fn remove_dir(&self, folder: &str) -> io::Result<()> {
+        self.counter.count("remove_dir", folder);
+        self.inner.remove_dir(folder)
+    }
+
+    fn move_to(&self, name: &str, folder: &dyn Mount) -> io::Result<()> {
+        self.counter.count("rename", name);
+        self.inner.move_to(name, folder)
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.inner.descriptor()
     }
 
     fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>> {

@@ -1,6 +1,8 @@
 //! [`FaultyMount`]: fails on command, as a dying process or a failing file system would.
 
+use std::fmt;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -20,6 +22,18 @@ pub enum Fault {
     Fail(i32),
     /// Only this operation fails, with this error code, **after** it took effect (a lost reply).
     FailAfter(i32),
+    /// This operation waits until [`FaultyMount::stalling`]'s `meanwhile` has ended, and then does its work.
+    Stall,
+}
+
+/// What others do while an operation stalls.
+#[derive(Clone)]
+struct Meanwhile(Arc<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Meanwhile")
+    }
 }
 
 #[derive(Debug)]
@@ -29,6 +43,7 @@ struct Plan {
     /// The operation to hit, counted from 0; `u64::MAX` for none.
     target: AtomicU64,
     fault: Fault,
+    meanwhile: Option<Meanwhile>,
     dead: AtomicBool,
 }
 
@@ -48,12 +63,44 @@ impl FaultyMount {
             count: AtomicU64::new(0),
             target: AtomicU64::new(target),
             fault,
+            meanwhile: None,
             dead: AtomicBool::new(false),
         };
         Self {
             inner,
             plan: Arc::new(plan),
             reads_too: false,
+        }
+    }
+
+    /// Stalls in the `target`-th changing operation, as a process does that is frozen there, until `meanwhile` has
+    /// ended.
+    pub fn stalling(
+        inner: Arc<dyn Mount>,
+        target: u64,
+        meanwhile: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        let plan = Plan {
+            count: AtomicU64::new(0),
+            target: AtomicU64::new(target),
+            fault: Fault::Stall,
+            meanwhile: Some(Meanwhile(Arc::new(meanwhile))),
+            dead: AtomicBool::new(false),
+        };
+        Self {
+            inner,
+            plan: Arc::new(plan),
+            reads_too: false,
+        }
+    }
+
+    /// Another folder of the same process: its operations are counted together with those of this one.
+    #[must_use]
+    pub fn over(&self, inner: Arc<dyn Mount>) -> Self {
+        Self {
+            inner,
+            plan: Arc::clone(&self.plan),
+            reads_too: self.reads_too,
         }
     }
 
@@ -103,6 +150,12 @@ impl Plan {
         }
         match self.fault {
             Fault::Fail(code) => return Err(io::Error::from_raw_os_error(code)),
+            Fault::Stall => {
+                if let Some(Meanwhile(meanwhile)) = &self.meanwhile {
+                    meanwhile();
+                }
+                return operation();
+            }
             Fault::FailAfter(code) => {
                 operation()?;
                 return Err(io::Error::from_raw_os_error(code));
@@ -166,6 +219,28 @@ impl Mount for FaultyMount {
 
     fn sync_dir(&self, folder: &str) -> io::Result<()> {
         self.plan.run(|| self.inner.sync_dir(folder), || ())
+    }
+
+    fn enter(&self, folder: &str) -> io::Result<Arc<dyn Mount>> {
+        let enter = || self.inner.enter(folder);
+        let inner = self.plan.read(self.reads_too, enter)?;
+        Ok(Arc::new(self.over(inner)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.plan.run(|| self.inner.rename(from, to), || ())
+    }
+
+    fn remove_dir(&self, folder: &str) -> io::Result<()> {
+        self.plan.run(|| self.inner.remove_dir(folder), || ())
+    }
+
+    fn move_to(&self, name: &str, folder: &dyn Mount) -> io::Result<()> {
+        self.plan.run(|| self.inner.move_to(name, folder), || ())
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.inner.descriptor()
     }
 
     fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>> {

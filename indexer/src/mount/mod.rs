@@ -9,16 +9,18 @@ mod counting;
 mod faulty;
 mod posix;
 mod root;
+pub(crate) mod tree;
 
 use std::fmt;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 pub use counting::{CountingMount, OperationCounts};
 pub use faulty::{Fault, FaultyMount};
 pub use posix::PosixMount;
-pub use root::RootFolder;
+pub use root::{RootFolder, Wrap};
 
 /// The unit of coherent reads and in-place writes, in bytes: what `O_DIRECT` wants everywhere.
 pub const COHERENT_PAGE: usize = 4096;
@@ -42,9 +44,21 @@ pub enum Access {
     CoherentNew,
 }
 
+/// Tells files and folders of one machine apart while they exist. A file that is created later may get the identity
+/// of one that was removed, unless somebody still holds that one open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    /// The file system.
+    pub device: u64,
+    /// The inode in it.
+    pub inode: u64,
+}
+
 /// What a file's inode says.
 #[derive(Clone, Copy, Debug)]
 pub struct Metadata {
+    /// Which file it is.
+    pub id: FileId,
     /// Length in bytes.
     pub len: u64,
     /// Last modification by the clock of the file server.
@@ -73,6 +87,18 @@ pub trait Mount: Send + Sync + fmt::Debug {
     fn make_dir(&self, folder: &str) -> io::Result<()>;
     /// Makes the names in a folder durable (a network file system has done so already).
     fn sync_dir(&self, folder: &str) -> io::Result<()>;
+    /// Opens a folder in this one as a mount of its own. It remains that folder, whatever happens to its name. A
+    /// symbolic link is not followed.
+    fn enter(&self, folder: &str) -> io::Result<Arc<dyn Mount>>;
+    /// Gives a folder or file another name. A folder replaces an empty folder of that name, but none that holds
+    /// anything ([`is_not_empty`]).
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes an empty folder; fails ([`is_not_empty`]) if it holds anything.
+    fn remove_dir(&self, folder: &str) -> io::Result<()>;
+    /// Moves a file or folder of this folder into another one, under the same name.
+    fn move_to(&self, name: &str, folder: &dyn Mount) -> io::Result<()>;
+    /// The descriptor of the folder itself.
+    fn descriptor(&self) -> BorrowedFd<'_>;
     /// Tries to take the advisory lock on a file, created when missing. `None`: somebody holds it.
     /// An error means that locking itself failed, which is another thing.
     fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>>;
@@ -125,4 +151,12 @@ pub fn is_stale(error: &io::Error) -> bool {
     error
         .raw_os_error()
         .is_some_and(|code| stale.iter().any(|e| e.raw_os_error() == code))
+}
+
+/// Whether a folder was left alone because it holds something: `ENOTEMPTY`, or `EEXIST` from some file servers.
+pub fn is_not_empty(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+    )
 }

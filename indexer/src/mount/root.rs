@@ -1,38 +1,64 @@
 //! The root folder: where the folders of the indexes are.
 
+use std::fmt;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustix::fs::{Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::PosixMount;
+use super::{FileId, Mount, PosixMount};
 use crate::descriptors;
 
-/// Prefix of a folder that is being removed.
-const DELETED: &str = ".deleted-";
+/// Puts something between a process and the folders that it opens, for tests of what can go wrong there.
+#[derive(Clone)]
+pub struct Wrap(Arc<WrapMount>);
+
+type WrapMount = dyn Fn(Arc<dyn Mount>) -> Arc<dyn Mount> + Send + Sync;
+
+impl Wrap {
+    /// Opens what `wrap` makes of each folder.
+    pub fn new(wrap: impl Fn(Arc<dyn Mount>) -> Arc<dyn Mount> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(wrap))
+    }
+}
+
+impl fmt::Debug for Wrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wrap")
+    }
+}
 
 /// A folder of index folders.
 #[derive(Clone, Debug)]
 pub struct RootFolder {
     path: PathBuf,
+    wrap: Option<Wrap>,
 }
 
 impl RootFolder {
-    /// Names a root folder; `create` makes it when missing.
+    /// Names a root folder; `create` makes it when missing, durably.
     pub fn open(path: &Path, create: bool) -> io::Result<Self> {
         if create {
-            fs::create_dir_all(path)?;
+            make_durably(path)?;
         }
         if !fs::metadata(path)?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
         Ok(Self {
             path: path.to_path_buf(),
+            wrap: None,
         })
+    }
+
+    /// The same, opened through `wrap`.
+    #[must_use]
+    pub fn wrapped(mut self, wrap: Wrap) -> Self {
+        self.wrap = Some(wrap);
+        self
     }
 
     /// Its path.
@@ -45,9 +71,9 @@ impl RootFolder {
         let mut names = Vec::new();
         for entry in retry(|| fs::read_dir(&self.path))? {
             let entry = entry?;
-            if entry.file_type()?.is_dir()
-                && let Ok(name) = entry.file_name().into_string()
-            {
+            let kind = entry.file_type()?;
+            let is_folder = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
+            if is_folder && let Ok(name) = entry.file_name().into_string() {
                 names.push(name);
             }
         }
@@ -64,6 +90,18 @@ impl RootFolder {
         }
     }
 
+    /// Which file or folder has a path in an index folder; `None` when it is not there.
+    pub fn identity(&self, name: &str, inside: &str) -> io::Result<Option<FileId>> {
+        match fs::metadata(self.path.join(name).join(inside)) {
+            Ok(metadata) => Ok(Some(FileId {
+                device: metadata.dev(),
+                inode: metadata.ino(),
+            })),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether there is anything in a folder of an index folder.
     pub fn has_entries(&self, name: &str, inside: &str) -> io::Result<bool> {
         match retry(|| fs::read_dir(self.path.join(name).join(inside))) {
@@ -74,60 +112,54 @@ impl RootFolder {
     }
 
     /// Opens an index folder.
-    pub fn mount(&self, name: &str) -> io::Result<PosixMount> {
-        PosixMount::open(&self.path.join(name))
-    }
-
-    /// Makes an index folder; one that exists already is success.
-    pub fn make(&self, name: &str) -> io::Result<PosixMount> {
-        let root: &dyn super::Mount = &PosixMount::open(&self.path)?;
-        root.make_dir(name)?;
-        root.sync_dir(".")?;
-        self.mount(name)
-    }
-
-    /// Renames an index folder away; gives its new name.
-    pub fn move_away(&self, name: &str) -> io::Result<String> {
-        let away = format!("{DELETED}{name}-{}", uuid::Uuid::new_v4().simple());
-        fs::rename(self.path.join(name), self.path.join(&away))?;
-        self.sync()?;
-        Ok(away)
-    }
-
-    /// Renames it back, unless the name is taken again.
-    pub fn move_back(&self, away: &str, name: &str) -> io::Result<()> {
-        let folder = self.folder()?;
-        let flags = RenameFlags::NOREPLACE;
-        match rustix::fs::renameat_with(&folder, away, &folder, name, flags) {
-            // NFS knows no such flag; an index is never an empty folder, which is all that this replaces.
-            Err(Errno::INVAL | Errno::NOSYS) => {
-                fs::rename(self.path.join(away), self.path.join(name))
-            }
-            renamed => Ok(renamed?),
+    pub fn mount(&self, name: &str) -> io::Result<Arc<dyn Mount>> {
+        match PosixMount::open(&self.path.join(name)) {
+            // This machine may have looked for the name before the folder existed, and remember that there was none.
+            // It asks again about a folder that is opened.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.here()?.enter(name),
+            mount => Ok(self.through(Arc::new(mount?))),
         }
     }
 
-    /// Removes a folder that was moved away.
-    pub fn remove(&self, away: &str) -> io::Result<()> {
-        fs::remove_dir_all(self.path.join(away))
+    /// Opens the root folder itself. What is found in it is what the server has now.
+    pub fn here(&self) -> io::Result<Arc<dyn Mount>> {
+        Ok(self.through(Arc::new(PosixMount::open(&self.path)?)))
     }
 
-    /// The folders that were moved away, of which crashes may have left some.
-    pub fn list_away(&self) -> io::Result<Vec<String>> {
-        let names = self.list()?;
-        Ok(names
-            .into_iter()
-            .filter(|name| name.starts_with(DELETED))
-            .collect())
+    fn through(&self, mount: Arc<dyn Mount>) -> Arc<dyn Mount> {
+        match &self.wrap {
+            Some(Wrap(wrap)) => wrap(mount),
+            None => mount,
+        }
     }
+}
 
-    fn folder(&self) -> io::Result<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(rustix::fs::open(&self.path, flags, Mode::empty())?)
+/// Makes a folder and those that lead to it. Each new name is durable afterwards.
+fn make_durably(path: &Path) -> io::Result<()> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
     }
-
-    fn sync(&self) -> io::Result<()> {
-        Ok(rustix::fs::fsync(self.folder()?)?)
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    make_durably(parent)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    match fs::File::open(parent).and_then(|parent| parent.sync_all()) {
+        // A folder may be closed to listing, and some file systems cannot sync one.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput
+            ) =>
+        {
+            tracing::debug!(%error, folder = %parent.display(), "a folder could not be synced");
+            Ok(())
+        }
+        synced => synced,
     }
 }
 

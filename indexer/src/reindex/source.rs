@@ -15,7 +15,8 @@ pub trait Sources: Send + Sync {
     /// Opens a source.
     ///
     /// # Errors
-    /// Like [`Self::check`]; [`crate::ErrorKind::Unavailable`] when it cannot be reached.
+    /// Like [`Self::check`]; [`crate::ErrorKind::Unavailable`] when it cannot be reached, which ends the job if it does
+    /// not pass; [`crate::ErrorKind::Conflict`] when another process may read it, to which the job is left.
     fn open(&self, url: &str) -> Result<Box<dyn DocumentSource>>;
 }
 

@@ -146,7 +146,7 @@ impl Follower {
         self.hold(snapshot, Some(file))
     }
 
-    fn newest_listed(&self) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
+    pub(super) fn newest_listed(&self) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
         let names = self.source.mount.list(layout::MANIFESTS).map_err(|error| {
             if error.kind() == std::io::ErrorKind::NotFound {
                 return no_index();

@@ -10,6 +10,7 @@ mod files;
 pub mod follow;
 mod load;
 mod mark;
+mod missing;
 pub(crate) mod sources;
 mod together;
 

@@ -180,10 +180,18 @@ impl Publisher {
     fn is_real(&self, id: ManifestId) -> Result<bool> {
         self.follower.distrust_head();
         if self.follower.newest()?.manifest().id() == id {
-            return Ok(true);
+            return self.is_in_place();
         }
         let (manifest, page, _) = self.follower.read_version(id.version)?;
         Ok(manifest.id() == id && page.successor.is_some())
+    }
+
+    /// Whether the manifests are still part of the index. When it is deleted they are moved away before any of them
+    /// is removed; until then none is missing.
+    fn is_in_place(&self) -> Result<bool> {
+        let names = self.follower.source().mount.list(".");
+        let names = names.map_err(|error| Error::io(layout::MANIFESTS, error))?;
+        Ok(names.iter().any(|name| name == layout::MANIFESTS))
     }
 
     /// What may come after the answer: HEAD.

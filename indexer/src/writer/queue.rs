@@ -74,7 +74,11 @@ impl Ticket {
 
     pub(super) fn fail(&self, error: &Error) {
         if !self.settled() {
-            self.settle(Err(error.copy()));
+            // Whether it is about files that are gone is judged by its code.
+            self.settle(Err(match error.raw_os_error() {
+                Some(_) => error.again(),
+                None => error.copy(),
+            }));
         }
     }
 

@@ -385,3 +385,76 @@ fn a_file_that_is_cut_short() {
         }
     }
 }
+
+/// A file that the newest version names and that is gone is not taken for one that was collected.
+#[test]
+fn a_file_that_is_lost_is_named_as_damage_by_readers_and_writers() {
+    for part in [layout::BUNDLES, layout::MANIFESTS] {
+        let folder = origin();
+        let names = folder.names(part);
+        let lost = match part {
+            layout::BUNDLES => names[0].clone(),
+            // Segments of the newest version are in it.
+            _ => {
+                let index = folder.reader();
+                let snapshot = index.snapshot().unwrap();
+                let mut files = snapshot.manifest().files().into_iter();
+                let inside = files.find_map(|file| match file {
+                    ContainerId::Manifest(version) if version < snapshot.version() => Some(version),
+                    _ => None,
+                });
+                format!("{:020}", inside.unwrap())
+            }
+        };
+        let path = format!("{part}/{lost}");
+        std::fs::remove_file(folder.path().join(&path)).unwrap();
+        std::fs::remove_file(folder.path().join(HEAD)).unwrap();
+        let told = |who: &str, error: aquifer_indexer::Error| {
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{who}: {error}");
+            assert!(error.to_string().starts_with(&path), "{who}: {error}");
+        };
+        told("a reader", answers(&folder.reader()).unwrap_err());
+        let writer = folder.open(&config());
+        told(
+            "a writer",
+            post(&writer, vec![document("w7", "x")]).unwrap_err(),
+        );
+        told("a merge", writer.compact(None).unwrap_err());
+    }
+}
+
+/// The mark of the newest version that is there leads to one that is not.
+#[test]
+fn a_newest_version_that_is_lost_is_named_as_damage() {
+    let folder = origin();
+    let newest = folder.names(layout::MANIFESTS).pop().unwrap();
+    let path = format!("{}/{newest}", layout::MANIFESTS);
+    std::fs::remove_file(folder.path().join(&path)).unwrap();
+    let error = answers(&folder.reader()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(error.to_string().starts_with(&path), "{error}");
+}
+
+/// A FIFO would hang whoever opens it as a file.
+#[test]
+fn a_fifo_in_the_place_of_any_file_is_reported_and_hangs_nobody() {
+    let folder = origin();
+    for file in folder.files() {
+        let copy = folder.copy();
+        let path = copy.path().join(&file);
+        std::fs::remove_file(&path).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        let honest = |what: &str, error: Option<aquifer_indexer::Error>| {
+            if let Some(error) = error {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{what} {name}: {error}");
+                assert!(error.to_string().contains(&name), "{what} {name}: {error}");
+            }
+        };
+        honest("reading", answers(&copy.reader()).err());
+        let writer = copy.open(&config());
+        honest("posting", post(&writer, vec![document("w7", "x")]).err());
+        drop(writer.check());
+    }
+}

@@ -16,6 +16,7 @@ mod damage;
 mod events;
 mod fence;
 mod growth;
+mod lifecycle;
 mod merging;
 mod million;
 mod model;

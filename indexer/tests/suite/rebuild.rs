@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use aquifer_indexer::config::{Config, Observer, Step};
@@ -14,6 +14,7 @@ use aquifer_indexer::reindex::{
     Chunk, DocumentSource, JobState, JobStatus, NoSources, OnRefused, Refusal, ReindexRequest,
     Sources,
 };
+use aquifer_indexer::snapshot::cache::RangeCache;
 use aquifer_indexer::{ErrorKind, Result};
 
 use crate::rig::{
@@ -474,4 +475,85 @@ fn a_checkpoint_is_not_published_over_a_later_one() {
     assert_eq!(ended.state, JobState::Finished);
     assert!(seen[0] > 2 && seen.is_sorted(), "{seen:?}");
     assert_eq!(contents_of(&folder.reader()).len(), 500);
+}
+
+/// A clock on which pauses take no time.
+#[derive(Debug, Default)]
+struct Hasty(std::sync::Mutex<Duration>);
+
+impl aquifer_indexer::clock::Clock for Hasty {
+    fn now(&self) -> Instant {
+        Instant::now() + *self.0.lock().unwrap()
+    }
+
+    fn wall_ms(&self) -> u64 {
+        aquifer_indexer::clock::SystemClock.wall_ms()
+    }
+
+    fn sleep(&self, pause: Duration) {
+        *self.0.lock().unwrap() += pause;
+    }
+}
+
+/// A source that cannot be opened so many times.
+struct Down {
+    times: AtomicU32,
+    kind: ErrorKind,
+}
+
+impl Sources for Down {
+    fn check(&self, _url: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn open(&self, url: &str) -> Result<Box<dyn DocumentSource>> {
+        let left = self.times.load(Ordering::SeqCst);
+        if left > 0 {
+            self.times.store(left - 1, Ordering::SeqCst);
+            return Err(aquifer_indexer::Error::new(
+                self.kind,
+                "the network is down",
+            ));
+        }
+        Fixed(vec![r#"{"unique_key": "a", "content": "x"}"#]).open(url)
+    }
+}
+
+#[test]
+fn a_source_that_stays_unreachable_fails_the_job_and_one_that_comes_back_does_not() {
+    for (times, state) in [(3, JobState::Finished), (1000, JobState::Failed)] {
+        let folder = Folder::new();
+        let config = config();
+        let cache = Arc::new(RangeCache::new(config.cache_bytes));
+        let clock = Arc::new(Hasty::default());
+        let index = Index::open("test", folder.mount(), cache, clock, &config);
+        let job = index.start_reindex(&from_source(), soon()).unwrap();
+        let down = Down {
+            times: AtomicU32::new(times),
+            kind: ErrorKind::Unavailable,
+        };
+        let status = index.carry_on(&down, soon(), &mut |_| {}).unwrap().unwrap();
+        assert_eq!(status.state, state, "{status:?}");
+        let told = index.job(job.id).unwrap();
+        assert_eq!(told.state, state);
+        if state == JobState::Failed {
+            let error = told.error.unwrap();
+            assert!(error.contains("the network is down"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_job_whose_source_this_process_must_not_read_is_left_to_another() {
+    let folder = Folder::new();
+    let index = folder.open(&config());
+    let job = index.start_reindex(&from_source(), soon()).unwrap();
+    let down = Down {
+        times: AtomicU32::new(1),
+        kind: ErrorKind::Conflict,
+    };
+    index.carry_on(&down, soon(), &mut |_| {}).unwrap_err();
+    assert_eq!(index.job(job.id).unwrap().state, JobState::Building);
+    let status = index.carry_on(&down, soon(), &mut |_| {}).unwrap().unwrap();
+    assert_eq!(status.state, JobState::Finished, "{status:?}");
 }

@@ -72,3 +72,58 @@ pub(crate) fn the_nonce_decides(kind: Kind) {
         check(lab.client('A'), "default");
     }
 }
+
+/// What is asked of the index `wanted`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Create,
+    Delete,
+}
+
+pub(crate) fn an_index_is_created_and_deleted_once(kind: Kind) {
+    let lab = Lab::boot(Plan::new(kind, 2));
+    let proxy = Proxy::start();
+    lab.client('A').mount(Mounted::Through(proxy.port()));
+    lab.client('B').mount(Mounted::ReadOnly);
+    let (writer, reader) = (
+        lab.client('A').serve().start(),
+        lab.client('B').serve().read_only().start(),
+    );
+    let lost = [
+        (Asked::Create, "RENAME", Server::Remembers),
+        (Asked::Delete, "RENAME", Server::Remembers),
+        (Asked::Create, "RENAME", Server::Forgets),
+        (Asked::Delete, "RENAME", Server::Forgets),
+        (Asked::Create, "CREATE", Server::Remembers),
+        (Asked::Delete, "REMOVE", Server::Forgets),
+    ];
+    for (act, operation, server) in lost {
+        proxy.forget();
+        proxy.lose_reply(operation);
+        let client = (*writer).clone();
+        let asked = thread::spawn(move || match act {
+            Asked::Create => client.try_put("/indexes/wanted"),
+            Asked::Delete => client.try_delete("/indexes/wanted"),
+        });
+        eventually("the reply is lost", PATIENCE, || {
+            proxy.is_closed().then_some(())
+        });
+        if server == Server::Forgets {
+            lab.server().kill();
+            lab.server().restart();
+        }
+        proxy.allow();
+        let answer = asked.join().unwrap().unwrap();
+        let what = format!("{act:?}, {operation}, the server {server:?}");
+        let there = reader.get("/indexes/wanted").status;
+        match act {
+            Asked::Create => assert_eq!((answer.status, there), (201, 200), "{what}: {answer:?}"),
+            Asked::Delete => assert_eq!((answer.status, there), (204, 404), "{what}: {answer:?}"),
+        }
+        if act == Asked::Create {
+            let view = View::new(&writer, "wanted");
+            view.post(&batch("new", 0..3));
+            assert_eq!(View::new(&reader, "wanted").count("new"), 3, "{what}");
+        }
+    }
+}

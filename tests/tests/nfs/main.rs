@@ -19,6 +19,7 @@ mod crowd;
 mod full;
 mod lost_reply;
 mod merges;
+mod recreated;
 mod restart;
 mod scene;
 mod stale;
@@ -71,8 +72,11 @@ const STORIES: &[Story] = stories! {
     asleep::frozen_while_it_reindexes on BOTH,
     asleep::cut_off_while_it_reindexes on BOTH,
     asleep::killed_while_it_reindexes on BOTH,
+    recreated::while_its_deleter_is_frozen on BOTH,
+    recreated::while_its_deleter_is_cut_off on BOTH,
     two_writers::both_make_progress_in_one_history on BOTH,
     lost_reply::the_nonce_decides on BOTH,
+    lost_reply::an_index_is_created_and_deleted_once on BOTH,
     merges::under_load_and_faults on BOTH,
     collected::a_reader_that_was_frozen_across_it_answers_right on BOTH,
     collected::searches_that_it_respects_never_fail on BOTH,

@@ -14,6 +14,7 @@ mod hostile;
 mod many;
 mod mayhem;
 mod memory;
+mod recreated;
 mod reindex;
 mod searches;
 mod shutdown;

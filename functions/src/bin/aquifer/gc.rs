@@ -12,7 +12,8 @@ use crate::place::Place;
 use crate::report;
 use crate::stop_at::StopAt;
 
-/// Delete the files of an index that no version has needed for longer than the retention
+/// Delete the files of an index that no version has needed for longer than the retention, and what is left in the root
+/// of indexes that were deleted or never completed
 #[derive(Args, Debug)]
 pub(crate) struct Gc {
     #[command(flatten)]
@@ -35,7 +36,9 @@ impl Gc {
             observer: self.stop_at.observer(),
             ..Config::default()
         };
-        report::print(&self.place.change(config)?.gc()?, self.json)?;
+        let aquifer = self.place.root.open(config)?;
+        aquifer.sweep()?.log();
+        report::print(&aquifer.index(&self.place.index)?.gc()?, self.json)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,4 +1,4 @@
-//! Stopping this process in the middle of a commit, to try out what the others do then.
+//! Stopping this process in the middle of its work, to try out what the others do then.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -15,8 +15,9 @@ const STOP_TAKES: Duration = Duration::from_secs(1);
 /// Where to stop.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct StopAt {
-    /// Stops the process (SIGSTOP) when a commit or a merge first reaches this step; for trying out
-    /// what happens then: before-bundle, before-link, before-mark or before-head
+    /// Stops the process (SIGSTOP) when it first reaches this step of a commit or a merge (before-bundle, before-link,
+    /// before-mark, before-head), of creating an index (before-name) or of deleting one (before-remove, before-free);
+    /// for trying out what happens then
     #[arg(long, env = "AQUIFER_STOP_AT", hide = true)]
     stop_at: Option<Step>,
 }

@@ -9,13 +9,13 @@ use lambda_runtime::Context;
 use serde_json::value::RawValue;
 use tokio::time::timeout_at;
 
-use super::Front;
+use super::{Front, Role};
 use crate::http::limits::{DEADLINE_OVERRUN, MAX_PARSED_BYTES};
+use crate::lambda::environment::Environment;
 use crate::lambda::feed::payload::{EventKind, Payload};
 use crate::lambda::feed::{Fed, Feeder};
 use crate::lambda::handoff::Handed;
 use crate::lambda::metrics::{Metrics, Unit};
-use crate::lambda::role::Role;
 use crate::lambda::time;
 
 impl Front {
@@ -51,13 +51,10 @@ impl Front {
             handed = self.hand_over_changed(fed, deadline).await;
             log_line(kind, fed, time::millis_since(started));
         }
-        let environment = &self.environment;
-        let mut metrics = Metrics::of_events(
-            environment.metrics,
-            &environment.function,
-            kind,
-            &context.request_id,
-        );
+        let Environment {
+            metrics, function, ..
+        } = &self.environment;
+        let mut metrics = Metrics::of_events(*metrics, function, kind, &context.request_id);
         metrics.add("Events", Unit::Count, 1);
         metrics.add("Items", Unit::Count, items);
         metrics.add("FailedItems", Unit::Count, failed);

@@ -27,6 +27,11 @@ impl Folders {
         }
     }
 
+    /// The folder itself.
+    pub(super) fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
     /// Runs `call` with the folder in which `path` lies, and its name there.
     pub(super) fn at<T>(
         &self,

@@ -5,10 +5,11 @@ mod folders;
 mod kind;
 mod listing;
 mod lock;
+mod regular;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, SystemTime};
@@ -19,7 +20,7 @@ use rustix::io::Errno;
 use self::file::{DirectFile, PlainFile, ReopenedFile};
 use self::folders::Folders;
 use self::kind::Kind;
-use super::{Access, LockGuard, Metadata, Mount, MountFile};
+use super::{Access, FileId, LockGuard, Metadata, Mount, MountFile};
 use crate::concurrent;
 use crate::descriptors::{self, Spare, retry};
 
@@ -49,6 +50,10 @@ impl PosixMount {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = retry(|| rustix::fs::open(folder, flags, Mode::empty()))?;
         let kind = Kind::of(&folder)?;
+        Ok(Self::of(folder, kind))
+    }
+
+    fn of(folder: OwnedFd, kind: Kind) -> Self {
         let shared = Arc::new(Shared {
             folders: Folders::new(folder),
             kind,
@@ -57,7 +62,7 @@ impl PosixMount {
         });
         let weak: Weak<Shared> = Arc::downgrade(&shared);
         descriptors::register(weak);
-        Ok(Self { shared })
+        Self { shared }
     }
 }
 
@@ -72,7 +77,22 @@ fn umask_hides() -> bool {
 }
 
 impl Shared {
+    /// Opens a file, and nothing else: a FIFO or a device of that name neither hangs the process nor is read.
     fn open_fd(&self, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
+        let opened = self.open_any(path, flags | OFlags::NONBLOCK);
+        let opened = match opened {
+            // Somebody has a lease on a regular file, which the system waits for only where it may.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.open_any(path, flags),
+            opened => opened,
+        };
+        regular::only(path, opened, || {
+            self.folders.at(path, |folder, name| {
+                rustix::fs::statat(folder, name, AtFlags::empty())
+            })
+        })
+    }
+
+    fn open_any(&self, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
         let open = || {
             self.folders.at(path, |folder, name| {
                 rustix::fs::openat(folder, name, flags | OFlags::CLOEXEC, FILE_MODE)
@@ -177,6 +197,10 @@ impl Mount for PosixMount {
         let nanos = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
         let modified = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
         Ok(Metadata {
+            id: FileId {
+                device: stat.st_dev,
+                inode: stat.st_ino,
+            },
             len: u64::try_from(stat.st_size).unwrap_or(0),
             modified,
             #[expect(clippy::useless_conversion, reason = "another width on other machines")]
@@ -210,6 +234,39 @@ impl Mount for PosixMount {
             return Ok(());
         }
         Ok(rustix::fs::fsync(self.shared.open_folder(folder)?)?)
+    }
+
+    fn enter(&self, folder: &str) -> io::Result<Arc<dyn Mount>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let opened = self.shared.folders.at(folder, |parent, name| {
+            rustix::fs::openat(parent, name, flags, Mode::empty())
+        })?;
+        let kind = Kind::of(&opened)?;
+        Ok(Arc::new(Self::of(opened, kind)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let folder = self.descriptor();
+        Ok(rustix::fs::renameat(folder, from, folder, to)?)
+    }
+
+    fn remove_dir(&self, folder: &str) -> io::Result<()> {
+        self.shared.folders.at(folder, |parent, name| {
+            rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
+        })
+    }
+
+    fn move_to(&self, name: &str, folder: &dyn Mount) -> io::Result<()> {
+        Ok(rustix::fs::renameat(
+            self.descriptor(),
+            name,
+            folder.descriptor(),
+            name,
+        )?)
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.shared.folders.root()
     }
 
     fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>> {

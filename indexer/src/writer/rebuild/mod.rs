@@ -17,7 +17,7 @@ mod stored;
 mod swap;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -36,6 +36,12 @@ use crate::snapshot::follow::is_stale;
 const STALE_MAX: usize = 8;
 /// Tries in a row of a step that came to nothing, since a collection or many writers got in the way.
 const AGAIN_MAX: usize = 64;
+
+/// Tries in a row to read an external source before the job fails. With the pauses between them they take half a
+/// minute; what takes longer to pass (a source that is down) needs a person.
+const SOURCE_TRIES: u32 = 6;
+/// The pause after the first of them. Each further one is twice as long.
+const SOURCE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a step came to.
 enum Stepped {
@@ -56,6 +62,8 @@ enum Stop {
     Job(String),
     /// Something is wrong that may pass.
     Step(Error),
+    /// The external source cannot be read, which may pass.
+    Source(Error),
 }
 
 impl From<Error> for Stop {
@@ -85,6 +93,7 @@ impl Writer {
         let mut pace = Pace::new(self.config.job_step_bytes, most);
         let mut attempt = Attempted::default();
         let (mut stale, mut again, mut met) = (0, 0, false);
+        let mut source_tries = 0;
         loop {
             let tip = self.follower.newest()?;
             let Some(job) = tip.manifest().body.job.as_deref() else {
@@ -100,7 +109,7 @@ impl Writer {
             let step = self.step(&tip, job, sources, &mut work, &turn);
             match step {
                 Ok(Stepped::Checkpoint(status)) => {
-                    (stale, again) = (0, 0);
+                    (stale, again, source_tries) = (0, 0, 0);
                     pace.took(self.clock.now().saturating_duration_since(began));
                     watch(&status);
                 }
@@ -123,6 +132,23 @@ impl Writer {
                     self.follower.distrust(&tip);
                 }
                 Err(Stop::Step(error)) => return Err(error),
+                Err(Stop::Source(error)) => {
+                    source_tries += 1;
+                    if source_tries == SOURCE_TRIES {
+                        let reason = Some(error.to_string());
+                        let status =
+                            self.end_job(job.status.id, JobState::Failed, reason, until)?;
+                        watch(&status);
+                        return Ok(Some(status));
+                    }
+                    let pause = SOURCE_PAUSE * 2_u32.pow(source_tries - 1);
+                    if self.clock.now() + pause >= until {
+                        return Err(error);
+                    }
+                    tracing::warn!(%error, ?pause, "a source is read again after a pause");
+                    self.clock.sleep(pause);
+                    work = None;
+                }
                 Err(Stop::Job(reason)) => {
                     let status =
                         self.end_job(job.status.id, JobState::Failed, Some(reason), until)?;

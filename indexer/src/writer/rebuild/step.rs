@@ -186,8 +186,10 @@ fn next_chunk(
         ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::TooLarge => {
             Stop::Job(of_source(url, &error))
         }
+        // This process must not read it. The job is left to one that may.
+        ErrorKind::Conflict => Stop::Step(error),
         // Nothing of the index: it must not be taken for one of its files.
-        _ => Stop::Step(Error::new(ErrorKind::Unavailable, of_source(url, &error))),
+        _ => Stop::Source(Error::new(ErrorKind::Unavailable, of_source(url, &error))),
     };
     let source = match &mut work.source {
         Some(source) => source,

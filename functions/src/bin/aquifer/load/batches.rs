@@ -1,30 +1,22 @@
-//! From one document after the other to batches on several lanes.
+//! A load from its first document to its report.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::process::{self, ExitCode};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use aquifer_indexer::document::Document;
 use tokio::sync::oneshot;
 
 use super::interrupt::{INTERRUPTED, Interrupts};
 use super::outcome::{Item, Read, Total};
 use super::progress::Progress;
+use super::sorter::Sorter;
 use super::{Destination, Emit};
 use crate::report::grouped;
 use crate::terminal::{complain, in_words};
-
-/// Documents in a batch at the most: half of what the library takes.
-const BATCH_ITEMS: usize = 5_000;
-
-/// Bytes of documents in a batch at the most. Packed or not, it fits into a request, except
-/// where one document alone does not.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// Lanes at the most.
 const MAX_LANES: usize = 64;
@@ -163,70 +155,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Gathers the documents of each lane into batches.
-struct Sorter {
-    lanes: Vec<Lane>,
-}
-
-struct Lane {
-    sender: SyncSender<Vec<Item>>,
-    batch: Vec<Item>,
-    bytes: usize,
-}
-
-impl Sorter {
-    fn new(senders: Vec<SyncSender<Vec<Item>>>) -> Self {
-        let lane = |sender| Lane {
-            sender,
-            batch: Vec::new(),
-            bytes: 0,
-        };
-        Self {
-            lanes: senders.into_iter().map(lane).collect(),
-        }
-    }
-
-    fn add(&mut self, item: Item) -> Result<()> {
-        let mut hasher = DefaultHasher::new();
-        if self.lanes.len() > 1 {
-            Document::key_of(&item.text).hash(&mut hasher);
-        }
-        let lanes = self.lanes.len() as u64;
-        let at = usize::try_from(hasher.finish() % lanes.max(1)).unwrap_or_default();
-        let Some(lane) = self.lanes.get_mut(at) else {
-            return Ok(());
-        };
-        if lane.batch.len() == BATCH_ITEMS || lane.bytes + item.text.len() > BATCH_BYTES {
-            lane.flush()?;
-        }
-        lane.bytes += item.text.len() + 1;
-        lane.batch.push(item);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.lanes.iter_mut().try_for_each(Lane::flush)
-    }
-}
-
-impl Lane {
-    fn flush(&mut self) -> Result<()> {
-        self.bytes = 0;
-        let batch = std::mem::take(&mut self.batch);
-        if batch.is_empty() {
-            return Ok(());
-        }
-        self.sender
-            .send(batch)
-            .map_err(|_ended| anyhow!("a batch could not be sent"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use aquifer_functions::texts::Place;
 
     use super::super::outcome::{Origin, Sent};
+    use super::super::sorter::{BATCH_BYTES, BATCH_ITEMS};
     use super::*;
 
     /// Keeps what it is sent, in the order of each key.

@@ -5,6 +5,7 @@
 //! where a key comes twice, the last one wins, as it would one by one.
 
 mod answer;
+mod attempts;
 mod batches;
 mod input;
 mod interrupt;
@@ -12,6 +13,7 @@ mod local;
 mod outcome;
 mod progress;
 mod remote;
+mod sorter;
 
 use anyhow::Result;
 

@@ -15,17 +15,9 @@ use ureq::http::{Response, StatusCode, header};
 
 use super::Destination;
 use super::answer::{Answer, AnswerError};
+use super::attempts::{ATTEMPTS, is_passing, pause, retry_after};
 use super::outcome::{Item, Refusal, Sent};
 use super::progress::Progress;
-
-/// How often a batch is tried before the load is given up: over two minutes of waiting.
-const ATTEMPTS: u32 = 9;
-
-/// The first wait between two attempts; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-
-/// The longest wait between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long a request may take; a service answers within 30 seconds.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
@@ -236,34 +228,6 @@ fn packed(batch: &[Item]) -> Result<Vec<u8>> {
     Ok(packer.finish()?)
 }
 
-fn retry_after(response: &Response<ureq::Body>) -> Option<Duration> {
-    let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
-    let asked = Duration::from_secs(seconds.trim().parse().ok()?);
-    Some(asked.min(LONGEST_PAUSE))
-}
-
-/// The wait after an attempt, a part of it at random, so that lanes do not come back together.
-fn pause(attempt: u32) -> Duration {
-    let whole = FIRST_PAUSE
-        .saturating_mul(1 << attempt.min(10))
-        .min(LONGEST_PAUSE);
-    let (_, random) = uuid::Uuid::new_v4().as_u64_pair();
-    let thousandths = u32::try_from(random % 500).unwrap_or_default();
-    whole / 1000 * (500 + thousandths)
-}
-
-/// Whether an attempt failed for a reason that may be gone at the next one.
-fn is_passing(error: &ureq::Error) -> bool {
-    matches!(
-        error,
-        ureq::Error::Io(_)
-            | ureq::Error::Timeout(_)
-            | ureq::Error::HostNotFound
-            | ureq::Error::ConnectionFailed
-            | ureq::Error::Protocol(_)
-    )
-}
-
 fn spelt(status: StatusCode, location: Option<&str>) -> String {
     match (status.as_u16(), location) {
         (404, _) => format!("{status} (is the address right, and does the index exist?)"),
@@ -293,18 +257,6 @@ mod tests {
 
     use super::super::outcome::Origin;
     use super::*;
-
-    #[test]
-    fn pauses_grow_and_are_bounded() {
-        for attempt in 0..40 {
-            let pause = pause(attempt);
-            assert!(
-                pause <= LONGEST_PAUSE && pause >= FIRST_PAUSE / 2,
-                "{attempt}: {pause:?}"
-            );
-        }
-        assert!(pause(8) >= LONGEST_PAUSE / 2);
-    }
 
     #[test]
     fn a_document_of_several_lines_becomes_one() {

@@ -25,6 +25,9 @@ const MERGE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long one round of a job may go on before the next index has its turn.
 const JOB_PATIENCE: Duration = Duration::from_secs(60);
 
+/// How often the root folder is swept of what killed processes left: nothing depends on it, and it is rare.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
+
 /// The indexes that a request, or a round that ran out of patience, has left work in.
 #[derive(Debug, Default)]
 pub(super) struct Left {
@@ -78,6 +81,7 @@ impl Maintenance {
         let mut agenda = Agenda::new(this.interval, this.retention);
         let mut last = String::new();
         let mut list_at = Instant::now() + this.interval;
+        let mut sweep_at = list_at;
         while !*stopped.borrow() {
             // A job that goes on for long must not keep the other indexes from their turn, nor they it.
             let left = this.left.next(&last);
@@ -91,6 +95,10 @@ impl Maintenance {
                 if list_at <= now {
                     list_at = now + this.interval;
                     agenda = this.list(agenda).await;
+                }
+                if sweep_at <= now {
+                    sweep_at = now + SWEEP_INTERVAL;
+                    this.sweep().await;
                 }
                 if let Some(name) = agenda.next(now) {
                     this.visit(&mut agenda, &name).await;
@@ -119,6 +127,15 @@ impl Maintenance {
             Err(error) => tracing::warn!(%error, "cannot list the indexes"),
         }
         agenda
+    }
+
+    /// Removes what processes left in the root that were killed while they created or deleted an index.
+    async fn sweep(self: &Arc<Self>) {
+        let this = Arc::clone(self);
+        match blocking(move || this.aquifer.sweep()).await {
+            Ok(report) => report.log(),
+            Err(error) => tracing::warn!(%error, "cannot sweep the root folder"),
+        }
     }
 
     /// Looks whether something has happened in an index, and tidies it if so.
@@ -164,6 +181,9 @@ impl Maintenance {
         let index = match self.aquifer.visit(name) {
             Ok(index) => index,
             Err(error) => {
+                if error.kind() == ErrorKind::NotFound {
+                    outcome.note("finishing a deletion", self.aquifer.finish_deletion(name));
+                }
                 outcome.note("opening", Err(error));
                 return outcome;
             }

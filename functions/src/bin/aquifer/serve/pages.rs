@@ -16,7 +16,7 @@ pub(crate) struct Pages {
           value_parser = host_name)]
     allowed_hosts: Vec<String>,
     /// Origins of web pages that may read answers and write, comma-separated, such as
-    /// https://www.example.com; * allows every page [default: none]
+    /// `https://www.example.com`; * allows every page [default: none]
     #[arg(long = "cors-origin", env = "AQUIFER_CORS_ORIGINS", value_name = "LIST", default_value = "",
           hide_default_value = true, value_parser = AllowedOrigins::listed)]
     cors_origins: AllowedOrigins,

@@ -1,29 +1,27 @@
 //! The files below a folder. Only regular files are read, and links are not followed, so that nothing outside
 //! of it is. A file or a folder that this process has no right to is reported, and the others are read.
 
-use std::ffi::CStr;
+mod entry;
+mod file;
+
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use aquifer_indexer::{Error, Result};
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, statat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
-use super::objects::{Failed, Found, Objects, Opened, Page, Skipped, unavailable, unreadable};
-use crate::texts::{Form, NO_ENDING};
+use self::entry::{Entry, Kind, own_name};
+use self::file::{Bytes, Denied, NO_RIGHT, existing, is_denied, open_file, open_folder};
+use super::objects::{Found, Objects, Opened, Page, Skipped, unavailable, unreadable};
 
 /// Names in a page. Each page lists the folders on its way again, so it is not small.
 const PAGE_NAMES: usize = 10_000;
 
 /// How deep folders may lie in each other; each that is being listed is held open.
 const LEVELS_MAX: usize = 64;
-
-const NO_RIGHT: &str = "this process has no right to read it";
-const LINK: &str = "it is a link, and links are not followed";
-const SPECIAL: &str = "it is neither a file nor a folder";
-const NOT_UTF8: &str = "its name is not UTF-8, so that no key could hold it";
 
 /// A folder, held open.
 #[derive(Debug)]
@@ -170,6 +168,13 @@ impl Folder {
             let mut kind = listed.file_type();
             if kind == FileType::Unknown {
                 let stat = statat(&folder, own, AtFlags::SYMLINK_NOFOLLOW);
+                if stat.is_err_and(is_denied) {
+                    entries.push(Entry {
+                        name: format!("{prefix}{}", own.to_string_lossy()),
+                        kind: Kind::Problem(NO_RIGHT),
+                    });
+                    continue;
+                }
                 let stat = existing(stat).map_err(|error| self.failed(error))?;
                 kind = stat.map_or(kind, |stat| FileType::from_raw_mode(stat.st_mode));
             }
@@ -187,48 +192,6 @@ impl Page {
             size: 0,
             problem: Some(why),
         });
-    }
-}
-
-/// What a folder holds under one name.
-struct Entry {
-    /// Its name in the source, a folder's with a slash at the end.
-    name: String,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Folder,
-    /// Documents, as its name says.
-    File,
-    /// No documents.
-    Skipped(&'static str),
-    /// Documents that cannot be read.
-    Problem(&'static str),
-}
-
-impl Entry {
-    fn new(prefix: &str, own: &CStr, kind: FileType) -> Self {
-        let own_name = own.to_string_lossy();
-        let mut name = format!("{prefix}{own_name}");
-        let is_folder = kind == FileType::Directory;
-        let promises = is_folder || Form::of(&own_name).is_some();
-        let kind = match kind {
-            FileType::Symlink => Kind::Skipped(LINK),
-            FileType::Directory | FileType::RegularFile if !promises => Kind::Skipped(NO_ENDING),
-            // No position and no key could hold such a name.
-            FileType::Directory | FileType::RegularFile if own.to_str().is_err() => {
-                Kind::Problem(NOT_UTF8)
-            }
-            FileType::Directory => Kind::Folder,
-            FileType::RegularFile => Kind::File,
-            _ => Kind::Skipped(SPECIAL),
-        };
-        if is_folder {
-            name.push('/');
-        }
-        Self { name, kind }
     }
 }
 
@@ -252,77 +215,5 @@ impl Objects for Folder {
         let what = format!("{}/{name}", self.shown);
         let bytes = Box::new(Bytes { file, what });
         Ok(Some(Opened { version, bytes }))
-    }
-}
-
-/// The last part of a name.
-fn own_name<'a>(name: &'a str, prefix: &str) -> &'a str {
-    let own = name.strip_prefix(prefix).unwrap_or(name);
-    own.strip_suffix('/').unwrap_or(own)
-}
-
-fn open_folder(above: impl AsFd, name: &str) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    openat(above, name, flags, Mode::empty())
-}
-
-/// Opens a regular file, and says which version it is.
-fn open_file(folder: &OwnedFd, name: &str) -> rustix::io::Result<(File, String)> {
-    let (path, own) = name.rsplit_once('/').unwrap_or(("", name));
-    let mut above = None;
-    for part in path.split('/').filter(|part| !part.is_empty()) {
-        above = Some(open_folder(above.as_ref().unwrap_or(folder), part)?);
-    }
-    // A pipe that took the file's place must not be waited for.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = openat(above.as_ref().unwrap_or(folder), own, flags, Mode::empty())?;
-    let stat = fstat(&file)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(Errno::NOENT);
-    }
-    let version = format!(
-        "{}-{}.{:09}",
-        stat.st_size, stat.st_mtime, stat.st_mtime_nsec
-    );
-    Ok((File::from(file), version))
-}
-
-/// None for what is gone, or is something else by now.
-fn existing<T>(result: rustix::io::Result<T>) -> rustix::io::Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::STALE) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn is_denied(error: Errno) -> bool {
-    matches!(error, Errno::ACCESS | Errno::PERM)
-}
-
-/// The content of a file that this process has no right to: refused like what cannot be unpacked.
-struct Denied;
-
-impl Read for Denied {
-    fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, NO_RIGHT))
-    }
-}
-
-/// What a file holds.
-struct Bytes {
-    file: File,
-    what: String,
-}
-
-impl Read for Bytes {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read(buffer).map_err(|error| {
-            let failed = match error.raw_os_error() {
-                Some(errno) if errno == Errno::STALE.raw_os_error() => Failed::Gone,
-                _ => Failed::Source(unavailable(&self.what, error)),
-            };
-            failed.into_io()
-        })
     }
 }
