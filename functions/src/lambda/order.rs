@@ -15,6 +15,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::bare;
+use super::event::Event;
 use super::feed::payload::Payload;
 use crate::object::Object;
 
@@ -138,15 +139,19 @@ impl Order {
 /// The error for a payload that another function understands, or none.
 fn misplaced(payload: &str) -> Option<Error> {
     const NO_ORDER: &str = "is no order for the reindex function";
-    let payload_is = Payload::of(payload);
-    match &payload_is {
-        Payload::Event(kind) => Some(bare::misplaced(kind.shown(), NO_ORDER, "writer")),
-        Payload::Request => Some(bare::misplaced(
+    if Event::http(payload).is_some() {
+        return Some(bare::misplaced(
             "an HTTP request",
             NO_ORDER,
             "writer or search",
-        )),
-        Payload::Foreign(_) | Payload::S3Test => Some(bare::unknown(&payload_is, "reindex")),
+        ));
+    }
+    let payload_is = Payload::of(payload);
+    match &payload_is {
+        Payload::Event(kind) => Some(bare::misplaced(kind.shown(), NO_ORDER, "writer")),
+        Payload::Request | Payload::Foreign(_) | Payload::S3Test => {
+            Some(bare::unknown(&payload_is, "reindex"))
+        }
         // It says itself what is wrong with it.
         Payload::Schedule => None,
         Payload::Bare => {
@@ -235,7 +240,10 @@ mod tests {
             ),
             (r#"{"unique_key":"1"}"#, "send it to the writer function"),
             (r#"{"query":"x"}"#, "send it to the search function"),
-            (r#"{"requestContext":{}}"#, "an HTTP request is no order"),
+            (
+                r#"{"requestContext":{"http":{"method":"GET"}}}"#,
+                "an HTTP request is no order",
+            ),
             (r#"{"awslogs":{}}"#, "CloudWatch Logs is not understood"),
             (
                 r#"{"source":"shop","detail-type":"t","detail":{"unique_key":"1"}}"#,

@@ -1,7 +1,7 @@
 //! External sources of a reindex: a folder, or the objects below a prefix of an S3 bucket.
 //!
 //! A source is a set of objects with names, read in the order of their names' bytes. Which of them hold documents,
-//! and in which form, their names say (see [`Form`](crate::texts::Form)). A file that is one document
+//! and in which form, their names say (see [`Form`]). A file that is one document
 //! without a `unique_key` gets its name in the source as one. The commands `import` and `create-index` read folders
 //! as a source does.
 

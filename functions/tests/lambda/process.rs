@@ -372,7 +372,8 @@ async fn what_is_refused_is_logged_with_the_names_of_its_request_and_counted() {
     event["isBase64Encoded"] = true.into();
     let answer = writer.ask("first", event.to_string()).await;
     assert_eq!(answer["statusCode"], 400, "{answer}");
-    let refused = json!([{"title": "no key"}, {"title": "none either"}]).to_string();
+    let refused = json!([{"unique_key": "1", "lang": 7}, {"unique_key": "2", "lang": 7}]);
+    let refused = refused.to_string();
     let answer = writer.ask("second", refused).await;
     assert_eq!(answer["statusCode"], 422, "{answer}");
     writer.wrote(|line| line["requestId"] == "second").await;

@@ -51,12 +51,12 @@ use crate::http::ServedIndexes;
 pub struct Rules {
     /// The index of items that name none.
     pub index: String,
-    /// The indexes that items may name.
-    pub served: ServedIndexes,
     /// The field of a document that is its position, where the source has no order of its own.
     pub version_field: Option<String>,
     /// The attributes that an item of a table is named by.
     pub key: KeyAttributes,
+    /// The indexes that items may name.
+    pub served: ServedIndexes,
 }
 
 /// An event, taken apart.

@@ -147,9 +147,12 @@ async fn a_record_may_name_an_index_that_exists() {
     writer.refuses(&event, "no index `books`").await;
     let aquifer = aquifer_indexer::Aquifer::open(writer.root.path(), Default::default()).unwrap();
     aquifer.index_or_create("books").unwrap();
-    writer.takes(event).await;
+    writer.takes(event.clone()).await;
     assert_eq!(writer.titles_in("own").await, titles(&[("1", "own")]));
     assert_eq!(writer.titles_in("books").await, titles(&[("1", "other")]));
+    let variables = [("AQUIFER_INDEX", "own"), ("AQUIFER_INDEXES", "own")];
+    writer.function = Function::start(WRITER, &writer.root, &variables).await;
+    writer.refuses(&event, "no index `books`").await;
 }
 
 #[tokio::test]

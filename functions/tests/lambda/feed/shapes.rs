@@ -164,7 +164,14 @@ async fn a_bare_payload_is_understood_by_one_function_and_named_by_the_others() 
             json!({"indexes": ["none"]}),
             [TO_REINDEX, TO_REINDEX, "failed: ...no index `none`"],
         ),
-        (http, ["answered 404", "answered 404", "failed: "]),
+        (
+            http,
+            [
+                "answered 4",
+                "answered 4",
+                "failed: ...an HTTP request is no order",
+            ],
+        ),
         (
             json!({"temperature": 20}),
             ["failed: ", "answered 400", "failed: "],
