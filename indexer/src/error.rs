@@ -134,14 +134,14 @@ impl Error {
     /// The same for somebody else whom the same failure meets, with the code behind it, which decides
     /// about retries.
     pub(crate) fn again(&self) -> Self {
-        let again = Self {
-            path: self.path.clone(),
-            tells_source: self.tells_source,
-            ..Self::new(self.kind, self.message.clone())
-        };
+        let copy = self.copy();
         match self.raw_os_error().map(io::Error::from_raw_os_error) {
-            Some(code) => again.because(code),
-            None => again,
+            // Its text says already what the code means.
+            Some(code) => Self {
+                tells_source: true,
+                ..copy.because(code)
+            },
+            None => copy,
         }
     }
 

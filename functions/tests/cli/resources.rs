@@ -12,6 +12,7 @@ use aquifer_indexer::config::Config;
 use aquifer_indexer::document::Document;
 use aquifer_indexer::index::{Aquifer, Batch, Index, Operation, Outcome, Wait};
 use aquifer_indexer::mapping::Definition;
+use aquifer_indexer::reindex::ReindexRequest;
 
 use crate::Place;
 use crate::serve::Server;
@@ -321,24 +322,31 @@ fn what_fails_in_the_maintenance_of_an_index_keeps_nothing_else_from_being_done(
         file.set_modified(long_ago).unwrap();
         orphans.push(orphan);
     }
-    drop(root);
-    // A batch that cannot be read, so that draining and every commit fail.
-    let batch = format!("root/a-bad/inbox/{:016x}-{:016x}.batch", 5, 5);
-    fs::create_dir(place.path(&batch)).unwrap();
+    // A job whose source this server may not read, so that every step of it fails.
+    let request = ReindexRequest {
+        source: Some("documents/".to_owned()),
+        ..ReindexRequest::default()
+    };
+    let soon = Instant::now() + Duration::from_secs(60);
+    let bad = root.index("a-bad").unwrap();
+    bad.start_reindex(&request, soon).unwrap();
+    drop((bad, root));
     let (server, log) = serve(&place, 1024, &["--maintenance-interval", "100ms"]);
     until("garbage is collected", || {
         orphans.iter().all(|orphan| !orphan.exists())
     });
+    let failed = || -> Vec<String> {
+        let log = fs::read_to_string(&log).unwrap();
+        let failed = log
+            .lines()
+            .filter(|line| line.contains("maintenance failed"));
+        failed.map(str::to_owned).collect()
+    };
+    until("the job's step fails", || !failed().is_empty());
     drop(server);
-    let log = fs::read_to_string(log).unwrap();
-    let failed: Vec<&str> = log
-        .lines()
-        .filter(|line| line.contains("maintenance failed"))
-        .collect();
-    assert!(!failed.is_empty(), "{log}");
-    for line in failed {
+    for line in failed() {
         assert!(
-            line.contains("a-bad") && line.contains("draining"),
+            line.contains("a-bad") && line.contains("working on a job"),
             "{line}"
         );
     }

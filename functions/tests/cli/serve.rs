@@ -197,7 +197,7 @@ fn a_client_that_sends_too_much_sees_the_answer() {
         let mut stream = TcpStream::connect(address).unwrap();
         write!(
             stream,
-            "POST /documents HTTP/1.1\r\nhost: a\r\n{length}\r\n"
+            "POST /documents HTTP/1.1\r\nhost: localhost\r\n{length}\r\n"
         )
         .unwrap();
         if length.starts_with('t') {

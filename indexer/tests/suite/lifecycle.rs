@@ -458,7 +458,11 @@ fn no_index_is_left_out_of_the_list() {
 fn a_root_is_made_with_the_folders_that_lead_to_it() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("a/b/c");
-    create(&process(&root)).unwrap();
+    let config = Config {
+        create_root: true,
+        ..quick()
+    };
+    create(&Aquifer::open(&root, config).unwrap()).unwrap();
     process(&root).probe().unwrap();
     assert_eq!(
         std::fs::read_dir(&root).unwrap().count(),
