@@ -332,9 +332,7 @@ fn no_root(path: &Path, error: std::io::Error) -> Error {
         }
         _ => return Error::io(path, error),
     };
-    Error::new(ErrorKind::Unavailable, advice)
-        .at(path)
-        .because(error)
+    Error::new(ErrorKind::Unavailable, advice).at(path)
 }
 
 /// What is said of an index that does not exist.

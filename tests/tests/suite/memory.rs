@@ -89,7 +89,7 @@ fn cluster() -> Cluster {
     let cluster = Cluster::new();
     let copied = Command::new("cp")
         .args(["-a", "--reflink=auto"])
-        .arg(imported().root())
+        .arg(imported().root().join("."))
         .arg(cluster.root())
         .status();
     assert!(copied.unwrap().success());
