@@ -40,7 +40,7 @@ fn a_folder_and_a_cause_are_named_once() {
         &below,
         "is not a folder",
     );
-    check(&place, &["serve", "--root", file], file, "not a directory");
+    check(&place, &["serve", "--root", file], file, "is not a folder");
     check(&place, &["import", missing], missing, "no such file");
     check(
         &place,
