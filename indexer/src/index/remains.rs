@@ -71,7 +71,7 @@ impl Aquifer {
             .any(|name| layout::parse_manifest(name).is_some()))
     }
 
-    /// How something is removed that lies in a folder without any version. Nothing is touched that may be a document,
+    /// How something in a folder without any version is removed. Nothing is touched that may be a document,
     /// or that is not known for a file of an index.
     fn remains(&self, name: &str, folder: &Arc<dyn Mount>, part: String) -> Result<Part> {
         if part == HEAD || layout::parse_lock(&part).is_some() {

@@ -100,7 +100,7 @@ impl Aquifer {
         Ok((trash, made))
     }
 
-    /// Removes what was moved away. What cannot be removed now is left to the sweep: it is in nobody's way.
+    /// Removes what was moved away. What cannot be removed now is left to the sweep, since it blocks no name.
     pub(super) fn empty_trash(&self, root: &Arc<dyn Mount>, trash: &str) {
         if let Err(error) = tree::remove(&**root, trash) {
             tracing::info!(%error, trash, "the files of a deleted index are removed later");

@@ -31,7 +31,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Opens a folder that a command was told to read.
+    /// Opens a folder that the user names.
     ///
     /// # Errors
     /// There is none, or it cannot be read.
@@ -65,7 +65,7 @@ impl Folder {
         Ok(opened.map(|(file, _version)| file))
     }
 
-    /// Opens `path`, which lies at or below `base`. Links on the way to `base` are followed, none below it.
+    /// Opens `path`, which is at or below `base`. Links on the way to `base` are followed, none below it.
     pub(super) fn below(base: &Path, path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
         let failed = |error: Errno| match error {

@@ -10,7 +10,7 @@ use aquifer_indexer::document::DocumentError;
 use crate::report::grouped;
 use crate::terminal::{complain, one_line};
 
-/// Lines of one sort that are shown; of the others only the number is told.
+/// Lines of one sort that are shown. The others are counted.
 const SHOWN: usize = 20;
 
 /// Where a document was read.
@@ -110,7 +110,7 @@ impl fmt::Display for Refusal {
 pub(crate) struct Sent {
     pub(crate) created: u64,
     pub(crate) updated: u64,
-    /// Durable, and not visible yet, so that nobody knows which are new.
+    /// Durable, and not visible yet, so that it is not known which are new.
     pub(crate) pending: u64,
     /// Neither durable nor visible yet: [`super::Destination::settled`] tells later.
     pub(crate) taken: u64,
