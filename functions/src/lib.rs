@@ -5,7 +5,7 @@
 //! answers out; the `aquifer` program in this crate does so on a socket, [`lambda`] with the events of
 //! AWS Lambda.
 
-mod allocator;
+pub mod allocator;
 pub mod duration;
 pub mod http;
 pub mod lambda;

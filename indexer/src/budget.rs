@@ -9,8 +9,10 @@
 //! | [`Budget::request_bytes`] | 3 | bodies of requests and answers |
 //! | [`Budget::building_bytes`] | 2 | the documents of a commit while they become segments |
 //! | [`Budget::job_bytes`] | 2 | the documents of a step of a reindex job |
-//! | [`Budget::loading_bytes`] | 7 | the same in a process that only loads, in place of the last three |
-//! | [`Budget::merging_bytes`] | 6 | a merge: what grows with its documents, its windows, small results |
+//! | [`Budget::loading_bytes`] | 7 | documents that become segments in a process that only loads, in place of the last three |
+//! | [`Budget::merging_bytes`] | 5 | a merge: what grows with its documents, its windows, small results |
+//! | [`Budget::searching_bytes`] | 1 | postings, lengths and columns of the segments that are searched, beside the cache |
+//! | [`Budget::searching_alone_bytes`] | 10 | the same in a process that only reads, in place of the last four |
 //!
 //! Merged segments and segments that are too large for memory are put together in scratch files: on the local disk, or
 //! in the index's folder where the local disk is too small.
@@ -121,7 +123,17 @@ impl Budget {
 
     /// For a merge.
     pub fn merging_bytes(&self) -> u64 {
-        self.sixteenths(6)
+        self.sixteenths(5)
+    }
+
+    /// For what searches hold of the segments that they are in, and read ahead.
+    pub fn searching_bytes(&self) -> usize {
+        bytes(self.sixteenths(1))
+    }
+
+    /// The same in a process that neither builds nor merges.
+    pub fn searching_alone_bytes(&self) -> usize {
+        bytes(self.sixteenths(10))
     }
 
     pub(crate) fn scratch(&self) -> &Arc<ScratchDisk> {
@@ -296,7 +308,8 @@ mod tests {
             let shares = budget.cache_bytes()
                 + budget.request_bytes()
                 + budget.building_bytes()
-                + budget.job_bytes();
+                + budget.job_bytes()
+                + budget.searching_bytes();
             let sum = shares as u64 + budget.merging_bytes() + RESERVED;
             assert!(sum <= memory, "{mib} MiB: {sum}");
             assert!(mib > 512 || sum + 16 * PARTS > memory, "{mib} MiB: {sum}");

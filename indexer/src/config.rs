@@ -69,6 +69,14 @@ impl Config {
         }
     }
 
+    /// Bytes that searches may hold beside the cache.
+    pub(crate) fn search_bytes(&self) -> usize {
+        match self.read_only {
+            true => self.budget.searching_alone_bytes(),
+            false => self.budget.searching_bytes(),
+        }
+    }
+
     /// Bytes of documents in a step of a job at the most.
     pub(crate) fn job_step_max(&self) -> usize {
         self.budget.job_bytes() / JOB_FACTOR

@@ -10,6 +10,7 @@ use aquifer_indexer::{Error, Result};
 use super::doors::Doors;
 use super::feed::{KeyAttributes, Rules};
 use super::metrics::Detail;
+use crate::allocator;
 use crate::duration::duration;
 use crate::sources::ExternalSources;
 
@@ -154,7 +155,9 @@ impl Environment {
 
     /// How an index is opened here: nothing works on after an answer, since the process is frozen then.
     pub fn config(&self, read_only: bool) -> Config {
-        let shares = Config::within(Budget::of_process(self.memory_bytes, self.scratch_bytes));
+        let budget = Budget::of_process(self.memory_bytes, self.scratch_bytes);
+        allocator::fit(budget.memory_bytes());
+        let shares = Config::within(budget);
         Config {
             read_only,
             cache_bytes: self.cache_bytes.unwrap_or(shares.cache_bytes),

@@ -9,6 +9,7 @@ mod probe;
 mod reading;
 mod remains;
 mod removal;
+mod shared;
 mod staging;
 mod stats;
 mod sweep;
@@ -24,6 +25,7 @@ use self::open::{OpenIndexes, Stay};
 pub use self::listing::Stamps;
 pub use self::one::{BatchState, BatchStatus, Index, Pending};
 pub use self::reading::Found;
+pub use self::shared::Shared;
 pub use self::stats::Stats;
 pub use self::sweep::{Kept, SweepReport};
 pub use crate::check::{CheckReport, Problem};
@@ -40,7 +42,6 @@ use crate::descriptors;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mapping::Definition;
 use crate::mount::{Mount, RootFolder, Wrap};
-use crate::snapshot::cache::RangeCache;
 use crate::snapshot::follow::is_stale;
 
 /// Longest name of an index, in bytes: it is a folder's name and part of a URL.
@@ -54,7 +55,7 @@ const CREATE_TRIES: usize = 8;
 pub struct Aquifer {
     root: RootFolder,
     config: Config,
-    cache: Arc<RangeCache>,
+    shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
     open: Arc<OpenIndexes>,
     listing: Listing,
@@ -86,7 +87,7 @@ impl Aquifer {
             root = root.wrapped(wrap);
         }
         concurrent::limit_threads(config.io_threads);
-        let cache = Arc::new(RangeCache::new(config.cache_bytes));
+        let shared = Arc::new(Shared::new(&config));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let open = Arc::new(OpenIndexes::new(config.open_indexes));
         let weak: Weak<OpenIndexes> = Arc::downgrade(&open);
@@ -94,7 +95,7 @@ impl Aquifer {
         Ok(Self {
             root,
             config,
-            cache,
+            shared,
             open,
             listing: Listing::default(),
             drainer: Arc::new(Drainer::new(Arc::clone(&clock))),
@@ -299,12 +300,12 @@ impl Aquifer {
     }
 
     fn new_index(&self, name: &str, mount: Arc<dyn Mount>, read_only: bool) -> Arc<Index> {
-        let (cache, clock) = (Arc::clone(&self.cache), Arc::clone(&self.clock));
+        let (shared, clock) = (Arc::clone(&self.shared), Arc::clone(&self.clock));
         let config = Config {
             read_only,
             ..self.config.clone()
         };
-        Index::open_with(name, mount, cache, clock, &config, &self.drainer)
+        Index::open_with(name, mount, shared, clock, &config, &self.drainer)
     }
 
     fn check_writable(&self) -> Result<()> {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::drainer::Drainer;
 use super::place::NextLook;
 use super::reading::guarded;
-use super::{Stats, read_only};
+use super::{Shared, Stats, read_only};
 use crate::check::{CheckReport, check};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -21,8 +21,6 @@ use crate::layout::BatchId;
 use crate::mapping::IndexSchema;
 use crate::mount::Mount;
 use crate::reindex::{JobState, JobStatus, ReindexRequest, Sources};
-use crate::search::KnownTerms;
-use crate::snapshot::cache::RangeCache;
 use crate::snapshot::follow::{Follower, is_stale};
 use crate::snapshot::{Snapshot, Source};
 use crate::writer::rebuild::control::{jobs, no_job};
@@ -38,7 +36,7 @@ pub struct Index {
     /// Only where this process may write.
     writer: Option<Arc<Writer>>,
     inbox: Inbox,
-    cache: Arc<RangeCache>,
+    pub(super) shared: Arc<Shared>,
     pub(super) clock: Arc<dyn Clock>,
     /// Works on after an answer, if anybody does here.
     drainer: Option<Arc<Drainer>>,
@@ -46,7 +44,6 @@ pub struct Index {
     own: Weak<Self>,
     gone: AtomicBool,
     pub(super) next_look: NextLook,
-    pub(super) known: KnownTerms,
 }
 
 /// What of an index waits for somebody with time.
@@ -97,32 +94,40 @@ impl Index {
     pub fn open(
         name: &str,
         mount: Arc<dyn Mount>,
-        cache: Arc<RangeCache>,
+        shared: Arc<Shared>,
         clock: Arc<dyn Clock>,
         config: &Config,
     ) -> Self {
         let drainer = Arc::new(Drainer::new(Arc::clone(&clock)));
-        Self::new(name, mount, cache, clock, config, &drainer, Weak::new())
+        Self::new(name, mount, shared, clock, config, &drainer, Weak::new())
     }
 
     /// Opens an index of a process whose inboxes are drained by `drainer`.
     pub(super) fn open_with(
         name: &str,
         mount: Arc<dyn Mount>,
-        cache: Arc<RangeCache>,
+        shared: Arc<Shared>,
         clock: Arc<dyn Clock>,
         config: &Config,
         drainer: &Arc<Drainer>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|own| {
-            Self::new(name, mount, cache, clock, config, drainer, Weak::clone(own))
+            Self::new(
+                name,
+                mount,
+                shared,
+                clock,
+                config,
+                drainer,
+                Weak::clone(own),
+            )
         })
     }
 
     fn new(
         name: &str,
         mount: Arc<dyn Mount>,
-        cache: Arc<RangeCache>,
+        shared: Arc<Shared>,
         clock: Arc<dyn Clock>,
         config: &Config,
         drainer: &Arc<Drainer>,
@@ -130,7 +135,7 @@ impl Index {
     ) -> Self {
         let source = Source {
             mount: Arc::clone(&mount),
-            cache: Arc::clone(&cache),
+            cache: Arc::clone(&shared.cache),
         };
         let follower = Arc::new(Follower::new(source, !config.read_only));
         let writer = (!config.read_only).then(|| {
@@ -142,13 +147,12 @@ impl Index {
             follower,
             writer,
             inbox: Inbox::new(mount, Arc::clone(&clock)),
-            cache,
+            shared,
             next_look: NextLook::after(clock.now()),
             clock,
             drainer: config.after_answer.then(|| Arc::clone(drainer)),
             own,
             gone: AtomicBool::new(false),
-            known: KnownTerms::default(),
         }
     }
 
@@ -257,7 +261,7 @@ impl Index {
 
     /// Numbers about the newest version.
     pub fn stats(&self) -> Result<Stats> {
-        self.read(|snapshot| Stats::of(snapshot, &self.inbox, &self.cache))
+        self.read(|snapshot| Stats::of(snapshot, &self.inbox, &self.shared.cache))
     }
 
     /// What became of a batch that was answered as durable.

@@ -56,8 +56,10 @@ impl Index {
         self.read(|snapshot| {
             reached(snapshot, request.min_version)?;
             let (searcher, schema) = (snapshot.searcher()?, snapshot.schema());
-            let budget = Budget::begin(Arc::clone(&self.clock), allowance.clone())?;
-            let (count, hits) = search::execute(searcher, schema, &self.known, request, &budget)?;
+            let (clock, room) = (Arc::clone(&self.clock), Arc::clone(&self.shared.room));
+            let budget = Budget::begin(clock, allowance.clone(), room)?;
+            let known = &self.shared.known;
+            let (count, hits) = search::execute(searcher, schema, known, request, &budget)?;
             Ok(SearchResponse {
                 count,
                 hits,

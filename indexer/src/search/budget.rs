@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -15,6 +15,7 @@ use std::time::Instant;
 use tantivy::TantivyError;
 
 use super::limits;
+use super::room::{Room, Taken};
 use super::turns::{LOOK, Turn, Turns};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
@@ -49,8 +50,9 @@ pub(crate) struct Budget {
     turn: Mutex<Turn>,
     /// Words that the prefixes and ranges stand for, over all segments.
     words: AtomicU64,
-    /// Bytes that hold the documents of prefixes and ranges in the segment that is searched.
-    held: AtomicUsize,
+    room: Arc<Room>,
+    /// What was taken of it.
+    taken: Mutex<Option<Taken>>,
 }
 
 impl Budget {
@@ -58,21 +60,27 @@ impl Budget {
     ///
     /// # Errors
     /// [`ErrorKind::Deadline`].
-    pub(crate) fn begin(clock: Arc<dyn Clock>, allowance: Allowance) -> Result<Arc<Self>> {
-        Self::begin_among(Turns::of_process(), clock, allowance)
+    pub(crate) fn begin(
+        clock: Arc<dyn Clock>,
+        allowance: Allowance,
+        room: Arc<Room>,
+    ) -> Result<Arc<Self>> {
+        Self::begin_among(Turns::of_process(), clock, allowance, room)
     }
 
     pub(super) fn begin_among(
         turns: &Arc<Turns>,
         clock: Arc<dyn Clock>,
         allowance: Allowance,
+        room: Arc<Room>,
     ) -> Result<Arc<Self>> {
         let budget = Self {
             clock,
             allowance,
             turn: Mutex::new(Turn::new(turns)),
             words: AtomicU64::new(0),
-            held: AtomicUsize::new(0),
+            room,
+            taken: Mutex::default(),
         };
         budget.take_turn()?;
         Ok(Arc::new(budget))
@@ -137,21 +145,28 @@ impl Budget {
         self.check()
     }
 
-    /// Begins a segment: what the one before held is gone.
-    pub(super) fn begin_segment(&self) -> tantivy::Result<()> {
-        self.held.store(0, Ordering::Relaxed);
-        self.check_within()
+    /// What all searches of the process have room in.
+    pub(super) fn room(&self) -> &Room {
+        &self.room
     }
 
-    /// Counts memory for the documents of a prefix or a range.
-    pub(super) fn hold(&self, bytes: usize, written: &str) -> Result<()> {
-        let all = self.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if all > limits::EXPANDED_BYTES {
-            return Err(too_broad(
-                written,
-                &format!("more documents than {} bytes hold", limits::EXPANDED_BYTES),
-            ));
+    /// Takes room for what the search holds of a segment, until it ends. What it has it lets go of before it waits for
+    /// more.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] where there is not so much; [`ErrorKind::Deadline`].
+    pub(super) fn take_room(&self, bytes: usize) -> Result<()> {
+        self.room.check(bytes)?;
+        let mut held = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.as_ref().is_some_and(|held| held.bytes() >= bytes) {
+            return Ok(());
         }
+        *held = None;
+        let taken = match self.room.try_take(bytes)? {
+            Some(taken) => taken,
+            None => self.block_on(self.room.take(bytes))?,
+        };
+        *held = Some(taken);
         Ok(())
     }
 

@@ -47,7 +47,7 @@ fn each(
     budget: &Budget,
     take: &mut impl FnMut(DocId, Score),
 ) -> tantivy::Result<u64> {
-    budget.begin_segment()?;
+    budget.check_within()?;
     let alive = segment.alive_bitset();
     let is_alive = |doc| alive.is_none_or(|alive| alive.is_alive(doc));
     let mut scorer = weight.scorer(segment, 1.0)?;

@@ -22,6 +22,15 @@ use super::limits;
 /// so many does. (The same number of bytes would be 32; a list is faster to build.)
 const DENSE: u32 = 32;
 
+/// Bytes that hold the documents of an expansion in a segment of `end` documents at the most, where its words are in so many.
+pub(super) fn held(documents: u64, end: DocId) -> usize {
+    // A list grows to twice what is in it.
+    let listed = documents.saturating_mul(2 * size_of::<DocId>() as u64);
+    let most = u64::from(end / DENSE) * 2 * size_of::<DocId>() as u64;
+    let bits = u64::from(end / 8);
+    usize::try_from(listed.min(most.max(bits))).unwrap_or(usize::MAX)
+}
+
 /// All terms of a field between two bounds.
 #[derive(Clone, Debug)]
 pub(super) struct Expansion {
@@ -173,7 +182,7 @@ impl AnyTerm {
             let mut postings =
                 index.read_block_postings_from_terminfo(&info, IndexRecordOption::Basic)?;
             while !postings.docs().is_empty() {
-                documents.add(postings.docs(), self)?;
+                documents.add(postings.docs());
                 postings.advance();
                 blocks += 1;
                 if blocks.is_multiple_of(limits::CHECK_EVERY) {
@@ -229,12 +238,8 @@ impl Documents {
         }
     }
 
-    fn add(&mut self, docs: &[DocId], of: &AnyTerm) -> tantivy::Result<()> {
+    fn add(&mut self, docs: &[DocId]) {
         if self.many.is_none() && self.few.len() + docs.len() > (self.end / DENSE) as usize {
-            let bytes = (self.end / 8) as usize;
-            of.budget
-                .hold(bytes, &of.expansion.written)
-                .map_err(within)?;
             let mut many = BitSet::with_max_value(self.end);
             for doc in std::mem::take(&mut self.few) {
                 many.insert(doc);
@@ -249,7 +254,6 @@ impl Documents {
             }
             None => self.few.extend_from_slice(docs),
         }
-        Ok(())
     }
 
     fn scorer(mut self, boost: Score) -> Box<dyn Scorer> {
@@ -309,6 +313,7 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::search::Allowance;
+    use crate::search::room::roomy;
 
     fn index(field: Field, schema: Schema) -> Searcher {
         let index = Index::create_in_ram(schema);
@@ -331,7 +336,7 @@ mod tests {
         let field = schema.add_text_field("field", STRING);
         let searcher = index(field, schema.build());
         let soon = Instant::now() + Duration::from_secs(60);
-        let budget = Budget::begin(Arc::new(SystemClock), Allowance::until(soon)).unwrap();
+        let budget = Budget::begin(Arc::new(SystemClock), Allowance::until(soon), roomy()).unwrap();
         let term = |text: &str| Term::from_field_text(field, text);
         for (from, to) in [
             ("word", "word\u{ff}"),

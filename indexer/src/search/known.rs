@@ -17,13 +17,20 @@ use tantivy::{Searcher, SegmentReader, Term};
 use super::budget::Budget;
 use super::warm::Positions;
 
-/// The most terms that are remembered, over all segments: about 10 MB. When there are more, all are
-/// forgotten, which costs each of the next searches a look-up.
+/// The most terms that are remembered. When there are more, all are forgotten, which costs each of the next searches
+/// a look-up.
 const MOST: usize = 65_536;
+/// The least: of the terms of one search in some tens of segments.
+const LEAST: usize = 4096;
+/// What a term costs, about.
+const BYTES: usize = 160;
+/// The share of the cache that these may take beside it, as a divisor.
+const CACHE_SHARE: usize = 8;
 
-/// What is known of the terms of immutable segments. Shared by all searches of an index.
-#[derive(Debug, Default)]
+/// What is known of the terms of immutable segments. Shared by all searches of a process.
+#[derive(Debug)]
 pub struct KnownTerms {
+    most: usize,
     terms: Mutex<HashMap<(SegmentId, Term), Arc<Known>>>,
 }
 
@@ -37,6 +44,14 @@ pub(super) struct Known {
 }
 
 impl KnownTerms {
+    /// For a process with a cache of so many bytes.
+    pub fn beside(cache_bytes: usize) -> Self {
+        Self {
+            most: (cache_bytes / CACHE_SHARE / BYTES).clamp(LEAST, MOST),
+            terms: Mutex::default(),
+        }
+    }
+
     pub(super) fn get(&self, segment: &SegmentReader, term: &Term) -> Option<Arc<Known>> {
         let terms = self.terms.lock().unwrap_or_else(PoisonError::into_inner);
         terms.get(&(segment.segment_id(), term.clone())).cloned()
@@ -44,7 +59,7 @@ impl KnownTerms {
 
     pub(super) fn insert(&self, segment: &SegmentReader, term: &Term, known: Known) {
         let mut terms = self.terms.lock().unwrap_or_else(PoisonError::into_inner);
-        if terms.len() >= MOST {
+        if terms.len() >= self.most {
             terms.clear();
         }
         terms.insert((segment.segment_id(), term.clone()), Arc::new(known));

@@ -18,9 +18,11 @@ pub const CLAUSES: usize = 256;
 pub const WORDS: usize = 2730;
 
 /// The most terms that a query may look up in a segment: its words, once for each field that is searched, with
-/// those of its filters. [`WORDS`] in three fields with two analysers each fit. A term costs about 3 KiB
-/// while its segment is searched, so that these come to 48 MiB.
+/// those of its filters. [`WORDS`] in three fields with two analysers each fit.
 pub const LOOKUPS: usize = 16_384;
+
+/// Bytes that a term costs beside its postings while its segment is searched, about.
+pub const TERM_BYTES: usize = 3 * 1024;
 
 /// How deeply parentheses may be nested. Deeper ones are read as spaces, so that a row of brackets
 /// can neither fail nor exhaust the stack.
@@ -71,16 +73,12 @@ pub const PREFIX_WORDS: u64 = 65_536;
 /// counts in each. Opening the postings of one takes under a microsecond.
 pub const EXPANDED_WORDS: u64 = 16 * PREFIX_WORDS;
 
-/// Bytes that hold the documents of all prefixes and ranges of a query in the segment that is searched. A
-/// dense one takes a bit for each document: of ten million documents, 50 prefixes fit.
-pub const EXPANDED_BYTES: usize = 64 * 1024 * 1024;
-
 /// Bytes of postings of one prefix in one segment that are read ahead, and then at a time. They are adjacent in
 /// their file, so that each part is one read.
 pub const EXPANDED_READ: usize = 4 * 1024 * 1024;
 
-/// Bytes of postings and columns that one search reads ahead at once, over all segments: they are in memory beside
-/// the cache until they have come.
+/// Bytes of postings and columns that all searches of a process read ahead at once, where there is memory for them: more
+/// does not make a network faster.
 pub const READ_AHEAD: usize = 32 * 1024 * 1024;
 
 /// Segments that one search reads ahead at once: each costs a thread that waits for its file. Of more, the

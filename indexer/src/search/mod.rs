@@ -21,6 +21,7 @@ mod parse;
 mod query;
 mod rank;
 mod request;
+mod room;
 mod turns;
 mod values;
 mod warm;
@@ -44,6 +45,7 @@ pub(crate) use budget::Budget;
 pub use budget::Allowance;
 pub use known::KnownTerms;
 pub use request::{Hit, Operator, SearchRequest, SearchResponse, Sort};
+pub(crate) use room::Room;
 
 /// Runs a search: how many documents match, and the hits that were asked for.
 ///

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tantivy::directory::RamDirectory;
 use tantivy::{Index, IndexSettings, IndexWriter, Searcher};
 
+use super::room::roomy;
 use super::*;
 use crate::clock::SystemClock;
 use crate::document::Document;
@@ -44,13 +45,13 @@ impl Small {
         Self {
             schema,
             searcher,
-            known: KnownTerms::default(),
+            known: KnownTerms::beside(0),
         }
     }
 
     fn run(&self, request: &SearchRequest) -> Result<(u64, Vec<Hit>)> {
         let soon = Instant::now() + Duration::from_secs(60);
-        let budget = Budget::begin(Arc::new(SystemClock), Allowance::until(soon))?;
+        let budget = Budget::begin(Arc::new(SystemClock), Allowance::until(soon), roomy())?;
         self.run_within(request, &budget)
     }
 

@@ -3,29 +3,31 @@
 //! tantivy reads what it needs when it needs it, one range after the other, and over a network
 //! each of these waits costs more than the whole query does. So before a query runs, all its terms
 //! are looked up in all segments at the same time, and when all are found their postings are read at the same
-//! time: two rounds, whatever the number of words and, up to a bound, of segments. (What one executor asks for
-//! at the same moment and lies near comes with one read, so nobody runs ahead.) Lengths of fields and columns
-//! depend on nothing and go along with the first. What was read lies in the cache below, where the
-//! query finds it; on a warm cache this is a look at memory.
+//! time, with the lengths of fields and the columns: two rounds, whatever the number of words and, up to a bound, of
+//! segments. (What one executor asks for at the same moment and lies near comes with one read, so nobody runs ahead.)
+//! What was read lies in the cache below, where the query finds it; on a warm cache this is a look at memory.
 //!
-//! What is long (columns, the postings of a prefix) shares a bound in bytes, so that many segments cannot have
-//! all of it in memory beside the cache.
+//! What is under way shares a bound in bytes with all other searches (`room`), and what the search then holds of one
+//! segment is counted here: it is known as soon as the words are found, and the search takes room for it before it reads.
 
 use std::collections::HashMap;
-use std::io;
+use std::sync::Arc;
 
-use futures_util::future::{BoxFuture, FutureExt, try_join, try_join_all};
+use futures_lite::future::poll_once;
+use futures_util::future::{BoxFuture, FutureExt, try_join_all, try_join3};
+use tantivy::directory::FileSlice;
+use tantivy::index::InvertedIndexReader;
 use tantivy::postings::TermInfo;
 use tantivy::schema::Field;
-use tantivy::{HasLen, Searcher, SegmentReader, Term};
-use tokio::sync::Semaphore;
+use tantivy::{HasLen, Searcher, SegmentReader, TantivyError, Term};
 
 use super::budget::{Budget, too_broad};
-use super::expand::Expansion;
+use super::expand::{Expansion, held};
 use super::known::{Known, KnownTerms};
 use super::limits;
 use super::lower::Reads;
 use super::rank;
+use super::room::{Need, Room};
 use crate::error::{Error, Result};
 
 /// What a search will read.
@@ -52,8 +54,25 @@ pub(super) enum Positions {
 
 type Read<'a> = BoxFuture<'a, Result<()>>;
 
-/// The unit that what is under way at once is counted in.
-const KIB: usize = 1024;
+/// A segment, and what the search holds of it.
+struct Segment<'a> {
+    reader: &'a SegmentReader,
+    need: Need,
+}
+
+/// A term that is to be looked up in a segment.
+struct Lookup<'a> {
+    segment: &'a Segment<'a>,
+    term: &'a Term,
+    positions: Positions,
+}
+
+/// A prefix or a range whose postings in a segment are so short that they are read ahead.
+struct Short<'a> {
+    expansion: &'a Expansion,
+    index: Arc<InvertedIndexReader>,
+    bytes: usize,
+}
 
 /// Reads all of it.
 pub(super) fn warm(
@@ -67,98 +86,151 @@ pub(super) fn warm(
     fields.dedup();
     // Fewer segments at once where each has many terms to look up.
     let at_once = (limits::LOOKUPS / wanted.terms.len().max(1)).clamp(1, limits::SEGMENTS_AT_ONCE);
-    for segments in searcher.segment_readers().chunks(at_once) {
-        warm_segments(segments, known, wanted, &fields, budget)?;
+    for readers in searcher.segment_readers().chunks(at_once) {
+        let segments: Vec<Segment<'_>> = readers.iter().map(Segment::new).collect();
+        warm_segments(&segments, known, wanted, &fields, budget)?;
     }
     Ok(())
 }
 
 fn warm_segments(
-    segments: &[SegmentReader],
+    segments: &[Segment<'_>],
     known: &KnownTerms,
     wanted: &Wanted<'_>,
     fields: &[Field],
     budget: &Budget,
 ) -> Result<()> {
-    let long = Semaphore::new(limits::READ_AHEAD / KIB);
-    let mut beside: Vec<Read<'_>> = Vec::new();
-    let mut terms = Vec::new();
+    let mut lookups: Vec<Lookup<'_>> = Vec::new();
+    let mut slices: Vec<FileSlice> = Vec::new();
     for segment in segments {
         budget.check()?;
-        for (term, positions) in &wanted.terms {
-            let read = known.get(segment, term);
-            if read.is_none_or(|read| *positions > read.positions) {
-                terms.push((segment, *term, *positions));
+        for (&term, &positions) in &wanted.terms {
+            match known.get(segment.reader, term) {
+                Some(read) if positions <= read.positions => {
+                    segment.count(read.info.as_ref(), positions);
+                }
+                _ => lookups.push(Lookup {
+                    segment,
+                    term,
+                    positions,
+                }),
             }
         }
-        if !wanted.reads.expansions.is_empty() {
-            beside.push(expansions(segment, wanted.reads, &long, budget).boxed());
-        }
-        for name in &wanted.reads.columns {
-            beside.push(columns(segment, name, &long).boxed());
-        }
         for field in fields.iter().filter(|_| wanted.lengths) {
-            beside.push(lengths(segment, *field).map(|read| Ok(read?)).boxed());
+            let all = segment.reader.fieldnorms_readers().get_inner_file();
+            slices.extend(all.open_read(*field).map(|slice| segment.hold(slice)));
         }
     }
-    let postings = async {
-        let found = terms.iter().map(|(segment, term, _)| find(segment, term));
-        let found = try_join_all(found).await?;
-        let read = terms
-            .into_iter()
-            .zip(found)
-            .map(|((segment, term, positions), info)| {
-                postings(segment, term, positions, info, known)
-            });
-        Ok(try_join_all(read).await?)
-    };
-    budget.block_on(try_join(try_join_all(beside), postings))?;
+    let names = &wanted.reads.columns;
+    let columns = segments
+        .iter()
+        .flat_map(|segment| names.iter().map(move |name| columns(segment, name)));
+    let expansions = segments
+        .iter()
+        .map(|segment| expansions(segment, wanted.reads, budget));
+    let (found, expanded, columns) = budget.block_on(try_join3(
+        try_join_all(lookups.iter().map(find)),
+        try_join_all(expansions),
+        try_join_all(columns),
+    ))?;
+    for (lookup, info) in lookups.iter().zip(&found) {
+        lookup.segment.count(info.as_ref(), lookup.positions);
+    }
+    let need = segments.iter().map(|segment| segment.need.bytes()).max();
+    budget.take_room(need.unwrap_or_default())?;
+
+    let room = budget.room();
+    let mut reads: Vec<Read<'_>> = Vec::new();
+    for (lookup, info) in lookups.iter().zip(found) {
+        reads.push(postings(lookup, info, known, room).boxed());
+    }
+    for short in expanded.iter().flatten() {
+        reads.push(short.read(room).boxed());
+    }
+    for slice in slices.iter().chain(columns.iter().flatten()) {
+        reads.push(whole(slice, room).boxed());
+    }
+    budget.block_on(try_join_all(reads))?;
     Ok(())
 }
 
-async fn find(segment: &SegmentReader, term: &Term) -> tantivy::Result<Option<TermInfo>> {
-    let index = segment.inverted_index(term.field())?;
-    Ok(index
-        .terms()
-        .get_async(term.serialized_value_bytes())
-        .await?)
+impl<'a> Segment<'a> {
+    fn new(reader: &'a SegmentReader) -> Self {
+        Self {
+            reader,
+            need: Need::default(),
+        }
+    }
+
+    /// Counts what a term takes.
+    fn count(&self, info: Option<&TermInfo>, positions: Positions) {
+        self.need.add(limits::TERM_BYTES);
+        if let Some(info) = info {
+            self.need.add(self.bytes(info, positions));
+        }
+    }
+
+    /// Counts what is held whole.
+    fn hold(&self, slice: FileSlice) -> FileSlice {
+        self.need.add(slice.len());
+        slice
+    }
+
+    /// Bytes of the postings of a term, with its positions where they are read.
+    fn bytes(&self, info: &TermInfo, positions: Positions) -> usize {
+        let postings = info.postings_range.len();
+        match self.reads_positions(info, positions) {
+            true => postings + info.positions_range.len(),
+            false => postings,
+        }
+    }
+
+    fn reads_positions(&self, info: &TermInfo, positions: Positions) -> bool {
+        let rare = !rank::is_common(info.doc_freq.into(), self.reader.max_doc().into());
+        positions == Positions::Yes || (positions == Positions::OfRare && rare)
+    }
+}
+
+async fn find(lookup: &Lookup<'_>) -> Result<Option<TermInfo>> {
+    let index = lookup.segment.reader.inverted_index(lookup.term.field())?;
+    let terms = index.terms();
+    let found = terms.get_async(lookup.term.serialized_value_bytes()).await;
+    Ok(found.map_err(TantivyError::from)?)
 }
 
 async fn postings(
-    segment: &SegmentReader,
-    term: &Term,
-    positions: Positions,
+    lookup: &Lookup<'_>,
     info: Option<TermInfo>,
     known: &KnownTerms,
-) -> tantivy::Result<()> {
-    let Some(found) = &info else {
-        let positions = Positions::Yes;
-        known.insert(segment, term, Known { info, positions });
-        return Ok(());
-    };
-    let rare = !rank::is_common(found.doc_freq.into(), segment.max_doc().into());
-    let read = positions == Positions::Yes || (positions == Positions::OfRare && rare);
-    let index = segment.inverted_index(term.field())?;
-    index.warm_postings(term, read).await?;
-    known.insert(segment, term, Known { info, positions });
+    room: &Room,
+) -> Result<()> {
+    let Lookup { segment, term, .. } = lookup;
+    let mut positions = lookup.positions;
+    match &info {
+        Some(found) => {
+            let index = segment.reader.inverted_index(term.field())?;
+            let _room = room.read(segment.bytes(found, positions)).await?;
+            let read = index.warm_postings(term, segment.reads_positions(found, positions));
+            read.await.map_err(TantivyError::from)?;
+        }
+        None => positions = Positions::Yes,
+    }
+    known.insert(segment.reader, term, Known { info, positions });
     Ok(())
 }
 
-/// Looks up the words of the prefixes and ranges, counts them, and reads the postings of those that are not
-/// too long.
-async fn expansions(
-    segment: &SegmentReader,
-    reads: &Reads,
-    long: &Semaphore,
+/// Looks up the words of the prefixes and ranges, and counts them; gives those whose postings are not too long.
+async fn expansions<'a>(
+    segment: &Segment<'_>,
+    reads: &'a Reads,
     budget: &Budget,
-) -> Result<()> {
+) -> Result<Vec<Short<'a>>> {
+    let reader = segment.reader;
     try_join_all(reads.expansions.iter().map(|expansion| async {
         if let Some(field) = expansion.field() {
-            let index = segment.inverted_index(field)?;
-            expansion
-                .read_terms(&index)
-                .await
-                .map_err(tantivy::TantivyError::from)?;
+            let index = reader.inverted_index(field)?;
+            let read = expansion.read_terms(&index).await;
+            read.map_err(TantivyError::from)?;
         }
         Ok::<_, Error>(())
     }))
@@ -169,81 +241,84 @@ async fn expansions(
         let Some(field) = expansion.field() else {
             continue;
         };
-        let index = segment.inverted_index(field)?;
-        let (here, bytes) = measure(expansion, &index, limits::PREFIX_WORDS - words, budget)?;
-        words += here;
+        let index = reader.inverted_index(field)?;
+        let here = measure(expansion, &index, limits::PREFIX_WORDS - words, budget)?;
+        words += here.words;
         if words > limits::PREFIX_WORDS {
             return Err(too_broad(
                 &expansion.written,
                 &format!("more than {} words", limits::PREFIX_WORDS),
             ));
         }
-        budget.expand(here, &expansion.written)?;
-        if here > 0 && bytes <= limits::EXPANDED_READ {
-            short.push((expansion, index, bytes));
+        budget.expand(here.words, &expansion.written)?;
+        segment.need.add(held(here.documents, reader.max_doc()));
+        if here.words > 0 && here.bytes <= limits::EXPANDED_READ {
+            short.push(Short {
+                expansion,
+                index,
+                bytes: here.bytes,
+            });
         }
     }
-    let reads = short.iter().map(|(expansion, index, bytes)| async {
-        let _room = room(long, *bytes).await?;
-        let read = expansion.read_postings(index).await;
-        Ok::<_, Error>(read.map_err(tantivy::TantivyError::from)?)
-    });
-    try_join_all(reads).await?;
-    Ok(())
+    Ok(short)
 }
 
-/// How many words an expansion stands for in a segment, up to one more than `most`, and the bytes of their postings.
+/// What an expansion comes to in a segment.
+struct Measure {
+    /// Words, up to one more than were asked for.
+    words: u64,
+    /// Bytes of their postings.
+    bytes: usize,
+    /// Documents, each as often as it has one of the words.
+    documents: u64,
+}
+
 fn measure(
     expansion: &Expansion,
-    index: &tantivy::InvertedIndexReader,
+    index: &InvertedIndexReader,
     most: u64,
     budget: &Budget,
-) -> Result<(u64, usize)> {
-    let mut terms = expansion
-        .terms(index)
-        .map_err(tantivy::TantivyError::from)?;
-    let (mut words, mut start, mut end) = (0_u64, None, 0);
+) -> Result<Measure> {
+    let mut terms = expansion.terms(index).map_err(TantivyError::from)?;
+    let (mut words, mut documents, mut start, mut end) = (0_u64, 0_u64, None, 0);
     while words <= most && terms.advance() {
-        let postings = &terms.value().postings_range;
-        start.get_or_insert(postings.start);
-        end = postings.end;
+        let info = terms.value();
+        start.get_or_insert(info.postings_range.start);
+        end = info.postings_range.end;
         words += 1;
+        documents += u64::from(info.doc_freq);
         if words.is_multiple_of(limits::CHECK_EVERY.into()) {
             budget.check()?;
         }
     }
-    Ok((words, end - start.unwrap_or(end)))
+    Ok(Measure {
+        words,
+        bytes: end - start.unwrap_or(end),
+        documents,
+    })
 }
 
-/// Waits until so many bytes may be under way beside the others.
-async fn room(long: &Semaphore, bytes: usize) -> Result<tokio::sync::SemaphorePermit<'_>> {
-    let units = bytes.div_ceil(KIB).min(limits::READ_AHEAD / KIB);
-    let units = u32::try_from(units).unwrap_or(u32::MAX);
-    long.acquire_many(units)
-        .await
-        .map_err(|closed| Error::internal("reading ahead was ended").because(closed))
-}
-
-async fn lengths(segment: &SegmentReader, field: Field) -> tantivy::Result<()> {
-    let all = segment.fieldnorms_readers().get_inner_file();
-    if let Some(lengths) = all.open_read(field) {
-        lengths.read_bytes_async().await?;
+impl Short<'_> {
+    async fn read(&self, room: &Room) -> Result<()> {
+        let _room = room.read(self.bytes).await?;
+        let read = self.expansion.read_postings(&self.index).await;
+        Ok(read.map_err(TantivyError::from)?)
     }
-    Ok(())
 }
 
-async fn columns(segment: &SegmentReader, name: &str, long: &Semaphore) -> Result<()> {
-    let columns = segment
-        .fast_fields()
-        .list_dynamic_column_handles(name)
-        .await?;
-    let reads = columns.iter().map(|column| async {
-        let slice = column.file_slice();
-        let _room = room(long, slice.len()).await?;
-        let read: io::Result<_> = slice.read_bytes_async().await;
-        read.map_err(tantivy::TantivyError::from)?;
-        Ok::<_, Error>(())
-    });
-    try_join_all(reads).await?;
+async fn columns(segment: &Segment<'_>, name: &str) -> Result<Vec<FileSlice>> {
+    let fast = segment.reader.fast_fields();
+    let columns = fast.list_dynamic_column_handles(name).await?;
+    let slices = columns.iter().map(|column| column.file_slice().clone());
+    Ok(slices.map(|slice| segment.hold(slice)).collect())
+}
+
+/// Reads a whole slice. What is in memory waits for nobody.
+async fn whole(slice: &FileSlice, room: &Room) -> Result<()> {
+    if poll_once(slice.read_bytes_async()).await.is_none() {
+        let _room = room.read(slice.len()).await?;
+        let read = slice.read_bytes_async().await;
+        read.map_err(TantivyError::from)?;
+    }
     Ok(())
 }

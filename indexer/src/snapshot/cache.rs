@@ -1,7 +1,8 @@
 //! The range cache: bytes of immutable files, least recently used out first.
 //!
 //! Containers never change, so an entry is right for ever and survives every refresh; only its
-//! size bounds it.
+//! size bounds it. What a search holds of it is here too, once for all: the search lends the cache its own memory while
+//! it lasts.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -31,6 +32,8 @@ struct State {
     by_use: BTreeMap<u64, Key>,
     uses: u64,
     bytes: usize,
+    /// Bytes beyond the capacity, of searches that are under way.
+    lent: usize,
 }
 
 #[derive(Debug)]
@@ -75,10 +78,11 @@ impl RangeCache {
     /// Keeps `bytes`, which begin at `start` of the container.
     pub fn insert(&self, container: Uuid, start: u64, bytes: OwnedBytes) {
         let cost = bytes.len() + OVERHEAD;
-        if cost > self.capacity {
+        let mut state = self.lock();
+        let capacity = self.capacity.saturating_add(state.lent);
+        if cost > capacity {
             return;
         }
-        let mut state = self.lock();
         state.remove((container, start));
         state.uses += 1;
         let used = state.uses;
@@ -87,12 +91,20 @@ impl RangeCache {
             .insert((container, start), Entry { bytes, used });
         state.by_use.insert(used, (container, start));
         state.bytes += cost;
-        while state.bytes > self.capacity {
-            let Some((_, oldest)) = state.by_use.pop_first() else {
-                break;
-            };
-            state.remove(oldest);
-        }
+        state.shrink(capacity);
+    }
+
+    /// Holds so many bytes more, until they are given back.
+    pub(crate) fn lend(&self, bytes: usize) {
+        self.lock().lent += bytes;
+    }
+
+    /// Lets go of what was lent.
+    pub(crate) fn give_back(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.lent = state.lent.saturating_sub(bytes);
+        let capacity = self.capacity.saturating_add(state.lent);
+        state.shrink(capacity);
     }
 
     /// Bytes held.
@@ -109,6 +121,15 @@ impl State {
         self.by_use.insert(now, key);
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.used = now;
+        }
+    }
+
+    fn shrink(&mut self, capacity: usize) {
+        while self.bytes > capacity {
+            let Some((_, oldest)) = self.by_use.pop_first() else {
+                break;
+            };
+            self.remove(oldest);
         }
     }
 
@@ -160,5 +181,20 @@ mod tests {
             "the touched one stays"
         );
         assert!(cache.bytes() <= 10 * (1000 + OVERHEAD));
+    }
+
+    #[test]
+    fn what_is_lent_is_held_until_it_is_given_back() {
+        let cache = RangeCache::new(1000 + OVERHEAD);
+        cache.insert(CONTAINER, 0, bytes(1000, 1));
+        cache.lend(5000 + OVERHEAD);
+        cache.insert(CONTAINER, 1000, bytes(5000, 2));
+        assert!(cache.get(CONTAINER, &(0..6000)).is_none());
+        assert!(cache.get(CONTAINER, &(0..1000)).is_some());
+        assert!(cache.get(CONTAINER, &(1000..6000)).is_some());
+        cache.give_back(5000 + OVERHEAD);
+        assert!(cache.bytes() <= 1000 + OVERHEAD);
+        cache.insert(CONTAINER, 1000, bytes(5000, 2));
+        assert!(cache.get(CONTAINER, &(1000..6000)).is_none());
     }
 }

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 
 use aquifer_indexer::clock::{Clock, SystemClock};
 use aquifer_indexer::document::Document;
-use aquifer_indexer::index::{Batch, Change, Counts, Index, Operation, Wait};
+use aquifer_indexer::index::{Batch, Change, Counts, Index, Operation, Shared, Wait};
 use aquifer_indexer::order::{Order, Position};
 use aquifer_indexer::reindex::{JobState, NoSources, ReindexRequest};
-use aquifer_indexer::snapshot::cache::RangeCache;
 use proptest::prelude::*;
 
 use crate::rig::{
@@ -227,8 +226,9 @@ fn the_record_of_a_deletion_is_dropped_after_four_weeks() {
 
 /// A process whose wall clock is ahead.
 fn open_later(folder: &Folder, ahead: Duration) -> Index {
-    let (cache, clock) = (RangeCache::new(0), Arc::new(Later(ahead)));
-    Index::open("test", folder.mount(), Arc::new(cache), clock, &config())
+    let (config, clock) = (config(), Arc::new(Later(ahead)));
+    let shared = Arc::new(Shared::new(&config));
+    Index::open("test", folder.mount(), shared, clock, &config)
 }
 
 #[derive(Debug)]

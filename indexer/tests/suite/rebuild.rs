@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 
 use aquifer_indexer::config::{Config, Observer, Step};
 use aquifer_indexer::document::Document;
-use aquifer_indexer::index::{Batch, Index, Operation, Wait};
+use aquifer_indexer::index::{Batch, Index, Operation, Shared, Wait};
 use aquifer_indexer::mapping::Definition;
 use aquifer_indexer::reindex::{
     Chunk, DocumentSource, JobState, JobStatus, NoSources, OnRefused, Refusal, ReindexRequest,
     Sources,
 };
-use aquifer_indexer::snapshot::cache::RangeCache;
 use aquifer_indexer::{ErrorKind, Result};
 
 use crate::rig::{
@@ -524,9 +523,9 @@ fn a_source_that_stays_unreachable_fails_the_job_and_one_that_comes_back_does_no
     for (times, state) in [(3, JobState::Finished), (1000, JobState::Failed)] {
         let folder = Folder::new();
         let config = config();
-        let cache = Arc::new(RangeCache::new(config.cache_bytes));
+        let shared = Arc::new(Shared::new(&config));
         let clock = Arc::new(Hasty::default());
-        let index = Index::open("test", folder.mount(), cache, clock, &config);
+        let index = Index::open("test", folder.mount(), shared, clock, &config);
         let job = index.start_reindex(&from_source(), soon()).unwrap();
         let down = Down {
             times: AtomicU32::new(times),

@@ -11,12 +11,11 @@ use aquifer_indexer::config::Config;
 use aquifer_indexer::document::Document;
 use aquifer_indexer::format::manifest::ContainerId;
 use aquifer_indexer::inbox::Inbox;
-use aquifer_indexer::index::{Batch, Counts, Index, Operation, Outcome, Wait};
+use aquifer_indexer::index::{Batch, Counts, Index, Operation, Outcome, Shared, Wait};
 use aquifer_indexer::layout::{self, BatchId};
 use aquifer_indexer::mapping::{Definition, IndexSchema};
 use aquifer_indexer::mount::{Mount, PosixMount};
 use aquifer_indexer::search::SearchRequest;
-use aquifer_indexer::snapshot::cache::RangeCache;
 
 /// A folder with an empty index in it.
 pub struct Folder(tempfile::TempDir);
@@ -235,8 +234,8 @@ pub fn config() -> Config {
 }
 
 pub fn open(mount: Arc<dyn Mount>, config: &Config) -> Index {
-    let cache = Arc::new(RangeCache::new(config.cache_bytes));
-    Index::open("test", mount, cache, Arc::new(SystemClock), config)
+    let shared = Arc::new(Shared::new(config));
+    Index::open("test", mount, shared, Arc::new(SystemClock), config)
 }
 
 pub fn schema() -> IndexSchema {

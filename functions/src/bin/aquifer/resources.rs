@@ -1,5 +1,6 @@
 //! What a command may use of the machine: the arguments that all commands share that build or merge.
 
+use aquifer_functions::allocator;
 use aquifer_indexer::budget::{Budget, MEMORY_VARIABLE, SCRATCH_VARIABLE};
 use aquifer_indexer::config::{Config, MIB};
 use clap::Args;
@@ -22,6 +23,7 @@ impl Resources {
     pub(crate) fn config(self) -> Config {
         let bytes = |mib: u64| mib.saturating_mul(MIB as u64);
         let budget = Budget::of_process(self.memory.map(bytes), self.scratch.map(bytes));
+        allocator::fit(budget.memory_bytes());
         Config::within(budget)
     }
 }

@@ -10,6 +10,7 @@ use super::*;
 use crate::ErrorKind;
 use crate::clock::Clock;
 use crate::search::turns::Turns;
+use crate::snapshot::cache::RangeCache;
 
 /// How often a search may look at the clock after its deadline: once to see it, and once for its turn.
 const LOOKS_AFTER: u64 = 2;
@@ -57,7 +58,7 @@ fn run(
         cancel_at: Mutex::new(cancel_at),
     });
     let turns = Arc::new(Turns::new(1));
-    let result = Budget::begin_among(&turns, Arc::clone(&clock) as _, allowance)
+    let result = Budget::begin_among(&turns, Arc::clone(&clock) as _, allowance, roomy())
         .and_then(|budget| index.run_within(request, &budget));
     (result, clock.looks.load(Ordering::SeqCst))
 }
@@ -186,7 +187,7 @@ fn a_search_ends_when_nobody_waits_for_it_any_more() {
 
 fn words_of(index: &Small, query: &str) -> (Result<u64>, u64) {
     let soon = Instant::now() + Duration::from_secs(60);
-    let budget = Budget::begin(Arc::new(SystemClock), Allowance::until(soon)).unwrap();
+    let budget = Budget::begin(Arc::new(SystemClock), Allowance::until(soon), roomy()).unwrap();
     let result = index.run_within(&asking(query), &budget);
     (result.map(|(count, _)| count), budget.words())
 }
@@ -265,7 +266,7 @@ fn an_answer_that_grows_too_large_ends_the_search_and_parts_of_large_documents_d
             answer_bytes,
             ..Allowance::until(soon)
         };
-        let budget = Budget::begin(Arc::new(SystemClock), allowance).unwrap();
+        let budget = Budget::begin(Arc::new(SystemClock), allowance, roomy()).unwrap();
         index.run_within(request, &budget)
     };
     let all = SearchRequest {
@@ -330,4 +331,92 @@ fn what_is_sorted_by_long_texts_is_bounded() {
     let error = index.run(&sorted(4800)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert!(error.to_string().contains("offset"), "{error}");
+}
+
+/// The least room in KiB that a search runs in; what it took is free again afterwards.
+fn least_room(index: &Small, request: &SearchRequest) -> usize {
+    const KIB: usize = 1024;
+    let runs = |kib: usize| {
+        let cache = Arc::new(RangeCache::new(0));
+        let room = Arc::new(Room::new(kib * KIB, cache));
+        let soon = Instant::now() + Duration::from_secs(60);
+        let allowance = Allowance::until(soon);
+        let budget = Budget::begin(Arc::new(SystemClock), allowance, Arc::clone(&room)).unwrap();
+        let result = index.run_within(request, &budget);
+        drop(budget);
+        let all = kib * KIB - kib * KIB / 8;
+        assert!(room.try_take(all).unwrap().is_some(), "{request:?}");
+        match result {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Invalid);
+                assert!(error.to_string().contains("AQUIFER_MEMORY_MIB"), "{error}");
+                false
+            }
+        }
+    };
+    (1..).find(|kib| runs(*kib)).unwrap()
+}
+
+#[test]
+fn everything_that_a_search_holds_takes_room() {
+    // Words that are in half of the documents, without a pattern that compresses.
+    let source = |n: u64| {
+        let scattered = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let words = (0..8).filter(|word| scattered >> (40 + word) & 1 == 1);
+        let words: String = words.map(|word| format!("w{word} ")).collect();
+        format!(r#"{{"unique_key":"{n}","title":"{words}","n":{n},"s":"text {n}"}}"#)
+    };
+    let sources: Vec<String> = (0..3000).map(source).collect();
+    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+    let index = Small::new("{}", &[&sources]);
+    let least = |query: &str, sort: &str| {
+        let request = SearchRequest {
+            sort: Sort::parse_list(sort).unwrap(),
+            ..asking(query)
+        };
+        least_room(&index, &request)
+    };
+    let more = |(query, sort): (&str, &str), than: (&str, &str), what: &str| {
+        let (more, than) = (least(query, sort), least(than.0, than.1));
+        assert!(more > than, "{what}: {more} KiB, {than} KiB");
+    };
+    more(("title:(x y z)", "n"), ("title:x", "n"), "terms");
+    more(
+        ("title:(w1 w2 w3)", "n"),
+        ("title:(x y z)", "n"),
+        "postings",
+    );
+    more(
+        ("title:\"w1 w2\"", "n"),
+        ("title:(w1 w2)", "n"),
+        "positions",
+    );
+    more(("title:x", ""), ("title:x", "n"), "lengths");
+    more(("", "n,s"), ("", "n"), "columns");
+    more(
+        ("title:(w0* w1* w2* w3*)", "n"),
+        ("title:(x* y* z* u*)", "n"),
+        "documents of a prefix",
+    );
+}
+
+#[test]
+fn a_search_waits_for_room_that_others_have() {
+    let index = busy();
+    let request = asking("even odd");
+    let cache = Arc::new(RangeCache::new(0));
+    let room = Arc::new(Room::new(1024 * 1024, cache));
+    let all = room.try_take(1024 * 1024 * 7 / 8).unwrap();
+    let until = |soon: Duration| {
+        let allowance = Allowance::until(Instant::now() + soon);
+        Budget::begin(Arc::new(SystemClock), allowance, Arc::clone(&room)).unwrap()
+    };
+    let in_vain = index.run_within(&request, &until(Duration::from_millis(50)));
+    assert_eq!(in_vain.unwrap_err().kind(), ErrorKind::Deadline);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| index.run_within(&request, &until(Duration::from_secs(600))));
+        drop(all);
+        assert_eq!(waiting.join().unwrap().unwrap().0, 6000);
+    });
 }

@@ -7,9 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use aquifer_indexer::clock::SystemClock;
 use aquifer_indexer::config::Config;
-use aquifer_indexer::index::Index;
+use aquifer_indexer::index::{Index, Shared};
 use aquifer_indexer::mount::{CountingMount, OperationCounts, PosixMount};
-use aquifer_indexer::snapshot::cache::RangeCache;
 
 use crate::bulk::Built;
 use crate::corpus::{Corpus, parse, small_source};
@@ -106,9 +105,9 @@ fn open(root: &Path, gather: Duration, read_only: bool) -> Result<(Index, Counti
         read_only,
         ..Config::default()
     };
-    let cache = Arc::new(RangeCache::new(config.cache_bytes));
+    let shared = Arc::new(Shared::new(&config));
     let mount = Arc::new(counting.clone());
-    let index = Index::open(NAME, mount, cache, Arc::new(SystemClock), &config);
+    let index = Index::open(NAME, mount, shared, Arc::new(SystemClock), &config);
     Ok((index, counting))
 }
 
