@@ -144,12 +144,16 @@ impl Unpacked {
         })
     }
 
-    /// As [`Self::json`], a body of nothing but white space being the default.
-    pub(crate) fn json_or_default<T: DeserializeOwned + Default>(self) -> Result<T, Problem> {
-        if self.bytes.trim_ascii().is_empty() {
-            return Ok(T::default());
+    /// Reads the body as a JSON object, one of nothing but white space being the default. (serde would take an array of the
+    /// members' values for it as well.)
+    pub(crate) fn object_or_default<T: DeserializeOwned + Default>(self) -> Result<T, Problem> {
+        match self.bytes.trim_ascii().first() {
+            None => Ok(T::default()),
+            Some(b'[') => Err(Problem::invalid(
+                "the body is an array, and a JSON object is expected, as in {}",
+            )),
+            Some(_) => self.json(),
         }
-        self.json()
     }
 
     /// Gives back the memory of the body but for the `bytes` that are kept of what was read from it.

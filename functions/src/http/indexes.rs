@@ -64,7 +64,7 @@ pub(super) async fn create(
     let worker = state.clone();
     let name = target.index.clone();
     let call = move |body: Admitted| {
-        let definition: Definition = body.unpack()?.json_or_default()?;
+        let definition: Definition = body.unpack()?.object_or_default()?;
         Ok(worker.aquifer().create_index(&name, &definition)?)
     };
     let body = (body, Purpose::Json);

@@ -42,7 +42,7 @@ pub(super) async fn start(
     let worker = state.clone();
     let name = target.index.clone();
     let call = move |body: Admitted| {
-        let request: ReindexRequest = body.unpack()?.json_or_default()?;
+        let request: ReindexRequest = body.unpack()?.object_or_default()?;
         if let Some(url) = &request.source {
             check_length(url)?;
             worker.settings().sources.check(url)?;

@@ -70,7 +70,7 @@ pub(super) async fn post(
     body: Packed,
 ) -> Result<Response, Problem> {
     Parameters::read(&uri, &[])?;
-    let read = |body: Admitted| body.unpack()?.json_or_default();
+    let read = |body: Admitted| body.unpack()?.object_or_default();
     let body = (body, Purpose::Json);
     let request = state
         .with_body(state.reads(), context.deadline, body, read)

@@ -173,20 +173,30 @@ const EXPECTED: &str = "it takes {\"indexes\": [\"default\"], \"tasks\": [\"drai
                         \"collect\", \"verify\"], \"reindex\": {}}, each of which may be left out";
 
 fn parse(text: &str) -> Result<Order> {
-    let not_understood = |error: serde_json::Error| {
+    let not_understood = |why: &str| {
         Error::invalid(format!(
-            "this is no order for the reindex function: {error}; {EXPECTED}"
+            "this is no order for the reindex function: {why}{EXPECTED}"
         ))
     };
-    match serde_json::from_str(text).map_err(not_understood)? {
+    let read = |text: &str| {
+        serde_json::from_str(text).map_err(|error| not_understood(&format!("{error}; ")))
+    };
+    let mut order: Value = read(text)?;
+    // EventBridge Scheduler writes its detail as text.
+    if let Value::String(text) = &order {
+        order = match text.trim().is_empty() {
+            true => Value::Null,
+            false => read(text)?,
+        };
+    }
+    // serde would take the values of an object's members in an array for it.
+    let is_order = order.is_object() && order.get("reindex").is_none_or(|job| !job.is_array());
+    match order {
         Value::Null => Ok(Order::default()),
-        // EventBridge Scheduler writes its detail as text.
-        Value::String(text) if text.trim().is_empty() => Ok(Order::default()),
-        Value::String(text) => serde_json::from_str(&text).map_err(not_understood),
-        value @ Value::Object(_) => serde_json::from_value(value).map_err(not_understood),
-        _ => Err(Error::invalid(format!(
-            "this is no order for the reindex function: {EXPECTED}"
-        ))),
+        order if is_order => {
+            serde_json::from_value(order).map_err(|error| not_understood(&format!("{error}; ")))
+        }
+        _ => Err(not_understood("")),
     }
 }
 
@@ -233,6 +243,8 @@ mod tests {
             (r#"{"reindex":{},"indexes":["a","b"]}"#, "in one index"),
             ("[1]", "no order"),
             ("[]", "no order"),
+            ("\"[]\"", "no order"),
+            (r#"{"indexes":["a"],"reindex":[]}"#, "no order"),
             ("7", "no order"),
             (
                 r#"{"Records":[{"eventSource":"aws:sqs"}]}"#,

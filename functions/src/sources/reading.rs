@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aquifer_indexer::reindex::Refusal;
+use aquifer_indexer::reindex::{Refusal, Sourced};
 
 use super::objects::{Failed, Opened};
 use crate::texts::{Form, Place, Spot, Text, Texts, TextsError, keyed};
@@ -69,13 +69,13 @@ impl Reading {
     }
 
     /// The next document; none at the end.
-    pub(super) fn take(&mut self) -> Result<Option<Result<String, Refusal>>, Failed> {
+    pub(super) fn take(&mut self) -> Result<Option<Result<Sourced, Refusal>>, Failed> {
         let next = self.next()?;
         self.taken += u64::from(next.is_some());
         Ok(next)
     }
 
-    fn next(&mut self) -> Result<Option<Result<String, Refusal>>, Failed> {
+    fn next(&mut self) -> Result<Option<Result<Sourced, Refusal>>, Failed> {
         if let Some(refused) = self.refused.take() {
             return Ok(Some(Err(self.refusal(None, refused))));
         }
@@ -90,16 +90,19 @@ impl Reading {
         Ok(Some(Err(self.refusal(None, broken))))
     }
 
-    fn document(&self, text: Text) -> Result<String, Refusal> {
+    fn document(&self, text: Text) -> Result<Sourced, Refusal> {
         let place = text.place;
-        let text = text
+        let mut text = text
             .text
             .map_err(|why| self.refusal(Some(place.spot()), why))?;
-        if !matches!(place, Place::Whole(_)) {
-            return Ok(text);
+        if matches!(place, Place::Whole(_)) {
+            text = keyed(&text, &self.name)
+                .map_err(|error| self.refusal(Some(place.within(error.place)), error.detail))?;
         }
-        keyed(&text, &self.name)
-            .map_err(|error| self.refusal(Some(place.within(error.place)), error.detail))
+        Ok(Sourced {
+            place: place.spot().of_file(&self.name),
+            text,
+        })
     }
 
     fn refusal(&self, spot: Option<Spot>, detail: String) -> Refusal {

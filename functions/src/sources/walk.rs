@@ -248,7 +248,7 @@ impl Walk {
             };
             match reading.take() {
                 Ok(Some(document)) => {
-                    taken += document.as_ref().map_or(1, String::len);
+                    taken += document.as_ref().map_or(1, |document| document.text.len());
                     chunk.documents.push(document);
                 }
                 Ok(None) => {

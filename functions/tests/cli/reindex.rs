@@ -77,7 +77,7 @@ fn a_job_that_fails_leaves_the_index_as_it_was() {
     let place = filled();
     place.write(
         "folder/a.ndjson",
-        "{\"unique_key\":\"a\"}\n{\"no\":\"key\"}\n",
+        "{\"unique_key\":\"a\"}\n{\"no\":\"key\"}\n{\"unique_key\":\"c\",\"title\":{}}\n",
     );
     let folder = place.path("folder");
     let ended = place.run(&["reindex", "--source", text(&folder)]);
@@ -99,8 +99,11 @@ fn a_job_that_fails_leaves_the_index_as_it_was() {
     let status = json(&skipped.succeeded());
     assert_eq!(
         (&status["documents"], &status["refused"]),
-        (&1.into(), &1.into())
+        (&1.into(), &2.into())
     );
+    let places = &status["refusals"];
+    assert_eq!(places[0]["place"], "a.ndjson:2", "{places}");
+    assert_eq!(places[1]["place"], "a.ndjson:3, document \"c\"", "{places}");
     assert_eq!(place.search(&[]), ["a"]);
     let wrong = place.run(&["reindex", "--source", "ftp://x/y"]).failed();
     assert!(wrong.contains("s3://BUCKET/PREFIX/"), "{wrong}");

@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
 
+use aquifer_indexer::layout;
 use serde_json::Value;
 
 use crate::{Place, text, without_time};
@@ -278,6 +280,7 @@ fn only_the_default_folder_is_created_unless_it_is_asked_for() {
 fn a_round_of_maintenance_and_a_request_that_is_none_leave_a_line() {
     use std::io::Write;
     let place = Place::new();
+    let stranded = stranded(&place.path("root"));
     let log = place.path("log");
     let command = place.command(&[
         "serve",
@@ -316,4 +319,25 @@ fn a_round_of_maintenance_and_a_request_that_is_none_leave_a_line() {
         "{line}"
     );
     logged("refused a request that is not HTTP");
+    assert_eq!(logged("swept the root folder")["removed"], 1);
+    assert!(!stranded.exists());
+}
+
+#[test]
+fn collecting_garbage_removes_what_killed_processes_left_in_the_root() {
+    let place = Place::new();
+    place.run(&["create-index"]).succeeded();
+    let stranded = stranded(&place.path("root"));
+    place.run(&["gc"]).succeeded();
+    assert!(!stranded.exists());
+    place.run(&["check"]).succeeded();
+}
+
+/// What a process leaves that was killed a day ago while it created an index.
+fn stranded(root: &Path) -> PathBuf {
+    let folder = root.join(layout::new_folder("other", uuid::Uuid::from_u128(7)));
+    std::fs::create_dir_all(&folder).unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(24 * 3600);
+    File::open(&folder).unwrap().set_modified(long_ago).unwrap();
+    folder
 }

@@ -237,3 +237,19 @@ async fn a_reader_refuses_to_write_and_answers_everything_else() {
         assert_eq!(answer.status, StatusCode::OK, "{path}: {answer}");
     }
 }
+
+#[tokio::test]
+async fn an_array_is_no_object() {
+    let service = Service::new();
+    for (method, path) in [
+        ("POST", "/search"),
+        ("POST", "/reindex"),
+        ("PUT", "/indexes/books"),
+    ] {
+        for body in ["[]", " [\"a\"]", "[[]]"] {
+            let told = service.send(method, path, Body::from(body)).await;
+            assert_eq!(told.status, StatusCode::BAD_REQUEST, "{path} {body}: {told}");
+            assert!(told.body.contains("a JSON object is expected"), "{told}");
+        }
+    }
+}

@@ -1,12 +1,13 @@
 //! The function that tends: orders, rounds and chains.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use aquifer_functions::lambda::handoff::Handoff;
 use aquifer_functions::lambda::order::Order;
 use aquifer_functions::lambda::tend::Tend;
 use aquifer_functions::lambda::time::Bounds;
+use aquifer_indexer::layout;
 use aquifer_indexer::reindex::NoSources;
 use lambda_runtime::LambdaEvent;
 use serde_json::value::RawValue;
@@ -50,6 +51,14 @@ async fn a_schedule_applies_what_was_left_behind() {
     let search = "/search?q=latecomer";
     assert_eq!(place.plain("GET", search, "").await.json()["count"], 0);
 
+    // A process was killed a day ago while it created an index.
+    let stranded = layout::new_folder("other", uuid::Uuid::from_u128(7));
+    let stranded = place.root.path().join(stranded);
+    std::fs::create_dir(&stranded).unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(24 * 3600);
+    let folder = std::fs::File::open(&stranded).unwrap();
+    folder.set_modified(long_ago).unwrap();
+
     let schedule = include_str!("events/schedule.json");
     let report = order(&tend(&place, None), schedule).await;
     assert_eq!(report["indexes"][0]["index"], "default", "{report}");
@@ -58,6 +67,7 @@ async fn a_schedule_applies_what_was_left_behind() {
     assert_eq!(report["indexes"][0]["verified"], Value::Null, "{report}");
     assert!(report["indexes"][0]["collected"].is_object(), "{report}");
     assert_eq!(place.plain("GET", search, "").await.json()["count"], 1);
+    assert!(!stranded.exists(), "the root was swept");
 }
 
 #[tokio::test]

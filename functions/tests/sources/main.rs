@@ -16,7 +16,7 @@ use std::io::Write;
 use std::path::Path;
 
 use aquifer_indexer::Result;
-use aquifer_indexer::reindex::{Chunk, DocumentSource, Sources};
+use aquifer_indexer::reindex::{Chunk, DocumentSource, Sourced, Sources};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -47,8 +47,8 @@ fn lines(prefix: &str, count: usize) -> String {
 
 /// A document, or what is told of one that is refused.
 fn told(chunk: &Chunk) -> Vec<String> {
-    let told = |document: &std::result::Result<String, _>| match document {
-        Ok(text) => text.clone(),
+    let told = |document: &std::result::Result<Sourced, _>| match document {
+        Ok(document) => document.text.clone(),
         Err(aquifer_indexer::reindex::Refusal { place, detail }) => {
             format!("refused {place}: {detail}")
         }

@@ -9,7 +9,7 @@ mod source;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::source::{Chunk, DocumentSource, NoSources, Sources};
+pub use self::source::{Chunk, DocumentSource, NoSources, Sourced, Sources};
 pub use crate::format::job::{ENDED_JOBS_MAX, JobState, JobStatus, OnRefused, Refusal};
 use crate::mapping::Definition;
 

@@ -31,11 +31,20 @@ pub trait DocumentSource: Send {
     fn next(&mut self, position: Option<&str>, bytes: usize) -> Result<Chunk>;
 }
 
+/// A document of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sourced {
+    /// Where it begins, for people: the object, and the line or element in it.
+    pub place: String,
+    /// Its JSON.
+    pub text: String,
+}
+
 /// Some documents of a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chunk {
-    /// The JSON text of each document, or why what was found is none.
-    pub documents: Vec<Result<String, Refusal>>,
+    /// Each document, or why what was found is none.
+    pub documents: Vec<Result<Sourced, Refusal>>,
     /// Where to go on; none at the end of the source.
     pub position: Option<String>,
     /// Bytes of the source read by now, packed as they lie there, and in all, where that is known; for people.

@@ -12,7 +12,7 @@ use aquifer_indexer::index::{Batch, Index, Operation, Shared, Wait};
 use aquifer_indexer::mapping::Definition;
 use aquifer_indexer::reindex::{
     Chunk, DocumentSource, JobState, JobStatus, NoSources, OnRefused, Refusal, ReindexRequest,
-    Sources,
+    Sourced, Sources,
 };
 use aquifer_indexer::{ErrorKind, Result};
 
@@ -73,7 +73,10 @@ impl DocumentSource for Fixed {
         let at: usize = position.map_or(0, |position| position.parse().unwrap());
         let texts = self.0.get(at).into_iter();
         let documents = texts.map(|text| match text.strip_prefix("bad ") {
-            None => Ok((*text).to_owned()),
+            None => Ok(Sourced {
+                place: format!("line {at}"),
+                text: (*text).to_owned(),
+            }),
             Some(detail) => Err(Refusal {
                 place: format!("line {at}"),
                 detail: detail.to_owned(),
@@ -347,7 +350,8 @@ fn a_refused_document_ends_the_job_or_is_left_out() {
         .unwrap()
         .unwrap();
     assert_eq!((status.state, status.refused), (JobState::Finished, 2));
-    assert_eq!(status.refusals[0].place, "line 1");
+    let places: Vec<_> = status.refusals.iter().map(|refusal| refusal.place.as_str()).collect();
+    assert_eq!(places, ["line 1", "line 2"]);
     let keys: Vec<_> = contents_of(&folder.reader()).into_keys().collect();
     assert_eq!(keys, ["good"]);
     folder.assert_swept(&index);

@@ -6,6 +6,11 @@ use anyhow::Result;
 use aquifer_indexer::quote::visible;
 use serde::Serialize;
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Fields that say when something was.
+const INSTANTS: [&str; 2] = ["started_ms", "updated_ms"];
 
 /// Prints `report`.
 pub(crate) fn print(report: &impl Serialize, json: bool) -> Result<()> {
@@ -54,7 +59,8 @@ fn flatten(prefix: &str, value: &Value, rows: &mut Vec<(String, String)>) {
 }
 
 fn label(name: &str) -> String {
-    let name = name.strip_suffix("_bytes").unwrap_or(name);
+    let unit = if is_instant(name) { "_ms" } else { "_bytes" };
+    let name = name.strip_suffix(unit).unwrap_or(name);
     visible(&name.replace('_', " ")).into_owned()
 }
 
@@ -62,6 +68,7 @@ fn cell(name: &str, value: &Value) -> String {
     match value {
         Value::Number(number) => match number.as_u64() {
             Some(bytes) if name.ends_with("bytes") => human_bytes(bytes),
+            Some(ms) if is_instant(name) => instant(ms),
             Some(count) => grouped(count),
             None => number.to_string(),
         },
@@ -69,6 +76,19 @@ fn cell(name: &str, value: &Value) -> String {
         Value::Null => "-".to_owned(),
         other => other.to_string(),
     }
+}
+
+/// Whether a number of milliseconds is counted from the start of 1970.
+fn is_instant(name: &str) -> bool {
+    INSTANTS.iter().any(|instant| name.ends_with(instant))
+}
+
+fn instant(ms: u64) -> String {
+    let nanos = i128::from(ms) * 1_000_000;
+    OffsetDateTime::from_unix_timestamp_nanos(nanos)
+        .ok()
+        .and_then(|instant| instant.format(&Rfc3339).ok())
+        .unwrap_or_else(|| grouped(ms))
 }
 
 /// `1,234,567`.
@@ -97,7 +117,8 @@ mod tests {
     #[test]
     fn a_report_becomes_rows_in_its_order() {
         let report = json!({"version": 1234567, "size_bytes": 2048, "last": null,
-            "names": ["a", "b"], "parts": [{"n": 1.5}], "deep": {"on": true}});
+            "names": ["a", "b"], "parts": [{"n": 1.5}], "deep": {"on": true},
+            "job": {"started_ms": 1_764_230_400_123_u64}, "took_ms": 1234, "updated_ms": u64::MAX});
         let mut rows = Vec::new();
         flatten("", &report, &mut rows);
         let rows: Vec<_> = rows
@@ -111,6 +132,9 @@ mod tests {
             "names=a, b",
             "parts.0.n=1.5",
             "deep.on=true",
+            "job.started=2025-11-27T08:00:00.123Z",
+            "took ms=1,234",
+            "updated=18,446,744,073,709,551,615",
         ];
         assert_eq!(rows, expected);
     }

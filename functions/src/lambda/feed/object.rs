@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use aquifer_indexer::document::Document;
 use aquifer_indexer::inbox::{Change, Operation};
-use aquifer_indexer::reindex::DocumentSource;
+use aquifer_indexer::reindex::{DocumentSource, Sourced};
 use aquifer_indexer::{Error, ErrorKind, Result};
 
 use super::objects::ObjectReader;
@@ -75,11 +75,12 @@ fn put_all(
     while let Some(open) = &mut source {
         in_time(object, bounds.deadline)?;
         let chunk = open.next(position.as_deref(), CHUNK_BYTES)?;
-        for text in chunk.documents {
-            let text = text.map_err(|refusal| {
-                Error::invalid(format!("{}: {}", refusal.place, refusal.detail))
-            })?;
-            let document = Document::parse(&text, pile.schema())?;
+        let refused = |place: &str, why: &str| Error::invalid(format!("{place}: {why}"));
+        for document in chunk.documents {
+            let Sourced { place, text } =
+                document.map_err(|refusal| refused(&refusal.place, &refusal.detail))?;
+            let document = Document::parse(&text, pile.schema())
+                .map_err(|error| refused(&place, &error.located(1)))?;
             let operation = ordered(Change::Upsert(document));
             if pile.make_room(std::slice::from_ref(&operation), bounds)? {
                 pile.push(at, ordered(Change::Claim));

@@ -19,7 +19,8 @@ use crate::format::job::{Job, JobState, OnRefused, Position, Refusal};
 use crate::format::manifest::{Cause, Container};
 use crate::inbox::{Batch, Operation};
 use crate::mapping::IndexSchema;
-use crate::reindex::{Chunk, Sources};
+use crate::quote::quoted;
+use crate::reindex::{Chunk, Sourced, Sources};
 use crate::snapshot::Snapshot;
 
 /// Keys that were touched meanwhile and are carried over in one step, about.
@@ -234,10 +235,13 @@ impl Job {
     ) -> Result<(), Stop> {
         for text in chunk.documents {
             let parsed = text.map_err(|refusal| (refusal.place, refusal.detail));
-            let parsed = parsed.and_then(|text| {
+            let parsed = parsed.and_then(|Sourced { place, text }| {
                 Document::parse(&text, schema).map_err(|error| {
-                    let key = error.unique_key.clone();
-                    (key.unwrap_or_else(|| "a document".into()), error.located(1))
+                    let place = match &error.unique_key {
+                        Some(key) => format!("{place}, document {}", quoted(key)),
+                        None => place,
+                    };
+                    (place, error.located(1))
                 })
             });
             match parsed {
