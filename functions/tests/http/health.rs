@@ -55,7 +55,10 @@ async fn a_service_whose_folder_takes_no_file_is_not_ready() {
             let (told, _) = probe(&service, faulty, Settings::default()).await;
             assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE, "{told}");
             let root = service.root.path().display().to_string();
-            assert!(told.body.contains(&root) && told.body.contains(said), "{told}");
+            assert!(
+                told.body.contains(&root) && told.body.contains(said),
+                "{told}"
+            );
         }
     }
 }

@@ -248,7 +248,11 @@ async fn an_array_is_no_object() {
     ] {
         for body in ["[]", " [\"a\"]", "[[]]"] {
             let told = service.send(method, path, Body::from(body)).await;
-            assert_eq!(told.status, StatusCode::BAD_REQUEST, "{path} {body}: {told}");
+            assert_eq!(
+                told.status,
+                StatusCode::BAD_REQUEST,
+                "{path} {body}: {told}"
+            );
             assert!(told.body.contains("a JSON object is expected"), "{told}");
         }
     }

@@ -171,12 +171,18 @@ fn what_is_accepted_is_applied_by_few_threads() {
     // Other tests drain as well, so that only a process of its own has no other threads.
     if std::env::var_os(ALONE).is_none() {
         let output = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "open::what_is_accepted_is_applied_by_few_threads"])
+            .args([
+                "--exact",
+                "open::what_is_accepted_is_applied_by_few_threads",
+            ])
             .env(ALONE, "1")
             .output()
             .unwrap();
         let told = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && told.contains("1 passed"), "{told}");
+        assert!(
+            output.status.success() && told.contains("1 passed"),
+            "{told}"
+        );
         return;
     }
     let (_folder, aquifer) = root(INDEXES, INDEXES);
@@ -195,7 +201,10 @@ fn draining() -> usize {
     let name = |task: std::io::Result<std::fs::DirEntry>| {
         std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default()
     };
-    tasks.map(name).filter(|name| name.trim() == "drain").count()
+    tasks
+        .map(name)
+        .filter(|name| name.trim() == "drain")
+        .count()
 }
 
 #[test]

@@ -350,7 +350,11 @@ fn a_refused_document_ends_the_job_or_is_left_out() {
         .unwrap()
         .unwrap();
     assert_eq!((status.state, status.refused), (JobState::Finished, 2));
-    let places: Vec<_> = status.refusals.iter().map(|refusal| refusal.place.as_str()).collect();
+    let places: Vec<_> = status
+        .refusals
+        .iter()
+        .map(|refusal| refusal.place.as_str())
+        .collect();
     assert_eq!(places, ["line 1", "line 2"]);
     let keys: Vec<_> = contents_of(&folder.reader()).into_keys().collect();
     assert_eq!(keys, ["good"]);
