@@ -326,7 +326,9 @@ fn a_round_of_maintenance_and_a_request_that_is_none_leave_a_line() {
 #[test]
 fn collecting_garbage_removes_what_killed_processes_left_in_the_root() {
     let place = Place::new();
-    place.run(&["create-index"]).succeeded();
+    place.write("folder/a.ndjson", "{\"unique_key\":\"a\"}\n");
+    let folder = place.path("folder");
+    place.run(&["import", text(&folder)]).succeeded();
     let stranded = stranded(&place.path("root"));
     place.run(&["gc"]).succeeded();
     assert!(!stranded.exists());

@@ -47,7 +47,7 @@ async fn a_service_whose_folder_takes_no_file_is_not_ready() {
     const EROFS: i32 = 30;
     const ENOSPC: i32 = 28;
     // A folder is made, a file in it is written, and both are removed.
-    for (error, said) in [(EROFS, "Read-only"), (ENOSPC, "No space left")] {
+    for (error, said) in [(EROFS, "mounted read-only"), (ENOSPC, "full")] {
         for operation in 0..2 {
             let service = Service::new();
             let mount: Arc<dyn Mount> = Arc::new(PosixMount::open(service.root.path()).unwrap());
