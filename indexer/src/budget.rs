@@ -136,6 +136,11 @@ impl Budget {
         bytes(self.sixteenths(10))
     }
 
+    /// Bytes that can still be written to the scratch disk.
+    pub fn scratch_bytes(&self) -> u64 {
+        self.scratch.available()
+    }
+
     pub(crate) fn scratch(&self) -> &Arc<ScratchDisk> {
         &self.scratch
     }

@@ -102,6 +102,15 @@ impl Bucket {
         own.unwrap_or(whole).to_owned()
     }
 
+    /// All objects with their sizes, whatever they hold.
+    pub(super) fn list_all(&self) -> Result<Vec<(String, u64)>> {
+        let listed: Vec<ObjectMeta> = runtime(&self.shown)?
+            .block_on(self.store.list(self.prefix.as_ref()).try_collect())
+            .map_err(|error| failure(&self.shown, error))?;
+        let object = |object: &ObjectMeta| (self.name(&object.location), object.size);
+        Ok(listed.iter().map(object).collect())
+    }
+
     /// Opens one version of an object, or the current one; none where it is gone.
     pub(super) fn open_version(&self, name: &str, version: Option<&str>) -> Result<Option<Opened>> {
         runtime(&self.shown)?.block_on(self.first_part(name, version, 0))

@@ -7,6 +7,7 @@
 
 mod address;
 mod bucket;
+mod copied;
 mod folder;
 mod objects;
 mod position;
@@ -23,6 +24,7 @@ use aquifer_indexer::{Error, ErrorKind, Result};
 
 use self::address::Address;
 use self::bucket::Bucket;
+pub use self::copied::copy;
 pub use self::folder::Folder;
 pub use self::objects::{Found, Page, Skipped};
 use self::objects::{Objects, unreadable};
@@ -55,7 +57,7 @@ impl fmt::Debug for ExternalSources {
 }
 
 /// The variables of this process that concern S3.
-fn environment() -> Vec<(String, String)> {
+pub(crate) fn environment() -> Vec<(String, String)> {
     let text = |(name, value): (OsString, OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };

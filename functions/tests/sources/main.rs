@@ -7,6 +7,7 @@
 )]
 
 mod changes;
+mod copied;
 mod documents;
 mod permission;
 mod server;

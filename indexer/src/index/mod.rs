@@ -354,7 +354,7 @@ fn other_definition(name: &str) -> Error {
 }
 
 /// Names of indexes are folders and parts of URLs on every system.
-fn check_name(name: &str) -> Result<()> {
+pub fn check_name(name: &str) -> Result<()> {
     let inner =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
     let starts = name
