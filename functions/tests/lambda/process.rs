@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::endpoint::Endpoint;
 use crate::senders::{Asked, http_v2};
+use crate::server::{ACCESS_KEY, SECRET_KEY, Server};
 
 /// For whatever has to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
@@ -324,6 +325,57 @@ async fn sigterm_lets_the_invocation_that_runs_be_answered() {
         "{answer}"
     );
     assert!(writer.ended().await.success(), "{}", writer.text("err"));
+}
+
+#[tokio::test]
+async fn the_search_function_reads_an_index_that_is_in_a_bucket() {
+    let root = TempDir::new().unwrap();
+    let mut writer = Function::start(WRITER, &root, &[]).await;
+    writer
+        .ask("a", json!({"unique_key": "a"}).to_string())
+        .await;
+    let server = Server::start();
+    copy_folder(root.path(), &server.bucket().join("indexes"));
+    drop(root);
+
+    let temporary = TempDir::new().unwrap();
+    let of_nobody = temporary.path().join("aquifer-copy-4294967295");
+    std::fs::create_dir(&of_nobody).unwrap();
+    let mut variables = server.variables(ACCESS_KEY, SECRET_KEY).to_vec();
+    variables.push(("AQUIFER_ROOT", "s3://bucket/indexes"));
+    variables.push(("TMPDIR", temporary.path().to_str().unwrap()));
+    let elsewhere = TempDir::new().unwrap();
+    let mut search = Function::start(SEARCH, &elsewhere, &variables).await;
+    for id in ["b", "c"] {
+        let answer = search.ask(id, "{}").await;
+        let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        assert_eq!(body["count"], 1, "{answer}");
+    }
+    assert!(!of_nobody.exists(), "the copy of a process that is no more");
+
+    let mut refused = Function::start(WRITER, &elsewhere, &variables).await;
+    refused
+        .send("d", json!({"unique_key": "d"}).to_string(), PATIENCE)
+        .await;
+    let (_, answer) = refused.answer().await;
+    let told = answer.to_string();
+    assert!(
+        told.contains("only the search function reads indexes from S3"),
+        "{told}"
+    );
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
 }
 
 #[tokio::test]
