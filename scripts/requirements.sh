@@ -52,7 +52,7 @@ need_node() {
 }
 
 has_node() {
-    command -v npm >/dev/null && node -e "process.exit(process.versions.node.split('.')[0] < $node_oldest)" 2>/dev/null
+    command -v npm >/dev/null && node -e "process.exit(process.versions.node.split('.')[0] < $node_oldest ? 1 : 0)" 2>/dev/null
 }
 
 # pip_install FOLDER PACKAGE...: wheels from PyPI, into a folder of their own.

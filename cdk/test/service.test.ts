@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { App, Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, test } from 'vitest';
@@ -129,6 +131,17 @@ test('traces and how long the log is kept are options', () => {
   const { serviceTemplate } = synthesise({ tracing: 'true', logDays: '7' });
   serviceTemplate.allResourcesProperties('AWS::Lambda::Function', { TracingConfig: { Mode: 'Active' } });
   serviceTemplate.allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 7 });
+});
+
+test('the README has a row for every setting', () => {
+  const source = readFileSync(join(__dirname, '../lib/context.ts'), 'utf8');
+  const keys = [...source.matchAll(/context(?:\.\w+(?:<\w+>)?\(|, )'(\w+)'/g)].map((match) => match[1]);
+  expect(new Set(keys).size).toBeGreaterThan(20);
+  const readme = readFileSync(join(__dirname, '../README.md'), 'utf8');
+  const rows = readme.split('\n').filter((line) => line.startsWith('| `')).map((line) => line.split(' | ')[0]);
+  for (const key of keys) {
+    expect(rows.join('\n')).toContain(`\`${key}\``);
+  }
 });
 
 test.each([
