@@ -49,8 +49,8 @@ function service(context: Context, name: string): Settings['service'] {
     frontDoorOptions: {
       corsOrigins: context.list('corsOrigins'),
       authorization: {
-        search: authorization(context, 'searches') ?? 'public',
-        write: authorization(context, 'writes') ?? 'iam',
+        search: authorization(context, 'searches'),
+        write: authorization(context, 'writes'),
       },
     },
     size: reserved(context),

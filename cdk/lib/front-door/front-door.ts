@@ -48,7 +48,8 @@ export const CORS_EXPOSED_HEADERS = ['aquifer-version', 'etag', 'location', 'ret
 export const CORS_HEADERS = ['content-type', 'authorization', 'if-none-match', 'x-amz-date', 'x-amz-security-token'];
 
 export function authorizationOf(options: FrontDoorOptions): Record<Access, Authorization> {
-  return { search: 'public', write: 'iam', ...options.authorization };
+  const { search = 'public', write = 'iam' } = options.authorization ?? {};
+  return { search, write };
 }
 
 /** Refuses tokens where the front door cannot check them. */
