@@ -54,6 +54,7 @@ describe('the functions', () => {
   });
 
   test('have the memory that was measured at least', () => {
+    expect(sizes({ writer: { memoryMiB: undefined } }).writer.memoryMiB).toBe(512);
     expect(() => sizes({ writer: { memoryMiB: 64 } })).toThrow(/writer has 64 MiB of memory: it needs 128/);
   });
 

@@ -42,16 +42,16 @@ export const DEFAULT_SIZE: Record<FunctionKind, Required<FunctionSize>> = {
 /** The sizes of all functions, checked. */
 export function sizes(given: Partial<Record<FunctionKind, FunctionSize>> = {}): Record<FunctionKind, Required<FunctionSize>> {
   const all = {
-    writer: { ...DEFAULT_SIZE.writer, ...given.writer },
-    search: { ...DEFAULT_SIZE.search, ...given.search },
-    reindex: { ...DEFAULT_SIZE.reindex, ...given.reindex },
+    writer: size('writer', given.writer),
+    search: size('search', given.search),
+    reindex: size('reindex', given.reindex),
   };
   let connections = 0;
-  for (const [kind, size] of Object.entries(all)) {
-    if (size.memoryMiB < MEMORY_MIN_MIB) {
-      throw new Error(`The function ${kind} has ${size.memoryMiB} MiB of memory: it needs ${MEMORY_MIN_MIB} at least.`);
+  for (const [kind, { memoryMiB, concurrency }] of Object.entries(all)) {
+    if (memoryMiB < MEMORY_MIN_MIB) {
+      throw new Error(`The function ${kind} has ${memoryMiB} MiB of memory: it needs ${MEMORY_MIN_MIB} at least.`);
     }
-    connections += size.concurrency === 'unreserved' ? 0 : size.concurrency;
+    connections += concurrency === 'unreserved' ? 0 : concurrency;
   }
   if (all.reindex.timeout.toSeconds() < REINDEX_TIMEOUT_MIN.toSeconds()) {
     throw new Error(
@@ -64,4 +64,15 @@ export function sizes(given: Partial<Record<FunctionKind, FunctionSize>> = {}): 
     );
   }
   return all;
+}
+
+/** What is not given, or given as undefined, has its default. */
+function size(kind: FunctionKind, given: FunctionSize = {}): Required<FunctionSize> {
+  const { memoryMiB, timeout, scratch, concurrency } = DEFAULT_SIZE[kind];
+  return {
+    memoryMiB: given.memoryMiB ?? memoryMiB,
+    timeout: given.timeout ?? timeout,
+    scratch: given.scratch ?? scratch,
+    concurrency: given.concurrency ?? concurrency,
+  };
 }
