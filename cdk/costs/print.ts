@@ -1,0 +1,3 @@
+import { tables } from './table';
+
+console.log(tables());

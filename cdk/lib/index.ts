@@ -1,0 +1,13 @@
+export { Aquifer, type AquiferProps, type FrontDoorKind } from './aquifer';
+export { BucketFeed, type BucketFeedProps } from './feeding/bucket';
+export { QueueFeed, type QueueFeedProps } from './feeding/queue';
+export { StreamFeed, type StreamFeedProps, TableFeed, type TableFeedProps } from './feeding/stream';
+export { TopicFeed, type TopicFeedProps } from './feeding/topic';
+export type { Authorization, FrontDoor, FrontDoorOptions } from './front-door/front-door';
+export type { MetricsDetail } from './functions/functions';
+export { Package, type Processor } from './functions/package';
+export type { FunctionSize } from './functions/size';
+export { ServiceStack, type ServiceStackProps, StorageStack, type StorageStackProps } from './stacks';
+export type { ExistingNetwork, HandOver } from './storage/network';
+export type { FunctionKind } from './storage/roles';
+export { AquiferStorage, type AquiferStorageProps } from './storage/storage';
