@@ -16,6 +16,8 @@ mod cgroup;
 mod client;
 mod cluster;
 #[cfg(target_os = "linux")]
+pub mod debian;
+#[cfg(target_os = "linux")]
 pub mod lab;
 #[cfg(target_os = "linux")]
 pub mod local_lambda;

@@ -1,10 +1,8 @@
-//! Debian's packages, unpacked into a cache folder. Nothing is installed, and nothing of the system's is written.
+//! Debian's packages that the lab takes, unpacked into a cache folder.
 
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use crate::program;
+use crate::debian;
 
 /// A kernel that runs as a process, both NFS servers, and what configures networks. What they depend on and the host
 /// lacks comes along.
@@ -33,7 +31,7 @@ impl Packages {
     /// # Panics
     /// When they cannot be had.
     pub fn unpacked() -> Self {
-        let cache = folder();
+        let cache = debian::cache(CACHE, "nfs-lab");
         for covered in COVERED {
             assert!(
                 !cache.starts_with(covered),
@@ -42,19 +40,8 @@ impl Packages {
                 cache.display()
             );
         }
-        fs::create_dir_all(&cache).unwrap();
-        let packages = Self { cache };
-        // Several stories may start at once.
-        let lock = File::create(packages.cache.join("lock")).unwrap();
-        lock.lock().unwrap();
-        let done = packages.cache.join("unpacked");
-        let wanted = NAMES.join(" ");
-        if fs::read_to_string(&done).is_ok_and(|there| there == wanted) {
-            return packages;
-        }
-        packages.download();
-        fs::write(done, wanted).unwrap();
-        packages
+        debian::unpack(&cache, &NAMES);
+        Self { cache }
     }
 
     pub(super) fn cache(&self) -> &Path {
@@ -87,77 +74,4 @@ impl Packages {
             own.join(":")
         )
     }
-
-    fn download(&self) {
-        let lists = self.cache.join("lists");
-        let archives = self.cache.join("archives");
-        for folder in [&lists, &archives] {
-            fs::create_dir_all(folder.join("partial")).unwrap();
-        }
-        let apt = |arguments: &[&str]| {
-            let mut command = Command::new("apt-get");
-            command
-                .args([
-                    "-qq",
-                    "-o",
-                    "APT::Sandbox::User=root",
-                    "-o",
-                    "Debug::NoLocking=1",
-                ])
-                .args([
-                    "-o",
-                    "Dir::Cache::pkgcache=",
-                    "-o",
-                    "Dir::Cache::srcpkgcache=",
-                ])
-                .arg("-o")
-                .arg(format!("Dir::State::lists={}", lists.display()))
-                .arg("-o")
-                .arg(format!("Dir::Cache::archives={}", archives.display()))
-                .args(arguments);
-            expect(command);
-        };
-        apt(&["update"]);
-        let download = [
-            "install",
-            "--yes",
-            "--reinstall",
-            "--no-install-recommends",
-            "--download-only",
-        ];
-        apt(&[&download[..], &NAMES[..]].concat());
-        for archive in fs::read_dir(&archives).unwrap() {
-            let archive = archive.unwrap().path();
-            if archive
-                .extension()
-                .is_some_and(|extension| extension == "deb")
-            {
-                let mut command = Command::new("dpkg");
-                command.arg("-x").arg(&archive).arg(self.root());
-                expect(command);
-            }
-        }
-        fs::remove_dir_all(&lists).unwrap();
-        fs::remove_dir_all(&archives).unwrap();
-    }
-}
-
-/// In the target folder that this program lies in, so that what removes it removes the cache too.
-fn folder() -> PathBuf {
-    if let Some(folder) = std::env::var_os(CACHE) {
-        return std::path::absolute(folder).unwrap();
-    }
-    program::target().join("nfs-lab")
-}
-
-#[track_caller]
-fn expect(mut command: Command) {
-    let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
 }

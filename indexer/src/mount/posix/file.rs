@@ -61,7 +61,7 @@ fn write_full(fd: &OwnedFd, mut bytes: &[u8], mut offset: u64, durably: bool) ->
     };
     let mut sync_after = false;
     while !bytes.is_empty() {
-        let written = match rustix::io::pwritev2(fd, &[IoSlice::new(bytes)], offset, flags) {
+        let written = match pwrite(fd, bytes, offset, flags) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => written,
             Err(Errno::INTR) => continue,
@@ -79,6 +79,14 @@ fn write_full(fd: &OwnedFd, mut bytes: &[u8], mut offset: u64, durably: bool) ->
         rustix::fs::fdatasync(fd)?;
     }
     Ok(())
+}
+
+/// Without flags it is the older call, which systems have that lack the newer one (user-mode QEMU does).
+fn pwrite(fd: &OwnedFd, bytes: &[u8], offset: u64, flags: ReadWriteFlags) -> Result<usize, Errno> {
+    if flags.is_empty() {
+        return rustix::io::pwrite(fd, bytes, offset);
+    }
+    rustix::io::pwritev2(fd, &[IoSlice::new(bytes)], offset, flags)
 }
 
 fn file_len(fd: &OwnedFd) -> io::Result<u64> {
