@@ -55,21 +55,23 @@ impl Contest {
         competitor: &str,
         rounds: u32,
     ) -> io::Result<Vec<bool>> {
-        let rounds = 0..rounds;
-        match self {
-            Self::Create => rounds
-                .map(|round| create(scratch, &self.prize(round), competitor))
-                .collect(),
-            Self::Link => {
-                let draft = scratch.open(&format!("draft-of-{competitor}"), Access::CoherentNew)?;
-                draft.write_durably_at(&page::of(competitor), 0)?;
-                let link = |round| won(draft.link_to(&self.prize(round)));
-                rounds.map(link).collect()
+        let draft = format!("{}-of-{competitor}", self.prize(0));
+        let draft = scratch.open(&draft, Access::CoherentNew)?;
+        draft.write_durably_at(&page::of(competitor), 0)?;
+        let compete = |round| {
+            let prize = self.prize(round);
+            let won = match self {
+                Self::Create => create(scratch, &prize, competitor),
+                Self::Link => won(draft.link_to(&prize)),
+                Self::Rename => rename(scratch, &prize, competitor),
+            }?;
+            // The other one catches up meanwhile, so that both want the same name again.
+            if won {
+                scratch.list(".")?;
             }
-            Self::Rename => rounds
-                .map(|round| rename(scratch, &self.prize(round), competitor))
-                .collect(),
-        }
+            Ok(won)
+        };
+        (0..rounds).map(compete).collect()
     }
 }
 

@@ -119,6 +119,26 @@ pub enum Errand {
     End,
 }
 
+impl Errand {
+    /// The call that it is about, as a sentence names it.
+    pub(super) fn call(&self) -> &'static str {
+        match self {
+            Self::Begin { .. } => "entering the folder",
+            Self::Create { .. } => "creating a file",
+            Self::Open { .. } => "opening a file",
+            Self::Read { .. } | Self::ReadOnce { .. } => "reading a file",
+            Self::Overwrite { .. } => "overwriting a page",
+            Self::Close { .. } => "closing a file",
+            Self::Unlink { .. } => "removing a name",
+            Self::RemoveDir { .. } => "removing a folder",
+            Self::TryLock { .. } => "taking a lock",
+            Self::Unlock { .. } => "releasing a lock",
+            Self::Contend { contest, .. } => contest.call(),
+            Self::End => "leaving the folder",
+        }
+    }
+}
+
 /// How a partner opens a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

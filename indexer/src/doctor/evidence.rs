@@ -68,7 +68,7 @@ pub(super) enum Obstacle {
 
 impl From<io::Error> for Obstacle {
     fn from(error: io::Error) -> Self {
-        Self::Call(error.to_string())
+        Self::Call(format!("a call of this process fails: {error}"))
     }
 }
 

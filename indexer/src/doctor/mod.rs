@@ -38,9 +38,9 @@ use crate::error::{Error, Result};
 use crate::layout;
 use crate::mount::{Mount, RootFolder, tree};
 
-/// How long a check waits for a name that was looked up too early. Linux remembers a missing name for 60 s at most
-/// (`acdirmax`).
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a check waits for a name that was looked up too early. Linux remembers a missing name for 30 to 60 s
+/// (`acdirmin`, `acdirmax`), and a busy machine takes longer.
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The examination of the mount that a root folder lies on.
 #[derive(Debug)]

@@ -99,11 +99,8 @@ impl Session<'_> {
         match partner.carry_out(&order) {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(failure)) => {
-                let (name, errand) = (partner.name(), &order.errand);
-                let text = &failure.text;
-                Err(Obstacle::Call(format!(
-                    "{errand:?} of {name} failed: {text}"
-                )))
+                let (call, name, text) = (order.errand.call(), partner.name(), failure.text);
+                Err(Obstacle::Call(format!("{call} fails for {name}: {text}")))
             }
             Err(error) => Err(Obstacle::Partner(error)),
         }
