@@ -7,6 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::page;
 use crate::mount::{Access, Mount, is_not_empty};
 
+/// Those who want the same names.
+const COMPETITORS: usize = 2;
+/// How often the folder is listed until both are ready: longer than an order travels, and a few seconds where the other one
+/// is never seen.
+const LISTINGS_MAX: u32 = 2_000;
+
 /// The call by which a name is won.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -55,9 +61,11 @@ impl Contest {
         competitor: &str,
         rounds: u32,
     ) -> io::Result<Vec<bool>> {
-        let draft = format!("{}-of-{competitor}", self.prize(0));
+        let drafts = format!("{}-of-", self.prize(0));
+        let draft = format!("{drafts}{competitor}");
         let draft = scratch.open(&draft, Access::CoherentNew)?;
         draft.write_durably_at(&page::of(competitor), 0)?;
+        wait_for_the_other(scratch, &drafts)?;
         let compete = |round| {
             let prize = self.prize(round);
             let won = match self {
@@ -73,6 +81,18 @@ impl Contest {
         };
         (0..rounds).map(compete).collect()
     }
+}
+
+/// Waits until the drafts of both are there, or for so many listings.
+fn wait_for_the_other(scratch: &dyn Mount, drafts: &str) -> io::Result<()> {
+    for _ in 0..LISTINGS_MAX {
+        let listed = scratch.list(".")?;
+        let ready = listed.iter().filter(|name| name.starts_with(drafts));
+        if ready.count() == COMPETITORS {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn create(scratch: &dyn Mount, prize: &str, competitor: &str) -> io::Result<bool> {
