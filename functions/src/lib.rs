@@ -6,6 +6,7 @@
 //! AWS Lambda.
 
 pub mod allocator;
+pub mod doctor;
 pub mod duration;
 pub mod http;
 pub mod lambda;

@@ -178,6 +178,22 @@ pub fn trash_folder(name: &str, id: Uuid) -> String {
     format!("{TRASH}{name}-{}", id.simple())
 }
 
+/// What an examination of the mount removes: it is swept after a crash.
+const DOCTOR: &str = "doctor";
+
+/// The scratch folder of an examination of the mount. The name is used once.
+pub fn doctor_folder(id: Uuid) -> String {
+    trash_folder(DOCTOR, id)
+}
+
+/// Whether a name in the root is that of such a scratch folder.
+pub fn is_doctor_folder(name: &str) -> bool {
+    let id = name
+        .strip_prefix(TRASH)
+        .and_then(|name| name.strip_prefix(DOCTOR)?.strip_prefix('-'));
+    id.is_some_and(|id| Uuid::try_parse(id).is_ok_and(|parsed| doctor_folder(parsed) == name))
+}
+
 /// What a name in the root stands for that is not the name of an index.
 pub fn parse_hidden(name: &str) -> Option<Hidden<'_>> {
     let of = |prefix: &str| {
@@ -287,6 +303,24 @@ mod tests {
         assert_eq!(parse_hidden(&deleted), Some(Hidden::Deleted("a-b")));
         for other in ["a-b", ".new-a", ".new-a-b", ".trash", ".snapshot"] {
             assert_eq!(parse_hidden(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_scratch_folder_of_an_examination_is_swept_and_no_other_is_taken_for_one() {
+        let id = Uuid::new_v4();
+        let folder = doctor_folder(id);
+        assert!(is_doctor_folder(&folder));
+        assert_eq!(parse_hidden(&folder), Some(Hidden::Trash));
+        let others = [
+            trash_folder("books", id),
+            trash_folder("doctor-who", id),
+            new_folder("doctor", id),
+            format!("{folder}/x"),
+            format!(".trash-doctor-{id}"),
+        ];
+        for other in others {
+            assert!(!is_doctor_folder(&other), "{other}");
         }
     }
 

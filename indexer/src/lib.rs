@@ -13,6 +13,7 @@ mod concurrent;
 pub mod config;
 pub mod counters;
 pub mod descriptors;
+pub mod doctor;
 pub mod document;
 pub mod error;
 pub mod format;

@@ -4,18 +4,30 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use aquifer_functions::doctor::partner_if_asked;
 use aquifer_functions::lambda::environment::Environment;
 use aquifer_functions::lambda::handoff::LambdaHandoff;
 use aquifer_functions::lambda::run;
 use aquifer_functions::lambda::tend::Tend;
 
 fn main() -> ExitCode {
+    if let Some(ended) = partner_if_asked() {
+        return ended;
+    }
     run::function(|| {
         let environment = Environment::read()?;
         let named = environment.reindex_function.clone();
         let itself = LambdaHandoff::new(named.unwrap_or_else(|| environment.function.clone()));
         let sources = Arc::new(environment.external_sources()?);
-        let tend = Arc::new(Tend::new(environment, sources, Some(Arc::new(itself))));
+        let tend = Tend::new(environment, sources, Some(Arc::new(itself)));
+        let tend = match std::env::current_exe() {
+            Ok(program) => tend.with_second_process(program),
+            Err(error) => {
+                tracing::warn!(%error, "the mount is examined without a second process");
+                tend
+            }
+        };
+        let tend = Arc::new(tend);
         Ok(move |event| {
             let tend = Arc::clone(&tend);
             async move { tend.answer(event).await }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | writer | HTTP events; events of other services ([`feed`]); a bare body of documents | everything the router knows |
 //! | search | HTTP events; a bare body that asks | reads; takes no lock, needs no write permission |
-//! | reindex | a schedule, or an [`order`] of what to do | drains, rebuilds, merges, collects, verifies |
+//! | reindex | a schedule, or an [`order`] of what to do | drains, rebuilds, merges, collects, verifies, examines the mount |
 //!
 //! An HTTP event flows one way: [`event`] tells what it is, [`request`] makes an HTTP request of it ([`path`] finds its route,
 //! [`doors`] says how requests come and answers leave), [`front`] lets the router answer, [`answer`] writes what the event's sender understands,
@@ -45,6 +45,7 @@ pub mod continuation;
 pub mod doors;
 pub mod environment;
 pub mod event;
+mod examine;
 pub mod feed;
 pub mod front;
 pub mod handoff;

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Everything may be left out. A schedule's event, or nothing at all, means every index and every task but `compact`
-//! and `verify`. `reindex` starts a job, and needs one index.
+//! and `verify`. `reindex` starts a job, and needs one index. The task `doctor` examines the mount instead of an index.
 
 use aquifer_indexer::reindex::ReindexRequest;
 use aquifer_indexer::{Error, Result};
@@ -23,6 +23,8 @@ use crate::object::Object;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Task {
+    /// Examine the mount of the root folder. It concerns no index, and is done once.
+    Doctor,
     /// Apply what lies in the inbox.
     Drain,
     /// Remove files that no reader can need any more. Before what may be large: a full disk has room for that only
@@ -42,6 +44,7 @@ impl Task {
     /// Its name in an order.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Doctor => "doctor",
             Self::Drain => "drain",
             Self::Collect => "collect",
             Self::Reindex => "reindex",
@@ -113,9 +116,16 @@ impl Order {
         Ok(order)
     }
 
-    /// Its tasks, in the order in which they are done.
+    /// Whether the mount is to be examined.
+    pub fn examines(&self) -> bool {
+        let tasks = self.tasks.as_deref().unwrap_or_default();
+        tasks.contains(&Task::Doctor)
+    }
+
+    /// Its tasks in an index, in the order in which they are done.
     pub fn tasks(&self) -> Vec<Task> {
         let mut tasks = self.tasks.clone().unwrap_or_else(|| ROUTINE.to_vec());
+        tasks.retain(|task| *task != Task::Doctor);
         if self.reindex.is_some() {
             tasks.push(Task::Reindex);
         }
@@ -170,7 +180,7 @@ fn misplaced(payload: &str) -> Option<Error> {
 
 /// What an order is, for errors.
 const EXPECTED: &str = "it takes {\"indexes\": [\"default\"], \"tasks\": [\"drain\", \"reindex\", \"merge\", \"compact\", \
-                        \"collect\", \"verify\"], \"reindex\": {}}, each of which may be left out";
+                        \"collect\", \"verify\", \"doctor\"], \"reindex\": {}}, each of which may be left out";
 
 fn parse(text: &str) -> Result<Order> {
     let not_understood = |why: &str| {
@@ -232,6 +242,14 @@ mod tests {
         let detail = serde_json::to_string(&text).unwrap();
         let event = format!(r#"{{"source":"s","detail-type":"t","detail":{detail}}}"#);
         assert_eq!(Order::read(&event).unwrap(), order);
+    }
+
+    #[test]
+    fn the_mount_is_examined_only_where_an_order_says_so() {
+        let order = Order::read(r#"{"tasks":["verify","doctor"]}"#).unwrap();
+        assert!(order.examines());
+        assert_eq!(order.tasks(), [Task::Verify]);
+        assert!(!Order::default().examines());
     }
 
     #[test]

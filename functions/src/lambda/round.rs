@@ -112,6 +112,8 @@ impl Round<'_> {
 
     fn run(&self, task: Task, index: &Index, report: &mut IndexReport) -> Result<()> {
         match task {
+            // It concerns the root folder, and is none of an order's tasks in an index.
+            Task::Doctor => Ok(()),
             Task::Drain => self.drain(index, report),
             Task::Reindex => self.carry_on(index, report),
             Task::Merge => {

@@ -1,13 +1,15 @@
 //! The function that tends the indexes: on a schedule, when the writer hands something over, and
 //! when it goes on with its own work.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use aquifer_indexer::doctor::DoctorReport;
 use aquifer_indexer::index::{Aquifer, Counted};
 use aquifer_indexer::quote::{quoted, shortened};
 use aquifer_indexer::reindex::Sources;
-use aquifer_indexer::{Error, Result};
+use aquifer_indexer::{Error, ErrorKind, Result};
 use lambda_runtime::{Context, LambdaEvent};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -21,7 +23,7 @@ use super::order::{Continuation, Order};
 use super::root::Root;
 use super::round::{IndexReport, Round};
 use super::time::{self, Bounds};
-use super::{log, ping};
+use super::{examine, log, ping};
 
 /// The share of its last moments in which the continuation is invoked, and the answer given.
 const LAST_SHARE: u32 = 2;
@@ -32,11 +34,15 @@ pub struct Tend {
     root: Root,
     sources: Arc<dyn Sources>,
     handoff: Option<Arc<dyn Handoff>>,
+    second_process: Option<PathBuf>,
 }
 
 /// What an invocation is answered.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
+    /// What the examination of the mount came to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doctor: Option<DoctorReport>,
     /// What was done, by index.
     pub indexes: Vec<IndexReport>,
     /// The indexes there was no time for.
@@ -55,6 +61,9 @@ pub struct Report {
 impl Report {
     /// The failure of the invocation, if a task failed.
     fn failure(&self) -> Option<Error> {
+        if let Some(error) = self.doctor.as_ref().and_then(examine::failure) {
+            return Some(error);
+        }
         let tasks = |report: &IndexReport| report.failed.len();
         let failed: usize = self.indexes.iter().map(tasks).sum();
         let index = self.indexes.iter().find(|report| tasks(report) > 0)?;
@@ -84,7 +93,16 @@ impl Tend {
             environment,
             sources,
             handoff,
+            second_process: None,
         }
+    }
+
+    /// The same, which examines the mount together with a second process of `program`, for which see
+    /// [`crate::doctor::partner_if_asked`]. Without it, this process opens every file twice.
+    #[must_use]
+    pub fn with_second_process(mut self, program: PathBuf) -> Self {
+        self.second_process = Some(program);
+        self
     }
 
     /// Carries out an order, as far as the time goes.
@@ -128,7 +146,15 @@ impl Tend {
     pub async fn carry_out(&self, order: Order, bounds: Bounds) -> Result<Report> {
         let started = Instant::now();
         let aquifer = Arc::clone(self.root.get().await?);
-        let names = self.names(&aquifer, &order).await?;
+        let doctor = match order.examines() {
+            true => Some(self.examine(bounds).await?),
+            false => None,
+        };
+        // An order may ask for nothing but that.
+        let names = match doctor.is_some() && order.tasks().is_empty() {
+            true => Vec::new(),
+            false => self.names(&aquifer, &order).await?,
+        };
         let reports = Arc::new(Mutex::new(Vec::new()));
         let work = self.work(aquifer, &order, &names, bounds.until, &reports);
         // A step that does not end in time leaves its thread behind, which does no harm: what it publishes
@@ -142,12 +168,27 @@ impl Tend {
         let unreached = names.get(reports.len()..).unwrap_or_default().to_vec();
         let (continued, stopped) = self.go_on(&order, &reports, &unreached, bounds.end).await;
         Ok(Report {
+            doctor,
             indexes: reports,
             unreached,
             continued,
             stopped,
             took_ms: time::millis_since(started),
         })
+    }
+
+    /// Examines the mount of the root folder.
+    async fn examine(&self, bounds: Bounds) -> Result<DoctorReport> {
+        let (root, program) = (self.environment.root.clone(), self.second_process.clone());
+        let patience = bounds.until.saturating_duration_since(Instant::now());
+        let examine = blocking(move || examine::examine(&root, program.as_deref(), patience));
+        match tokio::time::timeout_at(bounds.until.into(), examine).await {
+            Ok(report) => report?.inspect(examine::log),
+            Err(_elapsed) => Err(Error::new(
+                ErrorKind::Deadline,
+                "the examination of the mount did not end in time: give the function a minute more",
+            )),
+        }
     }
 
     /// The indexes of an order; all that this function serves where it names none.
@@ -272,7 +313,14 @@ impl Tend {
             Unit::Count,
             sum(|index| index.merged.map_or(0, |m| m.merges)),
         );
-        metrics.add("Failures", Unit::Count, sum(|index| index.failed.len()));
+        let failed = sum(|index| index.failed.len());
+        let unwell = u64::from(
+            report
+                .doctor
+                .as_ref()
+                .is_some_and(|doctor| !doctor.is_well()),
+        );
+        metrics.add("Failures", Unit::Count, failed + unwell);
         metrics.add(
             "Damaged",
             Unit::Count,

@@ -8,6 +8,7 @@
 )]
 
 mod create_index;
+mod doctor;
 mod errors;
 mod hostile;
 mod import;

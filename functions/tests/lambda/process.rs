@@ -310,6 +310,21 @@ async fn the_writer_hands_over_where_its_environment_says() {
 }
 
 #[tokio::test]
+async fn the_reindex_function_examines_its_mount_with_a_second_process() {
+    let root = TempDir::new().unwrap();
+    let mut reindex = Function::start(REINDEX, &root, &[]).await;
+    let report = reindex.ask("one", r#"{"tasks":["doctor"]}"#).await;
+    let seen_from = &report["doctor"]["seen_from"];
+    assert_eq!(seen_from, "another process of this machine", "{report}");
+    assert_eq!(report["doctor"]["latencies"][0]["count"], 20, "{report}");
+    let findings = report["doctor"]["findings"].as_array().unwrap().len();
+    let lines = reindex.lines("err");
+    let logged = lines.iter().filter(|line| line["check"].is_string());
+    assert_eq!(logged.count(), findings, "{lines:?}");
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn sigterm_lets_the_invocation_that_runs_be_answered() {
     let root = TempDir::new().unwrap();
     let mut writer = Function::start(WRITER, &root, &[("RUST_LOG", "debug")]).await;

@@ -170,3 +170,38 @@ async fn what_is_no_order_is_an_error_that_says_what_is_one() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn an_order_examines_the_mount_and_goes_round_no_index() {
+    let place = Place::filled().await;
+    let report = order(&tend(&place, None), r#"{"tasks":["doctor"]}"#).await;
+    let findings = report["doctor"]["findings"].as_array().unwrap();
+    assert!(findings.len() >= 15, "{report}");
+    for finding in findings {
+        assert_ne!(finding["judgement"], "does_not_hold", "{finding}");
+    }
+    assert_eq!(report["indexes"], json!([]), "{report}");
+    let report = order(&tend(&place, None), r#"{"tasks":["doctor","drain"]}"#).await;
+    assert_eq!(report["indexes"][0]["drained"], 0, "{report}");
+    assert!(report["doctor"].is_object(), "{report}");
+    let left = std::fs::read_dir(place.root.path()).unwrap().count();
+    assert_eq!(left, 1, "only the index is there");
+}
+
+#[tokio::test]
+async fn an_assumption_that_does_not_hold_fails_the_invocation() {
+    let place = Place::new();
+    // A second process whose calls all fail.
+    let program = place.root.path().join("second");
+    let script = "#!/bin/sh\nread -r begin\necho '{\"done\":{\"Ok\":\"done\"}}'\nwhile read -r order; do\n  \
+                  echo '{\"done\":{\"Err\":{\"errno\":5,\"text\":\"Input/output error\"}}}'\ndone\n";
+    std::fs::write(&program, script).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, mode).unwrap();
+    let tend = tend(&place, None).with_second_process(program);
+    let payload = RawValue::from_string(r#"{"tasks":["doctor"]}"#.to_owned()).unwrap();
+    let failed = tend.answer(LambdaEvent::new(payload, context(LONG))).await;
+    let error = failed.unwrap_err().to_string();
+    assert!(error.contains("does not do what an index needs"), "{error}");
+    assert!(error.contains("coherent-page: "), "{error}");
+}

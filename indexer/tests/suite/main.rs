@@ -13,6 +13,7 @@ mod bulk;
 mod counts;
 mod crash;
 mod damage;
+mod doctor;
 mod events;
 mod fence;
 mod growth;

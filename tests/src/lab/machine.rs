@@ -39,6 +39,8 @@ pub enum Mounted {
     Through(u16),
     /// Read-only, through a proxy at this port of the host.
     ReadOnlyThrough(u16),
+    /// For writing, by NFS 3 with `nolock`: locks stay in the machine. NFS 4 has no such option.
+    WithoutLocks,
 }
 
 /// One machine of a lab.
@@ -100,7 +102,7 @@ impl Machine {
     }
 
     /// Its address for orders and HTTP.
-    pub(super) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         CONTROL.address(self.number())
     }
 
@@ -249,24 +251,32 @@ impl Machine {
     pub fn mount(&self, how: Mounted) {
         let own = self.nfs_address();
         let (server, port) = match how {
-            Mounted::ReadWrite | Mounted::ReadOnly => (NFS.address(network::SERVER), 2049),
+            Mounted::ReadWrite | Mounted::ReadOnly | Mounted::WithoutLocks => {
+                (NFS.address(network::SERVER), 2049)
+            }
             Mounted::Through(port) | Mounted::ReadOnlyThrough(port) => {
                 (NFS.address(network::HERE), port)
             }
         };
         let access = match how {
-            Mounted::ReadWrite | Mounted::Through(_) => "rw",
+            Mounted::ReadWrite | Mounted::Through(_) | Mounted::WithoutLocks => "rw",
             Mounted::ReadOnly | Mounted::ReadOnlyThrough(_) => "ro",
         };
-        let options = format!(
-            "{access},vers=4.1,proto=tcp,port={port},addr={server},clientaddr={own},{EFS_OPTIONS}"
-        );
+        let (kind, version) = match how {
+            Mounted::WithoutLocks => (
+                "nfs",
+                "vers=3,nolock,mountproto=tcp,mountport=20048".to_owned(),
+            ),
+            _ => ("nfs4", format!("vers=4.1,clientaddr={own}")),
+        };
+        let options =
+            format!("{access},{version},proto=tcp,port={port},addr={server},{EFS_OPTIONS}");
         let source = format!("{server}:/");
         self.run(&[
             "mount",
             "-i",
             "-t",
-            "nfs4",
+            kind,
             "-o",
             &options,
             &source,

@@ -15,6 +15,7 @@ mod machine;
 pub mod namespace;
 mod network;
 mod packages;
+mod portmapper;
 mod proxy;
 mod rpc;
 mod server;
@@ -46,6 +47,8 @@ pub struct Plan {
     pub export_mib: u32,
     /// A folder of this host that NFS-Ganesha exports instead of an empty file system in memory.
     pub export: Option<PathBuf>,
+    /// Whether NFS-Ganesha offers NFS 3 too, whose clients can keep their locks to themselves.
+    pub nfs3: bool,
     /// After how many seconds of silence the server forgets a client.
     pub lease_seconds: u32,
 }
@@ -62,6 +65,7 @@ impl Plan {
             client_mib: 512,
             export_mib: 4096,
             export: None,
+            nfs3: false,
             lease_seconds: Self::LEASE_SECONDS,
         }
     }

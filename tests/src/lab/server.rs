@@ -9,6 +9,7 @@ use rustix::mount::mount_bind;
 
 use super::machine::{LAST_LINES, Machine};
 use super::network::{self, NFS};
+use super::portmapper::Portmapper;
 use super::{Ground, Plan};
 
 /// After a restart the server takes nothing but old clients' claims for so long, in seconds.
@@ -119,6 +120,7 @@ fn disk(plan: &Plan, ground: &Ground) -> PathBuf {
 struct Ganesha {
     ground: Ground,
     process: Mutex<Option<Child>>,
+    _portmapper: Option<Portmapper>,
 }
 
 impl Ganesha {
@@ -147,11 +149,13 @@ impl Ganesha {
             .replace("{recovery}", &recovery.display().to_string())
             .replace("{export}", &export.display().to_string())
             .replace("{lease}", &plan.lease_seconds.to_string())
-            .replace("{grace}", &GRACE_SECONDS.to_string());
+            .replace("{grace}", &GRACE_SECONDS.to_string())
+            .replace("{protocols}", if plan.nfs3 { "3,4" } else { "4" });
         fs::write(ground.file("ganesha.conf"), configuration).unwrap();
         let ganesha = Self {
             ground: ground.clone(),
             process: Mutex::default(),
+            _portmapper: plan.nfs3.then(|| Portmapper::start(ground)),
         };
         ganesha.start();
         ganesha

@@ -16,6 +16,7 @@ mod assumptions;
 mod collected;
 mod counts;
 mod crowd;
+mod doctor;
 mod full;
 mod lost_reply;
 mod merges;
@@ -62,6 +63,8 @@ macro_rules! stories {
 const STORIES: &[Story] = stories! {
     assumptions::hold_on_the_mount on BOTH,
     assumptions::a_lock_is_lost_without_a_word on BOTH,
+    doctor::finds_a_mount_well_from_one_machine_and_from_two on BOTH,
+    doctor::finds_locks_that_stay_on_one_machine on &[Kind::Ganesha],
     visible::what_was_acknowledged_is_found_by_the_next_search_of_every_reader on BOTH,
     asleep::frozen_while_it_posts on BOTH,
     asleep::cut_off_while_it_posts on BOTH,

@@ -2,6 +2,7 @@
 
 mod check;
 mod create_index;
+mod doctor;
 mod gc;
 mod import;
 mod load;
@@ -20,6 +21,7 @@ mod terminal;
 use std::io;
 use std::process::ExitCode;
 
+use aquifer_functions::doctor::partner_if_asked;
 use aquifer_indexer::descriptors;
 use aquifer_indexer::quote::visible;
 use clap::{Parser, Subcommand};
@@ -40,6 +42,7 @@ enum Command {
     Search(search::Search),
     Stats(stats::Stats),
     Check(check::Check),
+    Doctor(doctor::Doctor),
     Gc(gc::Gc),
     Merge(merge::Merge),
     Reindex(reindex::Reindex),
@@ -47,6 +50,9 @@ enum Command {
 
 fn main() -> ExitCode {
     descriptors::raise_limit();
+    if let Some(ended) = partner_if_asked() {
+        return ended;
+    }
     match Cli::parse().command {
         Command::Serve(command) => serve(command),
         command => run(command),
@@ -80,6 +86,7 @@ fn run(command: Command) -> ExitCode {
         Command::Search(command) => command.run(),
         Command::Stats(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Gc(command) => command.run(),
         Command::Merge(command) => command.run(),
         Command::Reindex(command) => command.run(),

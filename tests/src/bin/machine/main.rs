@@ -65,7 +65,10 @@ mod machine {
                 load("nfsd")?;
                 nfsd::serve(&lease)?;
             }
-            Err(_) => load("nfsv4")?,
+            Err(_) => {
+                load("nfsv4")?;
+                load("nfsv3")?;
+            }
         }
         orders::take(&word("CONTROL")?)
     }
