@@ -1,7 +1,7 @@
 /**
- * Prices in us-east-1, in dollars, without taxes and free tiers. Each names the page that says so, and the date of that page, or that on which it was read where it
- * has none. The
- * pages of AWS show most prices only to a browser, so the sources are articles that quote them.
+ * Prices in us-east-1, in dollars, without taxes and free tiers. Each names the page that says so, and the date of that page, or
+ * the date on which it was read if the page has none. The pages of AWS show most prices only to a browser, so the sources are
+ * articles that quote them.
  */
 
 interface Price {

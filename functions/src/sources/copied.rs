@@ -1,7 +1,7 @@
 //! Indexes that are copied from S3 to the local disk, to be read there.
 //!
-//! Only what readers need is copied. A version is whole or not: all of its checksums are verified before it is used, so that a
-//! copy that somebody was still uploading is an error, and the next attempt begins anew.
+//! Only the files that readers need are copied. All checksums of the newest version are verified before it is used, so an
+//! upload that is not complete is an error. The next attempt copies everything again.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

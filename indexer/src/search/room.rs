@@ -1,12 +1,14 @@
 //! The memory that the searches of a process share.
 //!
-//! tantivy holds the postings of every word, the lengths of every field and the columns to sort by whole, for the
-//! segment that it searches. How much that is, a search knows as soon as it has found its words. It then takes room for the
-//! segment that needs the most, and waits while others have it: who waits has none, so nobody waits for ever.
-//! A search that needs more than there is fails before it reads. What was taken is lent to the cache, so that all parts of
-//! a search, and all searches, hold the same bytes once.
+//! For the segment that it searches, tantivy keeps in memory the postings of every word, the lengths of every field and the
+//! columns to sort by. A search knows their size once it has found its words. It then takes room for the segment that needs
+//! the most, and waits until its deadline if other searches have it. A search that waits has taken no room, so two searches
+//! never wait for each other. A search that needs more than there is fails before it reads.
 //!
-//! What is read ahead lies in memory beside that until the cache has it, and has a bound of its own.
+//! The room is added to the capacity of the cache while the search runs, so that bytes that several parts of a search need
+//! are in memory once.
+//!
+//! Reads that are under way need memory until the cache has their bytes. They have a bound of their own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -112,7 +114,7 @@ impl Room {
         }
     }
 
-    /// Waits until so many bytes may be read ahead beside the others.
+    /// Waits until this many more bytes may be read ahead.
     pub(super) async fn read(&self, bytes: usize) -> Result<SemaphorePermit<'_>> {
         let units = Self::units(bytes, self.reading_most);
         let permit = self.reading.acquire_many(units).await;

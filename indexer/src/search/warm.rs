@@ -7,8 +7,8 @@
 //! segments. (What one executor asks for at the same moment and lies near comes with one read, so nobody runs ahead.)
 //! What was read lies in the cache below, where the query finds it; on a warm cache this is a look at memory.
 //!
-//! What is under way shares a bound in bytes with all other searches (`room`), and what the search then holds of one
-//! segment is counted here: it is known as soon as the words are found, and the search takes room for it before it reads.
+//! All searches share a bound on the bytes that are being read (`room`). This module also counts the memory that the search
+//! needs for one segment, and takes room for it before it reads.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,8 +1,7 @@
 //! The range cache: bytes of immutable files, least recently used out first.
 //!
 //! Containers never change, so an entry is right for ever and survives every refresh; only its
-//! size bounds it. What a search holds of it is here too, once for all: the search lends the cache its own memory while
-//! it lasts.
+//! size bounds it. While a search runs, its share of memory is added to the capacity, so that what it uses stays here.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -94,12 +93,12 @@ impl RangeCache {
         state.shrink(capacity);
     }
 
-    /// Holds so many bytes more, until they are given back.
+    /// Adds to the capacity until [`Self::give_back`].
     pub(crate) fn lend(&self, bytes: usize) {
         self.lock().lent += bytes;
     }
 
-    /// Lets go of what was lent.
+    /// Takes away what [`Self::lend`] added.
     pub(crate) fn give_back(&self, bytes: usize) {
         let mut state = self.lock();
         state.lent = state.lent.saturating_sub(bytes);
