@@ -25,6 +25,9 @@ const PART_BYTES: u64 = 8 * 1024 * 1024;
 /// Names in a page: as many as S3 gives at once.
 const PAGE_NAMES: usize = 1_000;
 
+/// Objects that are listed at once: their names take some 20 MB.
+const LISTED_MOST: usize = 100_000;
+
 /// Small objects that are asked for at once.
 const TOGETHER: usize = 16;
 
@@ -105,8 +108,19 @@ impl Bucket {
     /// All objects with their sizes, whatever they hold.
     pub(super) fn list_all(&self) -> Result<Vec<(String, u64)>> {
         let listed: Vec<ObjectMeta> = runtime(&self.shown)?
-            .block_on(self.store.list(self.prefix.as_ref()).try_collect())
+            .block_on(
+                self.store
+                    .list(self.prefix.as_ref())
+                    .take(LISTED_MOST + 1)
+                    .try_collect(),
+            )
             .map_err(|error| failure(&self.shown, error))?;
+        if listed.len() > LISTED_MOST {
+            return Err(unreadable(
+                &self.shown,
+                &format!("it has more than {LISTED_MOST} objects: name a longer prefix"),
+            ));
+        }
         let object = |object: &ObjectMeta| (self.name(&object.location), object.size);
         Ok(listed.iter().map(object).collect())
     }

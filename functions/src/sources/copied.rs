@@ -126,6 +126,8 @@ fn fetch_one(bucket: &Bucket, file: &Needed, folder: &Path) -> Result<()> {
 fn verify(folder: &Path, indexes: &BTreeSet<&str>) -> Result<()> {
     let config = Config {
         read_only: true,
+        // Every byte is read once.
+        cache_bytes: 0,
         ..Config::default()
     };
     let aquifer = Aquifer::open(folder, config)?;
