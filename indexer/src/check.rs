@@ -109,12 +109,12 @@ fn check_manifests(follower: &Follower, report: &mut CheckReport) -> Result<()> 
     })?;
     let mut versions: Vec<u64> = names
         .iter()
-        .filter_map(|name| layout::parse_manifest(name))
+        .filter_map(|name| layout::parse_version_link(name))
         .collect();
     versions.sort_unstable();
     let mut expected = None;
     for version in versions {
-        let path = layout::manifest(version);
+        let path = layout::version_link(version);
         match follower.read_version(version) {
             Ok((manifest, page, _)) => {
                 report.files += 1;
@@ -174,7 +174,7 @@ fn wrong_in(manifest: &Manifest) -> Option<&'static str> {
         .segments
         .iter()
         .filter_map(|segment| segment.base())
-        .any(|base| base.version > manifest.version);
+        .any(|base| base.manifest.version > manifest.version);
     if refers_ahead {
         return Some("it refers to a bitmap of a later version");
     }

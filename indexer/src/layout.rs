@@ -7,15 +7,12 @@ use uuid::Uuid;
 
 /// The hint of the newest version.
 pub const HEAD: &str = "HEAD";
-/// The folder of manifests.
+/// The folder of manifests, and of the links that make them versions.
 pub const MANIFESTS: &str = "manifests";
 /// The folder of bundles.
 pub const BUNDLES: &str = "bundles";
 /// The folder of accepted batches.
 pub const INBOX: &str = "inbox";
-/// The folder in which manifests are written before they are linked. They keep the name they have there, since
-/// removing it would cost every commit as much as making it; it goes with the manifest.
-pub const DRAFTS: &str = "drafts";
 /// The folder of what jobs have built so far.
 pub const JOBS: &str = "jobs";
 /// The folder of scratch files of merges that the local disk has no room for. Made by the first of them.
@@ -23,7 +20,7 @@ pub const SCRATCH: &str = "scratch";
 /// The folder of attempts at large pieces of work that nobody has ended. Made by the first of them.
 pub const ATTEMPTS: &str = "attempts";
 /// The folders of an index.
-pub const FOLDERS: [&str; 5] = [MANIFESTS, DRAFTS, BUNDLES, INBOX, JOBS];
+pub const FOLDERS: [&str; 4] = [MANIFESTS, BUNDLES, INBOX, JOBS];
 
 /// The start of the name of a folder in the root in which an index is being created.
 const NEW: &str = ".new-";
@@ -55,31 +52,83 @@ pub fn parse_lock(name: &str) -> Option<u32> {
     }
 }
 
-/// The manifest of a version.
-pub fn manifest(version: u64) -> String {
+/// The symbolic link that makes a manifest the one of this version. Its text is the [`ManifestName`].
+pub fn version_link(version: u64) -> String {
     format!("{MANIFESTS}/{version:020}")
 }
 
-/// The version of a manifest's name (without its folder).
-pub fn parse_manifest(name: &str) -> Option<u64> {
+/// The version in the name of a version's link (without its folder).
+pub fn parse_version_link(name: &str) -> Option<u64> {
     let digits = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
     if digits { name.parse().ok() } else { None }
 }
 
-/// A manifest before it is linked. The name is used once.
-pub fn draft(version: u64, nonce: Uuid) -> String {
-    format!("{DRAFTS}/{version:020}-{}", nonce.simple())
+/// The name of a manifest: the version it was made for, and what tells two attempts at that version apart. No two
+/// files ever have the same. Written as the version's 20 digits, a hyphen, and the nonce's 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ManifestName {
+    /// The version.
+    pub version: u64,
+    /// 122 random bits.
+    pub nonce: Uuid,
 }
 
-/// The version and the nonce in the name of a draft (without its folder).
-pub fn parse_draft(name: &str) -> Option<(u64, Uuid)> {
-    let (version, nonce) = name.split_once('-')?;
-    Some((parse_manifest(version)?, Uuid::try_parse(nonce).ok()?))
+impl ManifestName {
+    /// The file's path.
+    pub fn path(&self) -> String {
+        format!("{MANIFESTS}/{self}")
+    }
+}
+
+impl fmt::Display for ManifestName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:020}-{}", self.version, self.nonce.simple())
+    }
+}
+
+impl fmt::Debug for ManifestName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A text that is not the name of a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the name of a manifest is a version of 20 digits and 32 hexadecimal digits, joined by a hyphen")]
+pub struct NotAManifestName;
+
+impl FromStr for ManifestName {
+    type Err = NotAManifestName;
+
+    fn from_str(text: &str) -> Result<Self, NotAManifestName> {
+        let parsed = text.split_once('-').and_then(|(version, nonce)| {
+            Some(Self {
+                version: parse_version_link(version)?,
+                nonce: Uuid::try_parse(nonce).ok()?,
+            })
+        });
+        parsed
+            .filter(|name| name.to_string() == text)
+            .ok_or(NotAManifestName)
+    }
+}
+
+impl serde::Serialize for ManifestName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for ManifestName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 /// A file that is made only to learn the file server's time.
 pub fn clock_file(id: Uuid) -> String {
-    format!("{DRAFTS}/clock-{}", id.simple())
+    format!("{JOBS}/clock-{}", id.simple())
 }
 
 /// What a job has built by a checkpoint. The name is used once.
@@ -146,11 +195,10 @@ pub fn is_own(name: &str) -> bool {
     name == HEAD || parse_lock(name).is_some() || folders.into_iter().any(|own| *own == name)
 }
 
-/// Whether a file in a folder of an index is one that is not kept: a draft, a scratch file, an attempt.
+/// Whether a file in a folder of an index is one that is not kept: a scratch file, an attempt.
 pub fn is_passing(folder: &str, name: &str) -> bool {
     let id = |text: &str| Uuid::try_parse(text).is_ok();
     match folder {
-        DRAFTS => parse_draft(name).is_some() || name.strip_prefix("clock-").is_some_and(id),
         SCRATCH => name.split_once('-').is_some_and(|(first, _)| id(first)),
         ATTEMPTS => id(name),
         _ => false,
@@ -274,14 +322,23 @@ mod tests {
 
     #[test]
     fn names_read_back() {
-        assert_eq!(parse_manifest("00000000000000000042"), Some(42));
-        assert_eq!(parse_manifest("42"), None);
+        assert_eq!(parse_version_link("00000000000000000042"), Some(42));
+        assert_eq!(parse_version_link("42"), None);
         let nonce = Uuid::new_v4();
-        let path = draft(42, nonce);
-        let name = path.strip_prefix("drafts/").unwrap();
-        assert_eq!(parse_draft(name), Some((42, nonce)));
-        let path = clock_file(nonce);
-        assert_eq!(parse_draft(path.strip_prefix("drafts/").unwrap()), None);
+        let name = ManifestName { version: 42, nonce };
+        assert_eq!(name.to_string().parse(), Ok(name));
+        let link = version_link(42);
+        assert!(name.path().starts_with(&format!("{link}-")));
+        for other in [
+            format!("42-{}", nonce.simple()),
+            format!("{:020}-{nonce}", 42),
+            format!("{:020}-{}", 42, nonce.simple()).to_uppercase(),
+            format!("../{name}"),
+            "00000000000000000042".to_owned(),
+        ] {
+            let parsed = other.parse::<ManifestName>();
+            assert!(parsed.is_err() || other == name.to_string(), "{other}");
+        }
         assert_eq!(parse_lock(&lock(0)), Some(0));
         assert_eq!(parse_lock(&lock(7)), Some(7));
         let id = BatchId {

@@ -15,16 +15,19 @@ const NONCURRENT_DAYS = 7;
 /** Uploads that nobody finished cost like objects. */
 const UPLOAD_DAYS = 1;
 
-export const NOT_YET_USABLE =
-  "storage 's3files' cannot be deployed yet: Aquifer publishes a version with a hard link, and Amazon S3 Files has none. " +
-  "Use storage 'efs'.";
+const UNTRIED_ID = 'aquifer:s3files-untried';
+export const UNTRIED =
+  "storage 's3files' has not been tried on AWS: invoke the reindex function with the order of docs/doctor.md before you rely on it.";
 
 export interface S3FilesProps {
   readonly network: Network;
   readonly writerArns: string[];
 }
 
-/** Amazon S3 Files: a versioned bucket, mounted through NFS. Not yet usable, see {@link NOT_YET_USABLE}. */
+/**
+ * Amazon S3 Files: a versioned bucket, mounted through NFS. Nobody has tried an index on it yet, so a deployment should begin with the
+ * order `doctor` to the reindex function.
+ */
 export class S3Files extends Construct implements Files {
   readonly namespace: Namespace = 's3files';
   readonly fileSystemId: string;
@@ -33,7 +36,7 @@ export class S3Files extends Construct implements Files {
 
   constructor(scope: Construct, id: string, props: S3FilesProps) {
     super(scope, id);
-    Annotations.of(this).addError(NOT_YET_USABLE);
+    Annotations.of(this).addWarningV2(UNTRIED_ID, UNTRIED);
     const bucket = this.createBucket();
     const fileSystem = this.createFileSystem(bucket);
     this.fileSystemId = fileSystem.attrFileSystemId;

@@ -197,7 +197,7 @@ fn six_hundred_indexes_are_served_with_128_descriptors_and_then_left_alone() {
     let settled = rounds(&log);
     assert!(settled <= 2 * (INDEXES + 1) + 4 * 11, "{settled} rounds");
     let stamps = |name: &str| {
-        let folder = place.path(&format!("root/{name}/drafts"));
+        let folder = place.path(&format!("root/{name}/jobs"));
         fs::metadata(folder).unwrap().modified().unwrap()
     };
     let before: Vec<SystemTime> = names.iter().map(|name| stamps(name)).collect();

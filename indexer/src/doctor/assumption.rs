@@ -35,16 +35,16 @@ pub(super) const ASSUMPTIONS: &[Assumption] = &[
     },
     Assumption {
         name: "exclusive-link",
-        statement: "a hard link is made once, and keeps what has its name",
-        advice: "Versions are published by hard links, so that documents could be lost: do not write an index here. Use a \
-                 file system with link(2), such as Amazon EFS, any NFS 4.1 server, or a local disk.",
+        statement: "a symbolic link is made once, and keeps its text",
+        advice: "Versions are published by symbolic links, so documents could be lost: do not write an index here. Use a file \
+                 system with symlink(2), such as Amazon EFS, any NFS 4.1 server, or a local disk.",
         check: links::are_made_once,
     },
     Assumption {
-        name: "link-of-open-file",
-        statement: "an open file can be linked, and one without names cannot",
-        advice: "A draft is linked through its descriptor: mount /proc, and use a file system with link(2).",
-        check: links::of_an_open_file,
+        name: "link-text",
+        statement: "other processes read a symbolic link, and opening it does not follow it",
+        advice: "A process that starts without HEAD finds the newest version by reading links: do not keep an index here.",
+        check: links::are_read,
     },
     Assumption {
         name: "rename-of-folder",

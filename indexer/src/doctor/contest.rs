@@ -5,6 +5,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use super::page;
+use super::performer::read_page;
 use crate::mount::{Access, Mount, is_not_empty};
 
 /// Those who want the same names.
@@ -19,7 +20,7 @@ const LISTINGS_MAX: u32 = 2_000;
 pub enum Contest {
     /// `open` with `O_CREAT|O_EXCL`.
     Create,
-    /// `link` of a draft.
+    /// `symlink`.
     Link,
     /// `rename` of a folder.
     Rename,
@@ -30,7 +31,7 @@ impl Contest {
     pub(super) fn call(self) -> &'static str {
         match self {
             Self::Create => "open with O_EXCL",
-            Self::Link => "link",
+            Self::Link => "symlink",
             Self::Rename => "rename of a folder",
         }
     }
@@ -45,12 +46,13 @@ impl Contest {
         format!("won-by-{call}-{round:03}")
     }
 
-    /// The file that says who has won a round.
-    pub(super) fn winner(self, round: u32) -> String {
+    /// Who has won a round, by what has the name.
+    pub(super) fn winner(self, scratch: &dyn Mount, round: u32) -> io::Result<String> {
         let prize = self.prize(round);
         match self {
-            Self::Create | Self::Link => prize,
-            Self::Rename => format!("{prize}/by"),
+            Self::Create => read_page(&*scratch.open(&prize, Access::Read)?),
+            Self::Link => scratch.read_link(&prize),
+            Self::Rename => read_page(&*scratch.open(&format!("{prize}/by"), Access::Read)?),
         }
     }
 
@@ -61,16 +63,14 @@ impl Contest {
         competitor: &str,
         rounds: u32,
     ) -> io::Result<Vec<bool>> {
-        let drafts = format!("{}-of-", self.prize(0));
-        let draft = format!("{drafts}{competitor}");
-        let draft = scratch.open(&draft, Access::CoherentNew)?;
-        draft.write_durably_at(&page::of(competitor), 0)?;
-        wait_for_the_other(scratch, &drafts)?;
+        let entries = format!("{}-of-", self.prize(0));
+        scratch.open(&format!("{entries}{competitor}"), Access::CreateNew)?;
+        wait_for_the_other(scratch, &entries)?;
         let compete = |round| {
             let prize = self.prize(round);
             let won = match self {
                 Self::Create => create(scratch, &prize, competitor),
-                Self::Link => won(draft.link_to(&prize)),
+                Self::Link => won(scratch.symlink(competitor, &prize)),
                 Self::Rename => rename(scratch, &prize, competitor),
             }?;
             // The other one catches up meanwhile, so that both want the same name again.
@@ -83,11 +83,11 @@ impl Contest {
     }
 }
 
-/// Waits until the drafts of both are there, or for so many listings.
-fn wait_for_the_other(scratch: &dyn Mount, drafts: &str) -> io::Result<()> {
+/// Waits until both have entered, or for so many listings.
+fn wait_for_the_other(scratch: &dyn Mount, entries: &str) -> io::Result<()> {
     for _ in 0..LISTINGS_MAX {
         let listed = scratch.list(".")?;
-        let ready = listed.iter().filter(|name| name.starts_with(drafts));
+        let ready = listed.iter().filter(|name| name.starts_with(entries));
         if ready.count() == COMPETITORS {
             break;
         }

@@ -74,6 +74,11 @@ pub enum Errand {
         /// The file.
         name: String,
     },
+    /// Read the text of a symbolic link.
+    ReadLink {
+        /// The link.
+        name: String,
+    },
     /// Overwrite the page of a file that is open.
     Overwrite {
         /// The file.
@@ -127,6 +132,7 @@ impl Errand {
             Self::Create { .. } => "creating a file",
             Self::Open { .. } => "opening a file",
             Self::Read { .. } | Self::ReadOnce { .. } => "reading a file",
+            Self::ReadLink { .. } => "reading a link",
             Self::Overwrite { .. } => "overwriting a page",
             Self::Close { .. } => "closing a file",
             Self::Unlink { .. } => "removing a name",
@@ -166,6 +172,8 @@ pub enum Yield {
     Done,
     /// What a page holds.
     Page(String),
+    /// The text of a symbolic link.
+    Text(String),
     /// Whether a lock was taken.
     Taken(bool),
     /// For each name whether it was won.

@@ -113,6 +113,7 @@ impl Entered {
             Errand::ReadOnce { name } => {
                 return read_page(&*scratch.open(name, Access::Read)?).map(Yield::Page);
             }
+            Errand::ReadLink { name } => return scratch.read_link(name).map(Yield::Text),
             Errand::Overwrite { name, text } => {
                 self.opened(name)?.write_durably_at(&page::of(text), 0)?;
             }
@@ -166,6 +167,7 @@ fn check(order: &Order) -> Result<()> {
         Errand::Open { name, .. }
         | Errand::Read { name }
         | Errand::ReadOnce { name }
+        | Errand::ReadLink { name }
         | Errand::Close { name }
         | Errand::Unlink { name }
         | Errand::RemoveDir { name }

@@ -10,6 +10,7 @@ use super::crc;
 use super::manifest::{ContainerId, Span};
 use super::section::{SectionId, SectionRef};
 use crate::error::{Error, Result};
+use crate::layout::ManifestName;
 
 /// Documents that a manifest lists as deleted, in all its segments together, before bitmaps are written: about
 /// two bytes each in the manifest and as much in HEAD.
@@ -33,8 +34,8 @@ pub struct Deletes {
 /// A bitmap of deleted documents in the manifest that wrote it: Roaring, in its portable serialisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Base {
-    /// The version of that manifest.
-    pub version: u64,
+    /// That manifest.
+    pub manifest: ManifestName,
     /// Where it lies in its file.
     #[serde(flatten)]
     pub span: Span,
@@ -45,7 +46,7 @@ pub struct Base {
 impl Base {
     /// It as a section.
     pub fn section(&self) -> SectionRef {
-        let file = ContainerId::Manifest(self.version);
+        let file = ContainerId::Manifest(self.manifest);
         let offset = self.span.offset;
         SectionRef {
             id: SectionId { file, offset },
@@ -59,8 +60,7 @@ impl Base {
     /// [`crate::ErrorKind::Corrupt`] naming the manifest it belongs to.
     pub fn decode(&self, bytes: &[u8]) -> Result<RoaringBitmap> {
         let damaged = || {
-            let file = ContainerId::Manifest(self.version).path();
-            super::damaged(&file, "a bitmap of deletes")
+            super::damaged(&self.manifest.path(), "a bitmap of deletes")
         };
         if bytes.len() as u64 != self.span.len || crc(bytes) != self.crc {
             return Err(damaged());
@@ -121,7 +121,8 @@ mod tests {
             let deletes = Deletes { count: 0, version, base: None, since: distances(&deleted) };
             prop_assert_eq!(&deletes.listed("m").unwrap(), &deleted);
             let span = Span { offset: 100, len: bytes.len() as u64 };
-            let base = Base { version, span, crc: crc(&bytes) };
+            let manifest = ManifestName { version, nonce: uuid::Uuid::from_u128(8) };
+            let base = Base { manifest, span, crc: crc(&bytes) };
             prop_assert_eq!(base.decode(&bytes).unwrap(), deleted);
             for position in 0..bytes.len() {
                 let mut damaged = bytes.clone();

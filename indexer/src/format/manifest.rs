@@ -20,7 +20,7 @@ use super::prefix::HEADER;
 use super::retired::Retired;
 use super::section::{SectionId, SectionRef};
 use crate::error::Result;
-use crate::layout::{self, BatchId};
+use crate::layout::{self, BatchId, ManifestName};
 use crate::mapping::Definition;
 use crate::mount::COHERENT_PAGE;
 
@@ -30,8 +30,8 @@ use crate::mount::COHERENT_PAGE;
 pub enum ContainerId {
     /// In a bundle of this name.
     Bundle(String),
-    /// In the manifest of this version, since they are small.
-    Manifest(u64),
+    /// In a manifest, since they are small.
+    Manifest(ManifestName),
 }
 
 impl ContainerId {
@@ -39,7 +39,7 @@ impl ContainerId {
     pub fn path(&self) -> String {
         match self {
             Self::Bundle(name) => layout::bundle(name),
-            Self::Manifest(version) => layout::manifest(*version),
+            Self::Manifest(name) => name.path(),
         }
     }
 
@@ -47,7 +47,7 @@ impl ContainerId {
     pub fn number(&self) -> Option<u64> {
         match self {
             Self::Bundle(name) => layout::bundle_number(name),
-            Self::Manifest(version) => Some(*version),
+            Self::Manifest(name) => Some(name.version),
         }
     }
 }
@@ -318,6 +318,14 @@ impl Manifest {
         }
     }
 
+    /// Its file's name without the folder.
+    pub fn name(&self) -> ManifestName {
+        ManifestName {
+            version: self.version,
+            nonce: self.nonce,
+        }
+    }
+
     /// Bytes of the blob, by where they lie in the file.
     fn blob_at(&self, span: Span) -> Result<&[u8]> {
         let offset = span.offset.checked_sub(HEADER as u64);
@@ -362,7 +370,7 @@ impl Manifest {
         if self.blob.is_empty() {
             return Ok(carried);
         }
-        let own = ContainerId::Manifest(self.version);
+        let own = ContainerId::Manifest(self.name());
         for segment in &self.body.segments {
             let hot = self.hot_section(segment)?.id;
             let place = match segment.hot_copy {
@@ -372,7 +380,7 @@ impl Manifest {
             if let Some(place) = place {
                 carried.push((hot, self.blob_at(place)?));
             }
-            if let Some(base) = segment.base().filter(|base| base.version == self.version) {
+            if let Some(base) = segment.base().filter(|base| base.manifest == self.name()) {
                 carried.push((base.section().id, self.blob_at(base.span)?));
             }
         }
@@ -384,7 +392,7 @@ impl Manifest {
         let containers = self.body.containers.iter();
         let mut files: BTreeSet<_> = containers.map(|container| container.id.clone()).collect();
         let bases = self.body.segments.iter().filter_map(Segment::base);
-        files.extend(bases.map(|base| ContainerId::Manifest(base.version)));
+        files.extend(bases.map(|base| ContainerId::Manifest(base.manifest)));
         files
     }
 
@@ -398,7 +406,7 @@ impl Manifest {
 
     /// Its file's name.
     pub fn path(&self) -> String {
-        layout::manifest(self.version)
+        self.name().path()
     }
 }
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{Fields, crc};
 use crate::error::Result;
+use crate::layout::ManifestName;
 use crate::mount::COHERENT_PAGE;
 
 const MAGIC: [u8; 4] = *b"AQMK";
@@ -24,6 +25,16 @@ pub struct ManifestId {
     pub nonce: Uuid,
     /// Length of its file in bytes, so that it can be fetched with one read.
     pub len: u64,
+}
+
+impl ManifestId {
+    /// The name of its file.
+    pub fn name(&self) -> ManifestName {
+        ManifestName {
+            version: self.version,
+            nonce: self.nonce,
+        }
+    }
 }
 
 /// What a mark page says.

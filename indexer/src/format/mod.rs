@@ -20,7 +20,7 @@ pub mod section;
 use crate::error::{Error, Result};
 
 /// The version of all formats together; a reader refuses any other.
-pub const FORMAT_VERSION: u16 = 2;
+pub const FORMAT_VERSION: u16 = 3;
 
 /// A cursor over bytes that may be too short.
 #[derive(Debug)]

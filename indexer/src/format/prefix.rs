@@ -4,6 +4,7 @@ use super::manifest::{Body, Cause, ContainerId, Manifest};
 use super::mark::MarkPage;
 use super::{Fields, crc};
 use crate::error::{Error, Result};
+use crate::layout::ManifestName;
 use crate::mapping::Definition;
 use crate::mount::COHERENT_PAGE;
 
@@ -57,7 +58,7 @@ impl Manifest {
 
     fn place_pages(&mut self, base: u64) {
         self.pages_base = base;
-        let own = ContainerId::Manifest(self.version);
+        let own = ContainerId::Manifest(self.name());
         for container in &mut self.body.containers {
             if container.id == own {
                 container.base = base;
@@ -106,6 +107,15 @@ impl Manifest {
         let (manifest, lengths) = decode_header(copy, path)?;
         let body = copy.get(HEADER..).unwrap_or_default();
         manifest.with_body(Fields::new(body, path).take(lengths.body)?, &lengths, path)
+    }
+
+    /// The name of the manifest that begins with `start`, which holds its header.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] naming `path`.
+    pub fn name_in(start: &[u8], path: &str) -> Result<ManifestName> {
+        let (manifest, _) = decode_header(start, path)?;
+        Ok(manifest.name())
     }
 
     /// Reads a manifest from its file.

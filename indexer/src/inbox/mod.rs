@@ -283,27 +283,11 @@ impl Inbox {
     /// Lays a damaged batch aside, so that it neither blocks the others nor is forgotten.
     pub fn set_aside(&self, id: BatchId) -> Result<()> {
         let (from, to) = (layout::batch(id), layout::damaged_batch(id));
-        let file = match self.mount.open(&from, Access::Read) {
-            Ok(file) => file,
-            Err(error) => {
-                let error = Error::io(&from, error);
-                if error.kind() != ErrorKind::Corrupt {
-                    return Err(error);
-                }
-                // It is no regular file: there is nothing to link.
-                let renamed = self.mount.rename(&from, &to);
-                return renamed.map_err(|error| Error::io(&from, error));
-            }
-        };
-        match file.link_to(&to) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                return Err(Error::io(&to, error));
-            }
-            _ => {}
+        match self.mount.rename(&from, &to) {
+            // Somebody else was first, or the reply to the first try was lost.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            renamed => renamed.map_err(|error| Error::io(&from, error)),
         }
-        self.mount
-            .unlink(&from)
-            .map_err(|error| Error::io(&from, error))
     }
 }
 

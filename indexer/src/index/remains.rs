@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Aquifer;
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout::{self, ATTEMPTS, BUNDLES, DRAFTS, HEAD, INBOX, JOBS, MANIFESTS, SCRATCH};
+use crate::layout::{self, ATTEMPTS, BUNDLES, HEAD, INBOX, JOBS, MANIFESTS, SCRATCH};
 use crate::mount::{Mount, tree};
 
 /// What is in a folder.
@@ -68,7 +68,7 @@ impl Aquifer {
         let names = self.names(name, folder, MANIFESTS)?;
         Ok(names
             .iter()
-            .any(|name| layout::parse_manifest(name).is_some()))
+            .any(|name| layout::parse_version_link(name).is_some()))
     }
 
     /// How something in a folder without any version is removed. Nothing is touched that may be a document,
@@ -78,7 +78,7 @@ impl Aquifer {
             return Ok(Part::Moved(part));
         }
         match part.as_str() {
-            DRAFTS | ATTEMPTS | SCRATCH => {
+            ATTEMPTS | SCRATCH => {
                 let files = self.names(name, folder, &part)?;
                 match files.iter().find(|file| !layout::is_passing(&part, file)) {
                     Some(file) => Err(self.foreign(name, &format!("{part}/{file}"))),

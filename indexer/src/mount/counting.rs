@@ -15,8 +15,8 @@ use super::{Access, EachRead, LockGuard, Metadata, Mount, MountFile};
 /// What passed through a [`CountingMount`].
 #[derive(Clone, Debug, Default)]
 pub struct OperationCounts {
-    /// Calls by name: `open`, `read`, `list`, `metadata`; `create`, `write`, `sync`, `sync_dir`,
-    /// `link`, `unlink`, `make_dir`, `rename`, `remove_dir`, `lock`, `unlock`.
+    /// Calls by name: `open`, `read`, `read_link`, `list`, `metadata`; `create`, `write`, `sync`, `sync_dir`,
+    /// `symlink`, `unlink`, `make_dir`, `rename`, `remove_dir`, `lock`, `unlock`.
     pub calls: BTreeMap<&'static str, u64>,
     /// Bytes read.
     pub bytes_read: u64,
@@ -29,7 +29,7 @@ pub struct OperationCounts {
 }
 
 impl OperationCounts {
-    const READ_CLASS: [&'static str; 4] = ["open", "read", "list", "metadata"];
+    const READ_CLASS: [&'static str; 5] = ["open", "read", "read_link", "list", "metadata"];
 
     /// Calls that change nothing on the server.
     pub fn read_class(&self) -> u64 {
@@ -172,6 +172,16 @@ impl Mount for CountingMount {
         self.inner.unlink(path)
     }
 
+    fn symlink(&self, text: &str, path: &str) -> io::Result<()> {
+        self.counter.count("symlink", path);
+        self.inner.symlink(text, path)
+    }
+
+    fn read_link(&self, path: &str) -> io::Result<String> {
+        self.counter.count("read_link", path);
+        self.inner.read_link(path)
+    }
+
     fn make_dir(&self, folder: &str) -> io::Result<()> {
         self.counter.count("make_dir", folder);
         self.inner.make_dir(folder)
@@ -293,10 +303,5 @@ impl MountFile for CountingFile {
     fn len(&self) -> io::Result<u64> {
         self.counter.count("metadata", &self.path);
         self.inner.len()
-    }
-
-    fn link_to(&self, path: &str) -> io::Result<()> {
-        self.counter.count("link", path);
-        self.inner.link_to(path)
     }
 }

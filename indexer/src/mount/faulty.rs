@@ -213,6 +213,15 @@ impl Mount for FaultyMount {
         self.plan.run(|| self.inner.unlink(path), || ())
     }
 
+    fn symlink(&self, text: &str, path: &str) -> io::Result<()> {
+        self.plan.run(|| self.inner.symlink(text, path), || ())
+    }
+
+    fn read_link(&self, path: &str) -> io::Result<String> {
+        let read = || self.inner.read_link(path);
+        self.plan.read(self.reads_too, read)
+    }
+
     fn make_dir(&self, folder: &str) -> io::Result<()> {
         self.plan.run(|| self.inner.make_dir(folder), || ())
     }
@@ -285,9 +294,5 @@ impl MountFile for FaultyFile {
 
     fn len(&self) -> io::Result<u64> {
         self.plan.read(self.reads_too, || self.inner.len())
-    }
-
-    fn link_to(&self, path: &str) -> io::Result<()> {
-        self.plan.run(|| self.inner.link_to(path), || ())
     }
 }

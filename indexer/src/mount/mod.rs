@@ -63,8 +63,6 @@ pub struct Metadata {
     pub len: u64,
     /// Last modification by the clock of the file server.
     pub modified: SystemTime,
-    /// Names that the file has.
-    pub names: u64,
 }
 
 /// A lock that is held until it is dropped.
@@ -72,17 +70,22 @@ pub trait LockGuard: Send + fmt::Debug {}
 
 /// One folder on a file system.
 pub trait Mount: Send + Sync + fmt::Debug {
-    /// Opens a file.
+    /// Opens a regular file. A symbolic link is not followed.
     fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn MountFile>>;
     /// Says that files in this folder will be opened soon, so that the way there can be looked up meanwhile. It
     /// may be there or not; nothing is told.
     fn anticipate(&self, _folder: &'static str) {}
     /// The names in a folder, from a fresh `opendir`, in no order.
     fn list(&self, folder: &str) -> io::Result<Vec<String>>;
-    /// Length and modification time.
+    /// Length and modification time. Of a symbolic link its own, since none is followed.
     fn metadata(&self, path: &str) -> io::Result<Metadata>;
     /// Removes a name.
     fn unlink(&self, path: &str) -> io::Result<()>;
+    /// Creates a symbolic link with this text; fails with [`io::ErrorKind::AlreadyExists`] if the name is taken. After
+    /// anything but a clean success the link may have been made all the same.
+    fn symlink(&self, text: &str, path: &str) -> io::Result<()>;
+    /// The text of a symbolic link. Fails with [`io::ErrorKind::InvalidInput`] for anything else.
+    fn read_link(&self, path: &str) -> io::Result<String>;
     /// Makes a folder; one that exists already is success.
     fn make_dir(&self, folder: &str) -> io::Result<()>;
     /// Makes the names in a folder durable (a network file system has done so already).
@@ -137,9 +140,6 @@ pub trait MountFile: Send + Sync + fmt::Debug {
     fn sync(&self) -> io::Result<()>;
     /// Length in bytes.
     fn len(&self) -> io::Result<u64>;
-    /// Gives the file another name; fails if that name exists. After anything but a clean success the link may
-    /// have been made all the same.
-    fn link_to(&self, path: &str) -> io::Result<()>;
 }
 
 /// A file system's error codes for "what you held is gone": the answer is to start over from

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::Snapshot;
 use super::follow::{Follower, Opened, is_stale, no_index};
+use super::load::Loaded;
 use super::mark::read_successor;
 use crate::concurrent;
 use crate::error::{Error, ErrorKind, Result};
@@ -146,7 +147,7 @@ impl Follower {
         self.hold(snapshot, Some(file))
     }
 
-    pub(super) fn newest_listed(&self) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
+    pub(super) fn newest_listed(&self) -> Result<Loaded> {
         let names = self.source.mount.list(layout::MANIFESTS).map_err(|error| {
             if error.kind() == std::io::ErrorKind::NotFound {
                 return no_index();
@@ -155,7 +156,7 @@ impl Follower {
         })?;
         let mut versions: Vec<u64> = names
             .iter()
-            .filter_map(|name| layout::parse_manifest(name))
+            .filter_map(|name| layout::parse_version_link(name))
             .collect();
         versions.sort_unstable_by(|a, b| b.cmp(a));
         let mut failure = no_index();
@@ -174,10 +175,7 @@ impl Follower {
     /// The newest version that is published: `newest`, unless its writer died before it told the
     /// readers of the version before. Whoever writes next finds that mark empty, and sets it. A
     /// version before that `newest` was not built on is a ghost.
-    fn published(
-        &self,
-        newest: (Manifest, MarkPage, Arc<dyn MountFile>),
-    ) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
+    fn published(&self, newest: Loaded) -> Result<Loaded> {
         match self.read_version(newest.0.version.saturating_sub(1)) {
             // Collected, and its mark was set before that.
             Err(error) if is_stale(&error) => Ok(newest),

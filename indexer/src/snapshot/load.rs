@@ -1,5 +1,6 @@
 //! Loading manifests: with their mark, and with the pages that travel in them.
 
+use std::io;
 use std::sync::Arc;
 
 use tantivy::directory::OwnedBytes;
@@ -7,51 +8,74 @@ use tantivy::directory::OwnedBytes;
 use super::follow::Follower;
 use super::mark::open_marked;
 use crate::error::{Error, Result};
+use crate::format::damaged;
 use crate::format::manifest::{ContainerId, Manifest};
+use crate::format::prefix::HEADER;
 use crate::format::mark::{ManifestId, MarkPage};
-use crate::layout;
-use crate::mount::{COHERENT_PAGE, MountFile};
+use crate::layout::{self, ManifestName};
+use crate::mount::{Access, COHERENT_PAGE, MountFile};
+
+/// A manifest, its mark, and the file they were read from.
+pub(crate) type Loaded = (Manifest, MarkPage, Arc<dyn MountFile>);
 
 impl Follower {
     /// Reads a manifest and what follows it, given its identity.
-    pub(crate) fn read_manifest(
-        &self,
-        id: ManifestId,
-    ) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
-        let (manifest, page, file) = self.read_manifest_at(id.version, id.len)?;
-        if manifest.id() != id {
-            // Collected, and a writer that slept has used its name: the same as gone.
-            let stale = std::io::Error::from_raw_os_error(rustix::io::Errno::STALE.raw_os_error());
-            return Err(Error::io(manifest.path(), stale));
+    pub(crate) fn read_manifest(&self, id: ManifestId) -> Result<Loaded> {
+        let loaded = self.read_named(id.name(), id.len)?;
+        if loaded.0.id() != id {
+            let path = id.name().path();
+            return Err(damaged(&path, "the identity of the manifest"));
         }
-        Ok((manifest, page, file))
+        Ok(loaded)
     }
 
-    /// Reads whatever manifest has this version.
-    pub(crate) fn read_version(
-        &self,
-        version: u64,
-    ) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
-        let path = layout::manifest(version);
-        let len = self
-            .source
-            .mount
-            .metadata(&path)
-            .map_err(|error| Error::io(&path, error))?
-            .len;
-        self.read_manifest_at(version, len)
+    /// Reads the manifest of a version, which its link names.
+    pub(crate) fn read_version(&self, version: u64) -> Result<Loaded> {
+        let name = self.linked(version)?;
+        self.read_unmeasured(name)
     }
 
-    fn read_manifest_at(
-        &self,
-        version: u64,
-        len: u64,
-    ) -> Result<(Manifest, MarkPage, Arc<dyn MountFile>)> {
-        let path = layout::manifest(version);
+    /// Reads a manifest whose length is not known.
+    pub(crate) fn read_unmeasured(&self, name: ManifestName) -> Result<Loaded> {
+        let path = name.path();
+        let metadata = self.source.mount.metadata(&path);
+        let len = metadata.map_err(|error| Error::io(&path, error))?.len;
+        self.read_named(name, len)
+    }
+
+    /// The manifest that the link of a version names. The link is read, and never followed.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] when it is no link to a manifest of this version.
+    pub(crate) fn linked(&self, version: u64) -> Result<ManifestName> {
+        let path = layout::version_link(version);
+        let name = match self.source.mount.read_link(&path) {
+            Ok(text) => text.parse::<ManifestName>().ok(),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                Some(self.followed_link(&path)?)
+            }
+            Err(error) => return Err(Error::io(&path, error)),
+        };
+        name.filter(|name| name.version == version).ok_or_else(|| {
+            let message = "this link names no manifest of its version: restore it from a backup";
+            Error::corrupt(&path, message)
+        })
+    }
+
+    /// What a link named that a tool has followed while it copied the index: then the manifest's bytes are there.
+    fn followed_link(&self, path: &str) -> Result<ManifestName> {
+        let io = |error| Error::io(path, error);
+        let file = self.source.mount.open(path, Access::Read).map_err(io)?;
+        let start = file.read_range(0, HEADER).map_err(io)?;
+        Manifest::name_in(&start, path)
+    }
+
+    fn read_named(&self, name: ManifestName, len: u64) -> Result<Loaded> {
+        let path = name.path();
         let io = |error| Error::io(&path, error);
         let file = open_marked(&self.source, self.access, &path)?;
-        let len = usize::try_from(len)
-            .map_err(|error| crate::format::damaged(&path, "the length").because(error))?;
+        let len =
+            usize::try_from(len).map_err(|error| damaged(&path, "the length").because(error))?;
         let mut bytes = vec![0; len];
         let read = file.read_at(&mut bytes, 0).map_err(io)?;
         bytes.truncate(read);
@@ -60,11 +84,8 @@ impl Follower {
             .checked_sub(COHERENT_PAGE)
             .and_then(|start| bytes.get(start..));
         let page = MarkPage::decode(page.unwrap_or_default(), &path)?;
-        if manifest.version != version || page.owner != manifest.id() {
-            return Err(crate::format::damaged(
-                &path,
-                "the identity of the manifest",
-            ));
+        if manifest.name() != name || page.owner != manifest.id() {
+            return Err(damaged(&path, "the identity of the manifest"));
         }
         self.keep_pages(&manifest, &bytes, &path)?;
         Ok((manifest, page, file))
@@ -72,7 +93,7 @@ impl Follower {
 
     /// The segments that travel inside a manifest came with it: no second read for them.
     pub(crate) fn keep_pages(&self, manifest: &Manifest, file: &[u8], path: &str) -> Result<()> {
-        let id = ContainerId::Manifest(manifest.version);
+        let id = ContainerId::Manifest(manifest.name());
         let own = manifest
             .body
             .containers

@@ -65,12 +65,13 @@ impl Follower {
             match self.read_manifest(next) {
                 Ok((further, mark, _)) => (manifest, page) = (further, mark),
                 Err(error) if is_stale(&error) => {
-                    // It was collected only if there is a later one.
-                    let path = layout::manifest(next.version);
+                    // It was collected only if there is a later version.
+                    let after = layout::version_link(next.version);
                     let there = self.paths(MANIFESTS)?;
-                    return match there.iter().any(|other| *other >= path) {
+                    let is_later = |path: &String| path.len() == after.len() && *path > after;
+                    return match there.iter().any(is_later) {
                         true => Err(error),
-                        false => Ok(Tip::Missing(path)),
+                        false => Ok(Tip::Missing(next.name().path())),
                     };
                 }
                 Err(error) => return Err(error),

@@ -92,9 +92,12 @@ impl Ages {
     }
 
     /// The position of the first that is young, of files in the order in which they were last touched.
-    pub(super) fn first_young<T>(&self, files: &[T], path: impl Fn(&T) -> String) -> Result<usize> {
+    pub(super) fn first_young<T>(
+        files: &[T],
+        is_over: impl Fn(&T) -> Result<bool>,
+    ) -> Result<usize> {
         let mut failure = None;
-        let position = files.partition_point(|file| match self.over(&path(file)) {
+        let position = files.partition_point(|file| match is_over(file) {
             Ok(over) => over,
             Err(error) => {
                 failure = Some(error);

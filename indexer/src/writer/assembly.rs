@@ -8,12 +8,13 @@ use crate::format::crc;
 use crate::format::deletes::{self, Base, Deletes, LISTED_MAX};
 use crate::format::manifest::{Container, Segment, Span};
 use crate::format::prefix::HEADER;
+use crate::layout::ManifestName;
 use crate::snapshot::Snapshot;
 
 /// The segments of a version while it is put together.
 #[derive(Debug)]
 pub(super) struct Assembly<'a> {
-    version: u64,
+    name: ManifestName,
     content: &'a Snapshot,
     /// Whether the bitmaps of deletes that `content` refers to may be referred to again.
     same_history: bool,
@@ -25,9 +26,9 @@ pub(super) struct Assembly<'a> {
 }
 
 impl<'a> Assembly<'a> {
-    pub(super) fn new(version: u64, content: &'a Snapshot, same_history: bool) -> Self {
+    pub(super) fn new(name: ManifestName, content: &'a Snapshot, same_history: bool) -> Self {
         Self {
-            version,
+            name,
             content,
             same_history,
             containers: Vec::new(),
@@ -80,10 +81,10 @@ impl<'a> Assembly<'a> {
                 Some((_, bitmap)) => changed - bitmap.as_ref(),
                 None => changed.clone(),
             };
-            kept.deletes = described(changed, self.version, base.map(|(base, _)| *base), &since)?;
+            kept.deletes = described(changed, self.name.version, base.map(|(base, _)| *base), &since)?;
             all = Some(changed.clone());
         } else if let Some(known) = known.filter(|_| !self.same_history) {
-            kept.deletes = described(&known.all, self.version, None, &known.all)?;
+            kept.deletes = described(&known.all, self.name.version, None, &known.all)?;
         }
         self.push(kept, all);
         Ok(())
@@ -95,7 +96,7 @@ impl<'a> Assembly<'a> {
         for segment in manifest.body.segments.iter().filter(|s| s.ledger) {
             let container = self.container(manifest.container(segment)?);
             let deletes = match base.deleted(segment)? {
-                Some(known) => described(&known.all, self.version, None, &known.all)?,
+                Some(known) => described(&known.all, self.name.version, None, &known.all)?,
                 None => None,
             };
             let kept = Segment {
@@ -121,7 +122,7 @@ impl<'a> Assembly<'a> {
             };
             let all = deletes.get(index).filter(|deletes| !deletes.is_empty());
             let described = match all {
-                Some(all) => described(all, self.version, None, all)?,
+                Some(all) => described(all, self.name.version, None, all)?,
                 None => None,
             };
             let segment = Segment {
@@ -193,8 +194,12 @@ impl<'a> Assembly<'a> {
         let span = self.put(&bytes);
         let segment = self.segments.get_mut(position);
         if let Some(deletes) = segment.and_then(|segment| segment.deletes.as_mut()) {
-            let (version, crc) = (self.version, crc(&bytes));
-            deletes.base = Some(Base { version, span, crc });
+            let (manifest, crc) = (self.name, crc(&bytes));
+            deletes.base = Some(Base {
+                manifest,
+                span,
+                crc,
+            });
             deletes.since = Vec::new();
         }
         Ok(())

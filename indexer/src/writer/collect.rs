@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::Writer;
 use super::age::Ages;
 use super::draft::Draft;
+use super::manifests::{Manifests, NeededManifests};
 use super::rebuild::shadow::read_checkpoint;
 use crate::error::{Error, Result};
 use crate::format::batch::Stored;
@@ -21,7 +22,7 @@ use crate::format::job::JobState;
 use crate::format::manifest::{Cause, ContainerId};
 use crate::format::retired::Retired;
 use crate::inbox::TORN_AFTER;
-use crate::layout::{self, ATTEMPTS, BUNDLES, DRAFTS, JOBS, MANIFESTS, SCRATCH};
+use crate::layout::{self, ATTEMPTS, BUNDLES, JOBS, SCRATCH};
 use crate::mount::Mount;
 use crate::snapshot::Snapshot;
 
@@ -42,7 +43,7 @@ const JOB_ABANDONED_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 pub struct GcReport {
     /// The newest version afterwards.
     pub version: u64,
-    /// Files removed. A manifest has two names and is one file.
+    /// Files removed, without the links of versions.
     pub files_removed: usize,
     /// Their bytes.
     pub bytes_removed: u64,
@@ -136,8 +137,8 @@ impl Writer {
         let id = job.status.id;
         let path = match &job.checkpoint {
             Some(checkpoint) => checkpoint.path(id),
-            // Its mark was set by the version after it; until there is one, the job has just begun.
-            None => layout::manifest(job.status.started_version),
+            // The link is as old as the job, and stays until there is a checkpoint.
+            None => layout::version_link(job.status.started_version),
         };
         if ages.over_after(&path, JOB_ABANDONED_AFTER)? {
             let reason = format!(
@@ -153,12 +154,10 @@ impl Writer {
         let mount = &self.follower.source().mount;
         let metadata = mount.metadata(path);
         match mount.unlink(path) {
-            // With another name left, the file stays.
+            Ok(()) if is_link(path) => {}
             Ok(()) => {
-                if let Some(metadata) = metadata.ok().filter(|metadata| metadata.names <= 1) {
-                    report.files_removed += 1;
-                    report.bytes_removed += metadata.len;
-                }
+                report.files_removed += 1;
+                report.bytes_removed += metadata.map_or(0, |metadata| metadata.len);
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => tracing::warn!(%error, path, "a file could not be removed"),
@@ -168,11 +167,12 @@ impl Writer {
     fn find_garbage(&self, tip: &Snapshot, ages: &Ages) -> Result<Garbage> {
         let mut garbage = Garbage::default();
         let body = &tip.manifest().body;
-        let mut needed: BTreeSet<u64> = BTreeSet::from([tip.version()]);
+        let manifests = Manifests::list(ages.mount())?;
+        let mut needed = NeededManifests::new(tip);
         let mut known: BTreeSet<String> = self.needed_by_job(tip)?.into_iter().collect();
         for file in tip.manifest().files() {
             match file {
-                ContainerId::Manifest(version) => drop(needed.insert(version)),
+                ContainerId::Manifest(name) => drop(needed.names.insert(name)),
                 ContainerId::Bundle(name) => drop(known.insert(name)),
             }
         }
@@ -181,11 +181,11 @@ impl Writer {
             // The version that retired it was published when its predecessor's mark was set, which
             // is when that was last touched.
             let predecessor = range.until.saturating_sub(1);
-            if ages.over(&layout::manifest(predecessor))? {
+            if manifests.are_over(predecessor, ages)? {
                 garbage.expired.push(*range);
             } else {
                 kept.push(*range);
-                needed.insert(predecessor);
+                needed.versions.insert(predecessor);
             }
         }
         // A file whose name is not that of a bundle is an orphan.
@@ -201,11 +201,9 @@ impl Writer {
             }
         }
         garbage.fenced.extend(old_checkpoints(ages, tip)?);
-        // Retired manifests go once no range names them, which is after the fence.
-        let is_needed = |version: u64| {
-            needed.contains(&version) || body.retired.iter().any(|range| range.contains(version))
-        };
-        garbage.others = old_manifests(ages, tip, is_needed)?;
+        let old = manifests.old(ages, tip, &needed)?;
+        garbage.others = old.others;
+        garbage.fenced.extend(old.fenced);
         garbage.others.extend(self.torn_batches(ages)?);
         for (folder, after) in [(SCRATCH, SCRATCH_AFTER), (ATTEMPTS, ATTEMPT_AFTER)] {
             let old = old_in(ages, folder, after, self.config.retention)?;
@@ -285,44 +283,9 @@ fn list(mount: &dyn Mount, folder: &str) -> Result<Vec<String>> {
     mount.list(folder).map_err(|error| Error::io(folder, error))
 }
 
-/// Manifests before the tip that nothing needs, with the names they had as drafts, oldest first, and drafts that
-/// came to nothing.
-fn old_manifests(
-    ages: &Ages,
-    tip: &Snapshot,
-    is_needed: impl Fn(u64) -> bool,
-) -> Result<Vec<String>> {
-    let mut versions: Vec<u64> = list(ages.mount(), MANIFESTS)?
-        .iter()
-        .filter_map(|name| layout::parse_manifest(name))
-        .filter(|&version| version < tip.version())
-        .collect();
-    versions.sort_unstable();
-    // A manifest is last touched when its successor mark is set, so the older, the longer ago.
-    let old = ages.first_young(&versions, |&version| layout::manifest(version))?;
-    let first_young = versions.get(old).copied().unwrap_or(tip.version());
-    versions.truncate(old);
-    // A job has yet to carry over what later versions touched, and that one tells how old a job is without a checkpoint.
-    let job = tip.manifest().body.job.as_deref();
-    let replayed_to = job.map_or(u64::MAX, |job| job.replayed_to);
-    versions.retain(|&version| !is_needed(version) && version < replayed_to);
-    let mut paths: Vec<(u64, String)> = versions
-        .into_iter()
-        .map(|version| (version, layout::manifest(version)))
-        .collect();
-    for name in list(ages.mount(), DRAFTS)? {
-        let path = format!("{DRAFTS}/{name}");
-        match layout::parse_draft(&name) {
-            // Whoever has not linked it by now finds the version taken, or the draft gone.
-            Some((version, _)) if version < first_young => paths.push((version, path)),
-            Some((version, _)) if version < tip.version() => {}
-            Some((_, nonce)) if nonce == tip.manifest().nonce => {}
-            _ if ages.over(&path)? => paths.push((tip.version(), path)),
-            _ => {}
-        }
-    }
-    paths.sort_unstable();
-    Ok(paths.into_iter().map(|(_, path)| path).collect())
+fn is_link(path: &str) -> bool {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    layout::parse_version_link(name).is_some()
 }
 
 fn old_locks(ages: &Ages, generation: u32) -> Result<Vec<String>> {

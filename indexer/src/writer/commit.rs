@@ -105,7 +105,7 @@ impl Writer {
         let mut bundle = None;
         if !segments.is_empty() {
             let mount = &self.follower.source().mount;
-            let packed = pack::pack(&segments, &**mount, draft.version())?;
+            let packed = pack::pack(&segments, &**mount, draft.name())?;
             drop(segments);
             bundle = Some(packed.container.id.clone());
             draft.add(packed, Vec::new());

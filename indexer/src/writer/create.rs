@@ -33,25 +33,27 @@ pub fn create(mount: &dyn Mount, definition: &Definition, clock: &dyn Clock) -> 
         .map_err(|error| Error::io(MANIFESTS, error))?;
     if names
         .iter()
-        .any(|name| layout::parse_manifest(name).is_some())
+        .any(|name| layout::parse_version_link(name).is_some())
     {
         return Ok(false);
     }
     let body = Body::empty(Cause::Create, clock.wall_ms(), definition.clone());
     let mut manifest = Manifest::empty(FIRST, Uuid::new_v4(), body);
     let bytes = manifest.encode_file(&[])?;
-    let draft = layout::draft(FIRST, manifest.nonce);
-    let io = |error| Error::io(&draft, error);
-    let file = mount.open(&draft, Access::CoherentNew).map_err(io)?;
+    let path = manifest.path();
+    let io = |error| Error::io(&path, error);
+    let file = mount.open(&path, Access::CoherentNew).map_err(io)?;
     file.write_durably_at(&bytes, 0).map_err(io)?;
-    match file.link_to(&layout::manifest(FIRST)) {
+    mount.sync_dir(MANIFESTS).map_err(io)?;
+    let link = layout::version_link(FIRST);
+    match mount.symlink(&manifest.name().to_string(), &link) {
         Ok(()) => {
             let synced = mount.sync_dir(MANIFESTS).and_then(|()| mount.sync_dir("."));
             synced.map_err(|error| Error::io(MANIFESTS, error))?;
             Ok(true)
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(Error::io(layout::manifest(FIRST), error)),
+        Err(error) => Err(Error::io(link, error)),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::format::job::{ENDED_JOBS_MAX, Job, JobStatus};
 use crate::format::manifest::{Applied, Body, Cause, Manifest, Segment};
 use crate::format::retired::{Retired, retire};
+use crate::layout::ManifestName;
 use crate::mapping::IndexSchema;
 use crate::snapshot::Snapshot;
 
@@ -32,6 +33,7 @@ impl Kind {
 /// The next version, based on a snapshot.
 #[derive(Debug)]
 pub(super) struct Draft {
+    name: ManifestName,
     base: Arc<Snapshot>,
     /// What holds the documents: the base, or what a job has built.
     content: Arc<Snapshot>,
@@ -73,7 +75,12 @@ impl Draft {
             .map(|index| (index, None))
             .collect();
         let job = base.manifest().body.job.clone();
+        let name = ManifestName {
+            version: base.version() + 1,
+            nonce: Uuid::new_v4(),
+        };
         Self {
+            name,
             base,
             content,
             cause,
@@ -101,8 +108,13 @@ impl Draft {
         self.cause
     }
 
+    /// The name that its manifest will have.
+    pub(super) fn name(&self) -> ManifestName {
+        self.name
+    }
+
     pub(super) fn version(&self) -> u64 {
-        self.base.version() + 1
+        self.name.version
     }
 
     /// The term it is written in: a new one when another writer wrote the base.
@@ -205,11 +217,11 @@ impl Draft {
 
     /// The manifest and the bytes of its embedded pages.
     pub(super) fn finish(self, stamp: Stamp, batch_clock: u64) -> Result<(Manifest, Vec<u8>)> {
-        let version = self.version();
+        let ManifestName { version, nonce } = self.name;
         let epoch = self.epoch(stamp.writer);
         let (base, content) = (self.base.manifest(), self.content.manifest());
         let same_history = !self.stands_alone && Arc::ptr_eq(&self.base, &self.content);
-        let mut assembly = Assembly::new(version, &self.content, same_history);
+        let mut assembly = Assembly::new(self.name, &self.content, same_history);
         for (&index, deletes) in &self.kept {
             assembly.keep(index, deletes.as_ref())?;
         }
@@ -253,7 +265,7 @@ impl Draft {
         let mut manifest = Manifest {
             version,
             epoch,
-            nonce: Uuid::new_v4(),
+            nonce,
             lineage: content.lineage,
             body,
             blob,

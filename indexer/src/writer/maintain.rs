@@ -247,7 +247,7 @@ impl Writer {
                 (Some(bundle), _) => Some(bundle.clone()),
                 (None, Some(small)) => {
                     let small = std::slice::from_ref(small);
-                    Some(pack::pack(small, &**mount, draft.version())?)
+                    Some(pack::pack(small, &**mount, draft.name())?)
                 }
                 (None, None) => None,
             };

@@ -23,6 +23,7 @@ mod head;
 mod ledger;
 mod lock;
 mod maintain;
+mod manifests;
 mod merge;
 mod pack;
 mod policy;

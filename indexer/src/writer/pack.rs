@@ -13,7 +13,7 @@ use crate::format::bundle::{self, Entry, Table};
 use crate::format::hot::{self, HotRange};
 use crate::format::manifest::{Container, ContainerId, Span};
 use crate::format::pages::PageWriter;
-use crate::layout;
+use crate::layout::{self, ManifestName};
 use crate::mount::{Access, Mount, MountFile};
 
 /// Segments of up to so many bytes together travel inside the manifest: one file instead of two,
@@ -58,17 +58,17 @@ pub(super) struct Packed {
     pub(super) pages: Vec<u8>,
 }
 
-/// Packs `segments` for version `version`. A bundle is durable when this returns.
-pub(super) fn pack(segments: &[RawSegment], mount: &dyn Mount, version: u64) -> Result<Packed> {
+/// Packs `segments` for the manifest `name`. A bundle is durable when this returns.
+pub(super) fn pack(segments: &[RawSegment], mount: &dyn Mount, name: ManifestName) -> Result<Packed> {
     let bytes: u64 = segments.iter().map(RawSegment::bytes).sum();
     if bytes <= EMBED_MAX {
-        embed(segments, version)
+        embed(segments, name)
     } else {
-        bundle(segments, mount, version)
+        bundle(segments, mount, name.version)
     }
 }
 
-fn embed(segments: &[RawSegment], version: u64) -> Result<Packed> {
+fn embed(segments: &[RawSegment], name: ManifestName) -> Result<Packed> {
     let uuid = Uuid::new_v4();
     let mut pages = PageWriter::new(Vec::new(), uuid);
     let mut packed = Vec::new();
@@ -87,7 +87,7 @@ fn embed(segments: &[RawSegment], version: u64) -> Result<Packed> {
     let pages = pages.finish().map_err(|error| Error::io("memory", error))?;
     // The base is settled when the manifest is encoded.
     let container = Container {
-        id: ContainerId::Manifest(version),
+        id: ContainerId::Manifest(name),
         uuid,
         base: 0,
         len,

@@ -9,10 +9,10 @@ use crate::config::{Observer, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::Manifest;
 use crate::format::mark::ManifestId;
-use crate::layout;
+use crate::layout::{self, ManifestName};
 use crate::mount::{Access, MountFile};
 use crate::snapshot::Snapshot;
-use crate::snapshot::follow::Follower;
+use crate::snapshot::follow::{Follower, is_stale};
 
 /// Publishes versions of one index.
 #[derive(Debug)]
@@ -51,25 +51,28 @@ impl Publisher {
         pages: &[u8],
     ) -> Result<Published, Failure> {
         let bytes = manifest.encode_file(pages)?;
-        let copy = Manifest::copy_of(&bytes, &manifest.path())?;
+        let path = manifest.path();
+        let copy = Manifest::copy_of(&bytes, &path)?;
         let id = manifest.id();
-        let draft = layout::draft(id.version, id.nonce);
-        let file = match self.write_draft(&draft, &bytes) {
+        let file = match self.write(&path, &bytes) {
             Ok(file) => file,
             Err(error) => {
-                self.remove(&draft);
+                self.remove(&path);
                 return Err(Failure::Nothing(error));
             }
         };
         self.observer.reached(Step::BeforeLink);
-        let published = self.link(base, &*file, id).and_then(|()| {
+        let published = self.link(base, id).and_then(|()| {
             self.observer.reached(Step::BeforeMark);
             self.mark(base, id)
         });
         if let Err(failure) = published {
             // First, since NFS renames a file that is removed while it is open.
             drop(file);
-            self.remove(&draft);
+            // A link may name it, or may come to exist, where the outcome is unknown.
+            if !matches!(failure, Failure::Unknown(_)) {
+                self.remove(&path);
+            }
             return Err(failure);
         }
         if let Err(error) = self
@@ -87,67 +90,86 @@ impl Publisher {
         })
     }
 
-    fn write_draft(&self, draft: &str, bytes: &[u8]) -> Result<Arc<dyn MountFile>> {
-        let io = |error| Error::io(draft, error);
+    /// Writes the manifest under its own name, which nothing refers to yet. File and name are durable when this returns.
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<Arc<dyn MountFile>> {
+        let io = |error| Error::io(path, error);
         let mount = &self.follower.source().mount;
-        let file = mount.open(draft, Access::CoherentNew).map_err(io)?;
+        let file = mount.open(path, Access::CoherentNew).map_err(io)?;
         file.write_durably_at(bytes, 0).map_err(io)?;
+        mount.sync_dir(layout::MANIFESTS).map_err(io)?;
         Ok(file)
     }
 
-    /// Creates the version exclusively. Its reply may be lost, so after anything but a clean success the
-    /// nonce that is there decides.
-    fn link(&self, base: &Snapshot, draft: &dyn MountFile, id: ManifestId) -> Result<(), Failure> {
+    /// Creates the version exclusively, by a symbolic link to its manifest. Its reply may be lost, so after anything but a
+    /// clean success the text that is there decides.
+    fn link(&self, base: &Snapshot, id: ManifestId) -> Result<(), Failure> {
         let mount = &self.follower.source().mount;
-        let path = layout::manifest(id.version);
-        if let Err(error) = draft.link_to(&path) {
-            let existing = self.existing(id.version, &error).map_err(|unread| {
-                Failure::Unknown(Error::io(&path, error).at(&path).because(unread))
-            })?;
-            match existing {
-                Existing::None(refused) if refused.kind() == io::ErrorKind::NotFound => {
-                    let collected = "this writer slept until its files were collected: nothing was \
-                                     changed";
-                    return Err(Failure::Fenced(Error::new(ErrorKind::Fenced, collected)));
-                }
-                Existing::None(refused) => {
-                    return Err(Failure::Nothing(Error::io(&path, refused)));
-                }
-                Existing::Manifest(existing) if existing.nonce != id.nonce => {
-                    // Its writer may have died before it set the mark: nothing may be
-                    // acknowledged before that is made good.
-                    return Err(match self.follower.set_successor(base, existing.id()) {
-                        Err(error) if error.kind() != ErrorKind::Fenced => Failure::Nothing(error),
-                        _ => Failure::Fenced(Error::new(
-                            ErrorKind::Fenced,
-                            "another writer published this version first: nothing was changed",
-                        )),
-                    });
-                }
-                Existing::Manifest(_) => {}
-            }
+        let path = layout::version_link(id.version);
+        if let Err(refused) = mount.symlink(&id.name().to_string(), &path) {
+            self.settle(base, id, refused)?;
         }
         let synced = mount.sync_dir(layout::MANIFESTS);
         synced.map_err(|error| Failure::Unknown(Error::io(&path, error)))
     }
 
-    /// What has the name of a version that could not be linked. A name that may not exist is
+    /// Finds out whether the version `id` exists, whose link was `refused`.
+    fn settle(&self, base: &Snapshot, id: ManifestId, refused: io::Error) -> Result<(), Failure> {
+        let path = layout::version_link(id.version);
+        let linked = match self.existing(id.version, &refused) {
+            Ok(linked) => linked,
+            Err(unread) => return Err(Failure::Unknown(Error::io(&path, refused).because(unread))),
+        };
+        if linked == Some(id.name()) {
+            return Ok(());
+        }
+        // A link is only removed after the mark before it was set.
+        match self.follower.successor(base) {
+            Ok(Some(next)) if next == id => Ok(()),
+            Ok(Some(_)) => Err(preceded()),
+            Ok(None) => match linked {
+                Some(other) => Err(self.announce(base, other)),
+                None if is_definite(&refused) => {
+                    Err(Failure::Nothing(Error::io(&path, refused)))
+                }
+                None => Err(Failure::Unknown(Error::io(&path, refused))),
+            },
+            Err(unread) => Err(Failure::Unknown(Error::io(&path, refused).because(unread))),
+        }
+    }
+
+    /// Sets the mark of `base` for the version after it, which another writer has linked. That one may have died before it
+    /// set the mark, and nothing may be acknowledged before that is made good.
+    fn announce(&self, base: &Snapshot, other: ManifestName) -> Failure {
+        let announced = self
+            .follower
+            .read_unmeasured(other)
+            .and_then(|(manifest, ..)| self.follower.set_successor(base, manifest.id()));
+        match announced {
+            Err(error) if error.kind() != ErrorKind::Fenced => Failure::Nothing(error),
+            _ => preceded(),
+        }
+    }
+
+    /// The manifest that the link of a version names, after creating that link was refused. A name that may not exist is
     /// not looked up but looked for in a fresh listing.
-    fn existing(&self, version: u64, error: &io::Error) -> Result<Existing> {
-        let there = error.kind() == io::ErrorKind::AlreadyExists || {
+    fn existing(&self, version: u64, refused: &io::Error) -> Result<Option<ManifestName>> {
+        let there = refused.kind() == io::ErrorKind::AlreadyExists || {
             let mount = &self.follower.source().mount;
             let names = mount.list(layout::MANIFESTS);
             let names = names.map_err(|error| Error::io(layout::MANIFESTS, error))?;
             names
                 .iter()
-                .any(|name| layout::parse_manifest(name) == Some(version))
+                .any(|name| layout::parse_version_link(name) == Some(version))
         };
-        if there {
-            let (manifest, ..) = self.follower.read_version(version)?;
-            return Ok(Existing::Manifest(Box::new(manifest)));
+        if !there {
+            return Ok(None);
         }
-        let copy = error.raw_os_error().map(io::Error::from_raw_os_error);
-        Ok(Existing::None(copy.unwrap_or_else(|| error.kind().into())))
+        match self.follower.linked(version) {
+            Ok(name) => Ok(Some(name)),
+            // Removed since.
+            Err(error) if is_stale(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Tells the readers of `base`.
@@ -157,18 +179,18 @@ impl Publisher {
         };
         if error.kind() == ErrorKind::Fenced {
             // The real version existed and was collected: what was just linked is a ghost.
-            self.remove(&layout::manifest(id.version));
+            self.remove(&layout::version_link(id.version));
             let fenced = "this writer slept while others went on: nothing was changed";
             return Err(Failure::Fenced(Error::new(ErrorKind::Fenced, fenced)));
         }
-        if !crate::snapshot::follow::is_stale(&error) {
+        if !is_stale(&error) {
             return Err(Failure::Unknown(error));
         }
         // The base is gone, so others went on. From this version, if it is real; past it, if not.
         match self.is_real(id) {
             Ok(true) => Ok(()),
             Ok(false) => {
-                self.remove(&layout::manifest(id.version));
+                self.remove(&layout::version_link(id.version));
                 Err(Failure::Fenced(error))
             }
             Err(unread) => Err(Failure::Unknown(unread)),
@@ -182,8 +204,8 @@ impl Publisher {
         if self.follower.newest()?.manifest().id() == id {
             return self.is_in_place();
         }
-        let (manifest, page, _) = self.follower.read_version(id.version)?;
-        Ok(manifest.id() == id && page.successor.is_some())
+        let (_, page, _) = self.follower.read_manifest(id)?;
+        Ok(page.successor.is_some())
     }
 
     /// Whether the manifests are still part of the index. When it is deleted they are moved away before any of them
@@ -207,10 +229,19 @@ impl Publisher {
     }
 }
 
-/// What was found under the name of a version.
-enum Existing {
-    /// Nothing; the link was refused for this reason.
-    None(io::Error),
-    /// A manifest.
-    Manifest(Box<Manifest>),
+/// The failure of a writer that came second.
+fn preceded() -> Failure {
+    let message = "another writer published this version first: nothing was changed";
+    Failure::Fenced(Error::new(ErrorKind::Fenced, message))
+}
+
+/// Whether the file system has refused a call for good. After another error the call may still be on its way to the server.
+fn is_definite(refused: &io::Error) -> bool {
+    use io::ErrorKind::{
+        AlreadyExists, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+    };
+    matches!(
+        refused.kind(),
+        AlreadyExists | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull
+    )
 }

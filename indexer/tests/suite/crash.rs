@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aquifer_indexer::Result;
 use aquifer_indexer::config::Config;
 use aquifer_indexer::index::{Batch, Index, Operation, Outcome, Wait};
-use aquifer_indexer::layout;
+use aquifer_indexer::layout::{self, ManifestName};
 use aquifer_indexer::mount::{CountingMount, Fault, FaultyMount};
 use aquifer_indexer::reindex::{NoSources, ReindexRequest};
 
@@ -353,9 +353,11 @@ fn collecting_garbage() {
     index.compact(None).unwrap();
     // What crashes leave: an orphan, a draft, half a batch.
     std::fs::write(folder.path().join("bundles/9-orphan.bundle"), "half").unwrap();
-    let draft = layout::draft(index.stats().unwrap().version + 1, uuid::Uuid::new_v4());
-    std::fs::write(folder.path().join(draft), "half").unwrap();
-    std::fs::write(folder.path().join("drafts/of-unknown-origin"), "x").unwrap();
+    let draft = ManifestName {
+        version: index.stats().unwrap().version + 1,
+        nonce: uuid::Uuid::new_v4(),
+    };
+    std::fs::write(folder.path().join(draft.path()), "half").unwrap();
     let id = folder
         .lay(folder.mount(), vec![document("torn", "x")])
         .unwrap();

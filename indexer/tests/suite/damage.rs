@@ -196,13 +196,13 @@ fn a_damaged_older_manifest_and_its_successor_mark() {
     let origin = origin();
     let tip = tip(&origin);
     let before = tip.version - 1;
-    let bytes = std::fs::read(origin.path().join(layout::manifest(before))).unwrap();
+    let bytes = std::fs::read(origin.path().join(origin.manifest(before))).unwrap();
     let manifest = Manifest::decode(&bytes, "older").unwrap();
     assert!(
         tip.body
             .containers
             .iter()
-            .any(|c| c.id == ContainerId::Manifest(before))
+            .any(|c| matches!(c.id, ContainerId::Manifest(name) if name.version == before))
     );
     check_manifest(&origin, &manifest);
     let mark = bytes.len() as u64 - 4096 + SUCCESSOR;
@@ -369,8 +369,8 @@ fn a_file_that_is_cut_short() {
         .find(|c| matches!(c.id, ContainerId::Bundle(_)))
         .unwrap();
     let manifests = [
-        layout::manifest(tip.version),
-        layout::manifest(tip.version - 1),
+        origin.manifest(tip.version),
+        origin.manifest(tip.version - 1),
     ];
     for file in manifests.into_iter().chain([bundle.id.path()]) {
         let end = len(&origin, &file);
@@ -400,10 +400,10 @@ fn a_file_that_is_lost_is_named_as_damage_by_readers_and_writers() {
                 let snapshot = index.snapshot().unwrap();
                 let mut files = snapshot.manifest().files().into_iter();
                 let inside = files.find_map(|file| match file {
-                    ContainerId::Manifest(version) if version < snapshot.version() => Some(version),
+                    ContainerId::Manifest(name) if name.version < snapshot.version() => Some(name),
                     _ => None,
                 });
-                format!("{:020}", inside.unwrap())
+                inside.unwrap().to_string()
             }
         };
         let path = format!("{part}/{lost}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aquifer_indexer::config::{Config, Observer, Step};
 use aquifer_indexer::index::Index;
-use aquifer_indexer::layout;
+use aquifer_indexer::layout::{self, ManifestName};
 use aquifer_indexer::mount::{CountingMount, Fault, FaultyMount, Mount};
 use aquifer_indexer::{ErrorKind, Result};
 
@@ -169,15 +169,27 @@ fn leave_behind(folder: &Folder, base: u64) {
     second.gc().unwrap();
     second.gc().unwrap();
     for version in [base, base + 1] {
-        assert!(!folder.path().join(layout::manifest(version)).exists());
+        let link = folder.path().join(layout::version_link(version));
+        assert!(link.symlink_metadata().is_err(), "version {version}");
     }
 }
 
-/// Its link succeeds, since the version it makes was made and collected before.
-fn check_ghost(fault: Option<Fault>) {
-    let (folder, base) = origin();
-    let warm = folder.reader();
-    see("before", &folder, &warm);
+/// What becomes of a sleeper's manifest while others collect.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manifest {
+    /// It is collected, so that the sleeper's link leads nowhere.
+    Collected,
+    /// The file server holds on to it.
+    Kept,
+}
+
+/// Sleeps before it links a version, until that version was made by others and collected. Gives what became of its post.
+fn link_too_late(
+    folder: &Folder,
+    base: u64,
+    manifest: Manifest,
+    fault: Option<Fault>,
+) -> Result<()> {
     let mount = FaultyMount::new(
         folder.mount(),
         u64::MAX,
@@ -193,23 +205,36 @@ fn check_ghost(fault: Option<Fault>) {
             )
         },
         || {
-            // The file server holds on to what the sleeper is just linking.
-            let names = folder.names(layout::DRAFTS);
-            let parse = |name: &String| layout::parse_draft(name).unwrap().0;
-            let name = names.iter().find(|&name| parse(name) == base + 1).unwrap();
-            let draft = folder.path().join(layout::DRAFTS).join(name);
+            let names = folder.names(layout::MANIFESTS).into_iter();
+            let mut names = names.filter_map(|name| name.parse::<ManifestName>().ok());
+            let draft = names.find(|name| name.version == base + 1).unwrap();
+            let draft = folder.path().join(draft.path());
             let kept = folder.path().join("kept");
-            std::fs::hard_link(&draft, &kept).unwrap();
-            leave_behind(&folder, base);
-            std::fs::rename(kept, draft).unwrap();
+            if manifest == Manifest::Kept {
+                std::fs::hard_link(&draft, &kept).unwrap();
+            }
+            leave_behind(folder, base);
+            match manifest {
+                Manifest::Collected => assert!(!draft.exists()),
+                Manifest::Kept => std::fs::rename(kept, draft).unwrap(),
+            }
             if fault.is_some() {
                 mount.arm(0);
             }
         },
     );
     assert_eq!(mount.hit(), fault.is_some());
-    let ghost = folder.path().join(layout::manifest(base + 1));
-    assert!(!ghost.exists(), "the ghost is still there");
+    slept.map(drop)
+}
+
+/// Its link succeeds, since the version it makes was made and collected before.
+fn check_ghost(manifest: Manifest, fault: Option<Fault>) {
+    let (folder, base) = origin();
+    let warm = folder.reader();
+    see("before", &folder, &warm);
+    let slept = link_too_late(&folder, base, manifest, fault);
+    let ghost = folder.path().join(layout::version_link(base + 1));
+    assert!(ghost.symlink_metadata().is_err(), "the ghost is still there");
     let seen = see("after", &folder, &warm);
     assert_eq!(seen["second"], "x");
     slept.unwrap();
@@ -224,12 +249,37 @@ fn check_ghost(fault: Option<Fault>) {
 
 #[test]
 fn a_ghost_of_a_version_that_was_collected_is_removed() {
-    check_ghost(None);
+    check_ghost(Manifest::Kept, None);
+    check_ghost(Manifest::Collected, None);
 }
 
 #[test]
 fn a_ghost_whose_link_lost_its_reply_is_not_acknowledged() {
-    check_ghost(Some(Fault::FailAfter(EIO)));
+    check_ghost(Manifest::Kept, Some(Fault::FailAfter(EIO)));
+    check_ghost(Manifest::Collected, Some(Fault::FailAfter(EIO)));
+}
+
+/// The link of a writer that dies right after making it stays: nobody follows it, and it is swept.
+#[test]
+fn a_ghost_whose_writer_is_dead_harms_nobody() {
+    for manifest in [Manifest::Kept, Manifest::Collected] {
+        let (folder, base) = origin();
+        let warm = folder.reader();
+        see("before", &folder, &warm);
+        link_too_late(&folder, base, manifest, Some(Fault::CrashAfter)).unwrap_err();
+        let ghost = folder.path().join(layout::version_link(base + 1));
+        ghost.symlink_metadata().unwrap();
+        std::fs::remove_file(folder.path().join(layout::HEAD)).unwrap();
+        let seen = see("after", &folder, &warm);
+        assert_eq!(seen["second"], "x");
+        assert!(!seen.contains_key("first"), "never published");
+        let next = folder.open(&quick());
+        post(&next, vec![document("next", "x")]).unwrap();
+        assert_eq!(see("later", &folder, &warm)["next"], "x");
+        assert_clean(&warm);
+        folder.assert_swept(&next);
+        assert!(ghost.symlink_metadata().is_err(), "swept");
+    }
 }
 
 /// Who has written alone for a while takes its own version for the newest. Here it is not: what it makes

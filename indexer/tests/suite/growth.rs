@@ -8,7 +8,7 @@ use std::time::Duration;
 use aquifer_indexer::ErrorKind;
 use aquifer_indexer::config::Config;
 use aquifer_indexer::format::deletes::{Base, LISTED_MAX};
-use aquifer_indexer::format::manifest::{ContainerId, Manifest};
+use aquifer_indexer::format::manifest::Manifest;
 use aquifer_indexer::format::retired::RANGES_MAX;
 use aquifer_indexer::index::{Index, Operation};
 use aquifer_indexer::layout::HEAD;
@@ -65,11 +65,9 @@ fn written(counting: &CountingMount, mut commit: impl FnMut()) -> Written {
 
 /// Bytes of all files of an index.
 fn on_disk(folder: &Folder) -> u64 {
-    // Every draft is a second name of a manifest.
     let files = folder.files().into_iter();
     files
-        .filter(|file| !file.starts_with("drafts"))
-        .map(|file| folder.path().join(file).metadata().unwrap().len())
+        .map(|file| folder.path().join(file).symlink_metadata().unwrap().len())
         .sum()
 }
 
@@ -186,7 +184,7 @@ fn random_replacements_in_a_large_segment() {
     assert_eq!(index.stats().unwrap().documents, DOCUMENTS);
     let version = snapshot.version();
     let bases = segments.iter().filter_map(|segment| segment.base());
-    assert!(bases.clone().all(|base| base.version < version));
+    assert!(bases.clone().all(|base| base.manifest.version < version));
     assert_eq!(
         first_reads(&folder),
         [HEAD.to_owned(), snapshot.manifest().path()]
@@ -265,7 +263,7 @@ fn deletes_in_older_manifests_are_found_by_every_reader() {
 /// A wrong byte in a bitmap of an older manifest: the reader that needs it, and `check`, name the manifest.
 fn assert_damage_is_told(folder: &Folder, base: &Base) {
     let damaged = folder.copy();
-    let file = ContainerId::Manifest(base.version).path();
+    let file = base.manifest.path();
     let path = damaged.path().join(&file);
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[(base.span.offset + base.span.len / 2) as usize] ^= 1;

@@ -319,7 +319,7 @@ fn a_deleted_index_that_an_earlier_release_left_is_removed() {
 fn a_folder_of_somebody_else_is_left_alone() {
     let files = [
         "notes",
-        "drafts/letter",
+        "scratch/letter",
         "inbox/mail",
         "manifests/of-a-ship",
     ];

@@ -12,7 +12,7 @@ use aquifer_indexer::document::Document;
 use aquifer_indexer::format::manifest::ContainerId;
 use aquifer_indexer::inbox::Inbox;
 use aquifer_indexer::index::{Batch, Counts, Index, Operation, Outcome, Shared, Wait};
-use aquifer_indexer::layout::{self, BatchId};
+use aquifer_indexer::layout::{self, BatchId, ManifestName};
 use aquifer_indexer::mapping::{Definition, IndexSchema};
 use aquifer_indexer::mount::{Mount, PosixMount};
 use aquifer_indexer::search::SearchRequest;
@@ -45,7 +45,11 @@ impl Folder {
         for file in self.files() {
             let to = copy.path().join(&file);
             std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-            std::fs::copy(self.path().join(&file), to).unwrap();
+            let from = self.path().join(&file);
+            match std::fs::read_link(&from) {
+                Ok(text) => std::os::unix::fs::symlink(text, to).unwrap(),
+                Err(_) => drop(std::fs::copy(from, to).unwrap()),
+            }
         }
         for folder in layout::FOLDERS {
             std::fs::create_dir_all(copy.path().join(folder)).unwrap();
@@ -53,13 +57,20 @@ impl Folder {
         copy
     }
 
-    /// Every file, relative to the folder.
+    /// The manifest of a version, relative to the folder.
+    pub fn manifest(&self, version: u64) -> String {
+        let link = self.path().join(layout::version_link(version));
+        let name = std::fs::read_link(link).unwrap();
+        format!("{}/{}", layout::MANIFESTS, name.display())
+    }
+
+    /// Every file and link, relative to the folder.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
         for folder in layout::FOLDERS.into_iter().chain(["."]) {
             for entry in std::fs::read_dir(self.path().join(folder)).unwrap() {
                 let entry = entry.unwrap();
-                if entry.file_type().unwrap().is_file() {
+                if !entry.file_type().unwrap().is_dir() {
                     files.push(Path::new(folder).join(entry.file_name()));
                 }
             }
@@ -131,16 +142,17 @@ impl Folder {
             "bundles on the mount, and those the tip names"
         );
         let needed = snapshot.manifest().files().len() - named.len();
-        let manifests = self.names(layout::MANIFESTS);
-        assert!(
-            manifests.len() <= needed + 2,
-            "{manifests:?} for {needed} containers"
-        );
-        let (version, nonce) = (snapshot.version(), snapshot.manifest().nonce);
-        for name in self.names(layout::DRAFTS) {
-            let draft = layout::parse_draft(&name).unwrap();
-            let before = draft.0 + 1 == version;
-            assert!(before || draft == (version, nonce), "{name} at {version}");
+        let names = self.names(layout::MANIFESTS);
+        let (links, manifests): (Vec<_>, Vec<_>) = names
+            .into_iter()
+            .partition(|name| layout::parse_version_link(name).is_some());
+        for kind in [&links, &manifests] {
+            assert!(kind.len() <= needed + 2, "{kind:?} for {needed} containers");
+        }
+        for name in manifests {
+            let name: ManifestName = name.parse().unwrap();
+            let linked = std::fs::read_link(self.path().join(layout::version_link(name.version)));
+            assert_eq!(linked.unwrap().to_str(), Some(&*name.to_string()));
         }
         assert_eq!(self.names(layout::INBOX), Vec::<String>::new());
         assert_eq!(self.names(layout::JOBS), Vec::<String>::new());

@@ -72,12 +72,17 @@ pub enum FileOrder {
         /// The descriptor's name.
         file: String,
     },
-    /// Give a file another name.
-    Link {
-        /// The descriptor's name.
-        file: String,
-        /// The other one.
-        to: String,
+    /// Create a symbolic link.
+    Symlink {
+        /// Its text.
+        text: String,
+        /// Its name.
+        path: String,
+    },
+    /// The text of a symbolic link.
+    ReadLink {
+        /// The link.
+        path: String,
     },
     /// Remove a name.
     Unlink {

@@ -33,8 +33,8 @@ pub(crate) fn the_nonce_decides(kind: Kind) {
     writer.post(&batch("base", 0..1));
     let mut posts = 0;
     let lost = [
-        ("LINK", Server::Remembers),
-        ("LINK", Server::Forgets),
+        ("CREATE", Server::Remembers),
+        ("CREATE", Server::Forgets),
         ("OPEN", Server::Remembers),
         ("WRITE", Server::Remembers),
         ("WRITE", Server::Forgets),

@@ -129,12 +129,13 @@ fn next_writer(cluster: &Cluster) -> Server {
 struct File(&'static str, String);
 
 impl File {
-    fn is_draft(&self) -> bool {
-        self.0 == "drafts"
-    }
-
     fn is_manifest(&self) -> bool {
         self.0 == "manifests"
+    }
+
+    /// Whether it makes a manifest a version.
+    fn is_link(&self) -> bool {
+        self.is_manifest() && !self.1.contains('-')
     }
 }
 
@@ -143,7 +144,7 @@ fn files(cluster: &Cluster) -> BTreeSet<File> {
         let names = cluster.names(folder).into_iter();
         names.map(move |name| File(folder, name))
     };
-    let folders = ["manifests", "drafts", "bundles"];
+    let folders = ["manifests", "bundles"];
     folders.into_iter().flat_map(of).collect()
 }
 
@@ -187,10 +188,9 @@ impl Scene {
         println!("{step}: it has left {left:?}");
 
         // A version that exists is part of the history, whoever made it.
-        let published = left.iter().any(File::is_manifest);
+        let published = left.iter().any(File::is_link);
         assert_eq!(published, ["before-mark", "before-head"].contains(&step));
-        let for_nothing = |file: &&File| !published || file.is_draft();
-        let mut garbage: BTreeSet<File> = left.iter().filter(for_nothing).cloned().collect();
+        let mut garbage = if published { BTreeSet::new() } else { left };
         garbage.extend(before.into_iter().filter(File::is_manifest));
         let scene = Self {
             cluster,

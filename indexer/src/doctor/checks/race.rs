@@ -5,10 +5,8 @@ use std::thread;
 use super::super::contest::Contest;
 use super::super::errand::{Errand, Yield};
 use super::super::evidence::{Checked, Obstacle, fails, holds};
-use super::super::performer::read_page;
 use super::super::session::{Session, misunderstood};
 use crate::error::Error;
-use crate::mount::Access;
 
 /// Names that both want.
 const ROUNDS: u32 = 25;
@@ -27,9 +25,7 @@ pub(super) fn has_one_winner_each(session: &Session<'_>, contest: Contest) -> Ch
             (true, true) => return Ok(fails(format!("{} succeeded twice", contest.call()))),
             (false, false) => return Ok(fails(format!("{} succeeded nowhere", contest.call()))),
         };
-        let found = session.scratch.open(&contest.winner(round), Access::Read);
-        let found = found.and_then(|file| read_page(&*file));
-        match found {
+        match contest.winner(session.scratch, round) {
             Ok(text) if text == winner => {}
             Ok(text) => {
                 return Ok(fails(format!(

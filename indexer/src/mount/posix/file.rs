@@ -2,18 +2,15 @@
 
 use std::io::{self, IoSlice};
 use std::num::NonZeroU64;
-use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
-use rustix::fs::{Advice, AtFlags, CWD, OFlags};
+use rustix::fs::{Advice, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::Shared;
 use crate::mount::{COHERENT_PAGE, EachRead, MountFile};
 
-/// Where the descriptors of a process have names.
-const DESCRIPTORS: &str = "/proc/self/fd";
 /// Bytes that one advice is about, at most: the kernel does not take it for more than one READ carries.
 const ADVICE_MAX: usize = 1024 * 1024;
 
@@ -93,36 +90,15 @@ fn file_len(fd: &OwnedFd) -> io::Result<u64> {
     Ok(u64::try_from(rustix::fs::fstat(fd)?.st_size).unwrap_or(0))
 }
 
-/// Gives an open file another name. The descriptor stands for the file, so that the name it was opened by is
-/// not looked up again.
-fn link(shared: &Shared, fd: &OwnedFd, to: &str) -> io::Result<()> {
-    let from = format!("{DESCRIPTORS}/{}", fd.as_raw_fd());
-    let linked = shared.folders.at(to, |folder, name| {
-        rustix::fs::linkat(CWD, &*from, folder, name, AtFlags::SYMLINK_FOLLOW)
-    });
-    match linked {
-        // Not to be taken for a file that is gone.
-        Err(error)
-            if error.kind() == io::ErrorKind::NotFound && !Path::new(DESCRIPTORS).exists() =>
-        {
-            let missing = format!("{DESCRIPTORS} is missing: mount /proc");
-            Err(io::Error::new(io::ErrorKind::Unsupported, missing))
-        }
-        linked => linked,
-    }
-}
-
 /// A file that is read and written through this machine's page cache.
 #[derive(Debug)]
 pub(super) struct PlainFile {
-    shared: Arc<Shared>,
     fd: OwnedFd,
 }
 
 impl PlainFile {
-    pub(super) fn new(shared: &Arc<Shared>, fd: OwnedFd) -> Self {
-        let shared = Arc::clone(shared);
-        Self { shared, fd }
+    pub(super) fn new(fd: OwnedFd) -> Self {
+        Self { fd }
     }
 }
 
@@ -155,23 +131,17 @@ impl MountFile for PlainFile {
     fn len(&self) -> io::Result<u64> {
         file_len(&self.fd)
     }
-
-    fn link_to(&self, path: &str) -> io::Result<()> {
-        link(&self.shared, &self.fd, path)
-    }
 }
 
 /// A file whose reads and writes bypass this machine's page cache, from aligned buffers.
 #[derive(Debug)]
 pub(super) struct DirectFile {
-    shared: Arc<Shared>,
     fd: OwnedFd,
 }
 
 impl DirectFile {
-    pub(super) fn new(shared: &Arc<Shared>, fd: OwnedFd) -> Self {
-        let shared = Arc::clone(shared);
-        Self { shared, fd }
+    pub(super) fn new(fd: OwnedFd) -> Self {
+        Self { fd }
     }
 }
 
@@ -215,10 +185,6 @@ impl MountFile for DirectFile {
     fn len(&self) -> io::Result<u64> {
         file_len(&self.fd)
     }
-
-    fn link_to(&self, path: &str) -> io::Result<()> {
-        link(&self.shared, &self.fd, path)
-    }
 }
 
 /// For network file systems without `O_DIRECT`: every access opens the file anew, which
@@ -226,8 +192,7 @@ impl MountFile for DirectFile {
 #[derive(Debug)]
 pub(super) struct ReopenedFile {
     shared: Arc<Shared>,
-    /// The name that it was given last.
-    path: Mutex<String>,
+    path: String,
     flags: OFlags,
 }
 
@@ -235,14 +200,13 @@ impl ReopenedFile {
     pub(super) fn new(shared: &Arc<Shared>, path: &str, flags: OFlags) -> Self {
         Self {
             shared: Arc::clone(shared),
-            path: Mutex::new(path.to_owned()),
+            path: path.to_owned(),
             flags,
         }
     }
 
     fn reopen(&self) -> io::Result<OwnedFd> {
-        let path = self.path.lock().unwrap_or_else(PoisonError::into_inner);
-        self.shared.open_fd(&path, self.flags)
+        self.shared.open_fd(&self.path, self.flags)
     }
 }
 
@@ -265,11 +229,5 @@ impl MountFile for ReopenedFile {
 
     fn len(&self) -> io::Result<u64> {
         file_len(&self.reopen()?)
-    }
-
-    fn link_to(&self, path: &str) -> io::Result<()> {
-        link(&self.shared, &self.reopen()?, path)?;
-        path.clone_into(&mut self.path.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(())
     }
 }

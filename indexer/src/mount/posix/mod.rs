@@ -87,24 +87,28 @@ impl Shared {
         };
         regular::only(path, opened, || {
             self.folders.at(path, |folder, name| {
-                rustix::fs::statat(folder, name, AtFlags::empty())
+                rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
             })
         })
     }
 
     fn open_any(&self, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
-        let open = || {
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        self.found(path, || {
             self.folders.at(path, |folder, name| {
-                rustix::fs::openat(folder, name, flags | OFlags::CLOEXEC, FILE_MODE)
+                rustix::fs::openat(folder, name, flags, FILE_MODE)
             })
-        };
-        match open() {
-            // Somebody on this machine may have looked for the name before the file existed, and the machine remembers
-            // that there was none. It asks again about a folder that is opened.
+        })
+    }
+
+    /// Does `call` with a name, and again where the name is not found. This machine may have looked for the name before it
+    /// existed, and remember that there was none. It asks the server again after the folder was opened.
+    fn found<T>(&self, path: &str, call: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        match call() {
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.kind != Kind::Local => {
                 let folder = path.rsplit_once('/').map_or(".", |(folder, _)| folder);
                 self.open_folder(folder)?;
-                open()
+                call()
             }
             done => done,
         }
@@ -141,7 +145,7 @@ impl Spare for Shared {
 impl Mount for PosixMount {
     fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn MountFile>> {
         let shared = &self.shared;
-        let plain = |fd| -> Arc<dyn MountFile> { Arc::new(PlainFile::new(shared, fd)) };
+        let plain = |fd| -> Arc<dyn MountFile> { Arc::new(PlainFile::new(fd)) };
         let open: fn(&Shared, &str, OFlags) -> io::Result<OwnedFd> = match access {
             Access::CoherentRead | Access::CoherentUpdate | Access::Read => Shared::open_fd,
             Access::CoherentNew | Access::Update | Access::CreateNew => Shared::open_created,
@@ -167,7 +171,7 @@ impl Mount for PosixMount {
             return Ok(plain(open(shared, path, flags)?));
         }
         match open(shared, path, flags | OFlags::DIRECT) {
-            Ok(fd) => Ok(Arc::new(DirectFile::new(shared, fd))),
+            Ok(fd) => Ok(Arc::new(DirectFile::new(fd))),
             Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
                 open(shared, path, flags)?;
                 Ok(Arc::new(ReopenedFile::new(shared, path, flags)))
@@ -191,7 +195,7 @@ impl Mount for PosixMount {
 
     fn metadata(&self, path: &str) -> io::Result<Metadata> {
         let stat = self.shared.folders.at(path, |folder, name| {
-            rustix::fs::statat(folder, name, AtFlags::empty())
+            rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
         })?;
         let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
         let nanos = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
@@ -203,8 +207,6 @@ impl Mount for PosixMount {
             },
             len: u64::try_from(stat.st_size).unwrap_or(0),
             modified,
-            #[expect(clippy::useless_conversion, reason = "another width on other machines")]
-            names: u64::from(stat.st_nlink),
         })
     }
 
@@ -212,6 +214,22 @@ impl Mount for PosixMount {
         self.shared.folders.at(path, |folder, name| {
             rustix::fs::unlinkat(folder, name, AtFlags::empty())
         })
+    }
+
+    fn symlink(&self, text: &str, path: &str) -> io::Result<()> {
+        self.shared.folders.at(path, |folder, name| {
+            rustix::fs::symlinkat(text, folder, name)
+        })
+    }
+
+    fn read_link(&self, path: &str) -> io::Result<String> {
+        let text = self.shared.found(path, || {
+            self.shared.folders.at(path, |folder, name| {
+                rustix::fs::readlinkat(folder, name, Vec::new())
+            })
+        })?;
+        text.into_string()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
     }
 
     fn make_dir(&self, folder: &str) -> io::Result<()> {

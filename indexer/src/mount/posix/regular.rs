@@ -30,10 +30,10 @@ pub(super) fn only(
     }
 }
 
-/// Whether opening failed as it does for a socket, a FIFO without a reader, a device, or a folder.
+/// Whether opening failed as it does for a socket, a FIFO without a reader, a device, a folder, or a symbolic link.
 fn is_of_another_kind(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
-    matches!(errno, Some(Errno::NXIO | Errno::NODEV | Errno::ISDIR))
+    matches!(errno, Some(Errno::NXIO | Errno::NODEV | Errno::ISDIR | Errno::LOOP))
 }
 
 fn other_kind(kind: FileType) -> Option<&'static str> {
@@ -41,6 +41,7 @@ fn other_kind(kind: FileType) -> Option<&'static str> {
         FileType::RegularFile => None,
         FileType::Directory => Some("a folder"),
         FileType::Fifo => Some("a FIFO"),
+        FileType::Symlink => Some("a symbolic link"),
         FileType::Socket => Some("a socket"),
         FileType::CharacterDevice | FileType::BlockDevice => Some("a device"),
         _ => Some("something else"),
@@ -66,8 +67,9 @@ mod tests {
         let mode = Mode::from_raw_mode(0o644);
         let fifo = folder.path().join("FIFO");
         rustix::fs::mknodat(CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        std::os::unix::fs::symlink("/dev/zero", folder.path().join("device")).unwrap();
-        for name in ["folder", "socket", "FIFO", "device"] {
+        fs::write(folder.path().join("file"), "x").unwrap();
+        std::os::unix::fs::symlink("file", folder.path().join("symbolic link")).unwrap();
+        for name in ["folder", "socket", "FIFO", "symbolic link"] {
             for access in [
                 Access::Read,
                 Access::CoherentRead,
@@ -84,7 +86,6 @@ mod tests {
             }
             assert!(mount.try_lock(name).is_err(), "{name}");
         }
-        fs::write(folder.path().join("file"), "x").unwrap();
         mount.open("file", Access::Update).unwrap();
     }
 }

@@ -21,6 +21,8 @@ pub(super) enum Lie {
     HasNoLinks,
     /// A link is acknowledged and not made.
     ForgetsLinks,
+    /// A link is followed when it is opened.
+    FollowsLinks,
     /// A folder replaces one that holds something.
     RenamesOver,
     /// A folder is still there after it was removed.
@@ -111,7 +113,13 @@ impl Mount for LyingMount {
             Access::CreateNew if self.tells(Lie::CreatesTwice) => Access::Update,
             access => access,
         };
-        let inner = self.inner.open(path, access)?;
+        let inner = match self.inner.open(path, access) {
+            Err(_) if self.tells(Lie::FollowsLinks) => {
+                let target = self.inner.read_link(path)?;
+                self.inner.open(&target, access)?
+            }
+            opened => opened?,
+        };
         if is_new && self.side == Side::Partner {
             self.common().made_by_the_partner.insert(path.to_owned());
         }
@@ -156,6 +164,21 @@ impl Mount for LyingMount {
     fn unlink(&self, path: &str) -> io::Result<()> {
         self.common().unlinked.insert(path.to_owned());
         self.inner.unlink(path)
+    }
+
+    fn symlink(&self, text: &str, path: &str) -> io::Result<()> {
+        match self.lie {
+            Lie::HasNoLinks => return Err(io::Error::from_raw_os_error(95)),
+            Lie::ForgetsLinks => return Ok(()),
+            // Nothing may have that name.
+            Lie::LinksOver => drop(self.inner.unlink(path)),
+            _ => {}
+        }
+        self.inner.symlink(text, path)
+    }
+
+    fn read_link(&self, path: &str) -> io::Result<String> {
+        self.inner.read_link(path)
     }
 
     fn make_dir(&self, folder: &str) -> io::Result<()> {
@@ -278,16 +301,5 @@ impl MountFile for LyingFile {
 
     fn len(&self) -> io::Result<u64> {
         self.inner.len()
-    }
-
-    fn link_to(&self, path: &str) -> io::Result<()> {
-        match self.mount.lie {
-            Lie::HasNoLinks => return Err(io::Error::from_raw_os_error(95)),
-            Lie::ForgetsLinks => return Ok(()),
-            // Nothing may have that name.
-            Lie::LinksOver => drop(self.mount.inner.unlink(path)),
-            _ => {}
-        }
-        self.inner.link_to(path)
     }
 }

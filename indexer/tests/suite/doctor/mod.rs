@@ -79,8 +79,9 @@ fn check(lie: Lie, expected: &[&str]) {
 fn every_lie_is_found_and_by_its_own_check() {
     check(Lie::CreatesTwice, &["exclusive-create"]);
     check(Lie::LinksOver, &["exclusive-link"]);
-    check(Lie::HasNoLinks, &["exclusive-link", "link-of-open-file"]);
-    check(Lie::ForgetsLinks, &["exclusive-link", "link-of-open-file"]);
+    check(Lie::HasNoLinks, &["exclusive-link", "link-text"]);
+    check(Lie::ForgetsLinks, &["exclusive-link", "link-text"]);
+    check(Lie::FollowsLinks, &["link-text"]);
     check(Lie::RenamesOver, &["rename-of-folder"]);
     check(Lie::KeepsRemovedFolders, &["removed-folder"]);
     check(Lie::LosesWrites, &["durable-write"]);
@@ -137,7 +138,7 @@ fn a_local_disk_is_well_and_neither_an_index_nor_the_root_is_touched() {
         .map(|latency| latency.call)
         .collect();
     let expected = [
-        "create", "write", "fsync", "link", "open", "read", "stat", "list", "lock", "unlink",
+        "create", "write", "fsync", "symlink", "open", "read", "stat", "list", "lock", "unlink",
     ];
     assert_eq!(calls, expected);
     assert!(report.latencies.iter().all(|latency| latency.count >= 20));

@@ -54,7 +54,8 @@ impl Files {
             FileOrder::Close { file } => {
                 open.remove(&file);
             }
-            FileOrder::Link { file, to } => known(&file)?.link_to(&to)?,
+            FileOrder::Symlink { text, path } => mount.symlink(&text, &path)?,
+            FileOrder::ReadLink { path } => return mount.read_link(&path),
             FileOrder::Unlink { path } => mount.unlink(&path)?,
             FileOrder::MakeDir { folder } => mount.make_dir(&folder)?,
             FileOrder::List { folder } => {
