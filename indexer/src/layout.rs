@@ -94,7 +94,9 @@ impl fmt::Debug for ManifestName {
 
 /// A text that is not the name of a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the name of a manifest is a version of 20 digits and 32 hexadecimal digits, joined by a hyphen")]
+#[error(
+    "the name of a manifest is a version of 20 digits and 32 hexadecimal digits, joined by a hyphen"
+)]
 pub struct NotAManifestName;
 
 impl FromStr for ManifestName {

@@ -59,9 +59,7 @@ impl Base {
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`] naming the manifest it belongs to.
     pub fn decode(&self, bytes: &[u8]) -> Result<RoaringBitmap> {
-        let damaged = || {
-            super::damaged(&self.manifest.path(), "a bitmap of deletes")
-        };
+        let damaged = || super::damaged(&self.manifest.path(), "a bitmap of deletes");
         if bytes.len() as u64 != self.span.len || crc(bytes) != self.crc {
             return Err(damaged());
         }

@@ -10,8 +10,8 @@ use super::mark::open_marked;
 use crate::error::{Error, Result};
 use crate::format::damaged;
 use crate::format::manifest::{ContainerId, Manifest};
-use crate::format::prefix::HEADER;
 use crate::format::mark::{ManifestId, MarkPage};
+use crate::format::prefix::HEADER;
 use crate::layout::{self, ManifestName};
 use crate::mount::{Access, COHERENT_PAGE, MountFile};
 

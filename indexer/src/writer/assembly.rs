@@ -81,7 +81,12 @@ impl<'a> Assembly<'a> {
                 Some((_, bitmap)) => changed - bitmap.as_ref(),
                 None => changed.clone(),
             };
-            kept.deletes = described(changed, self.name.version, base.map(|(base, _)| *base), &since)?;
+            kept.deletes = described(
+                changed,
+                self.name.version,
+                base.map(|(base, _)| *base),
+                &since,
+            )?;
             all = Some(changed.clone());
         } else if let Some(known) = known.filter(|_| !self.same_history) {
             kept.deletes = described(&known.all, self.name.version, None, &known.all)?;

@@ -59,7 +59,11 @@ pub(super) struct Packed {
 }
 
 /// Packs `segments` for the manifest `name`. A bundle is durable when this returns.
-pub(super) fn pack(segments: &[RawSegment], mount: &dyn Mount, name: ManifestName) -> Result<Packed> {
+pub(super) fn pack(
+    segments: &[RawSegment],
+    mount: &dyn Mount,
+    name: ManifestName,
+) -> Result<Packed> {
     let bytes: u64 = segments.iter().map(RawSegment::bytes).sum();
     if bytes <= EMBED_MAX {
         embed(segments, name)

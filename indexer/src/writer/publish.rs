@@ -128,9 +128,7 @@ impl Publisher {
             Ok(Some(_)) => Err(preceded()),
             Ok(None) => match linked {
                 Some(other) => Err(self.announce(base, other)),
-                None if is_definite(&refused) => {
-                    Err(Failure::Nothing(Error::io(&path, refused)))
-                }
+                None if is_definite(&refused) => Err(Failure::Nothing(Error::io(&path, refused))),
                 None => Err(Failure::Unknown(Error::io(&path, refused))),
             },
             Err(unread) => Err(Failure::Unknown(Error::io(&path, refused).because(unread))),

@@ -234,7 +234,10 @@ fn check_ghost(manifest: Manifest, fault: Option<Fault>) {
     see("before", &folder, &warm);
     let slept = link_too_late(&folder, base, manifest, fault);
     let ghost = folder.path().join(layout::version_link(base + 1));
-    assert!(ghost.symlink_metadata().is_err(), "the ghost is still there");
+    assert!(
+        ghost.symlink_metadata().is_err(),
+        "the ghost is still there"
+    );
     let seen = see("after", &folder, &warm);
     assert_eq!(seen["second"], "x");
     slept.unwrap();
@@ -303,7 +306,12 @@ fn a_writer_that_is_not_alone_any_more_starts_over() {
         let posted = vec![document("first", "x"), document("shared", "first")];
         post(&first, posted).unwrap();
         let counts = counting.take();
-        assert_eq!(counts.of("link"), 2, "it was not wrong: {:#?}", counts.log);
+        assert_eq!(
+            counts.of("symlink"),
+            2,
+            "it was not wrong: {:#?}",
+            counts.log
+        );
         let seen = see("after", &folder, &warm);
         let seen = ["first", "second", "shared"].map(|key| &*seen[key]);
         assert_eq!(seen, ["x", "x", "first"], "acknowledged and lost");

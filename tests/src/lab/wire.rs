@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// The operations that tests ask for by name; RFC 8881, section 18.
-const NAMES: [(u32, &str); 21] = [
+const NAMES: [(u32, &str); 23] = [
     (3, "ACCESS"),
     (4, "CLOSE"),
     (5, "COMMIT"),

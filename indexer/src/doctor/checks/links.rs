@@ -22,7 +22,9 @@ pub(in super::super) fn are_read(session: &Session<'_>) -> Checked {
     match session.ask(Errand::ReadLink { name })? {
         Yield::Text(text) if text == "link-target" => {}
         Yield::Text(text) => {
-            return Ok(fails(format!("the partner reads this text of a link: {text}")));
+            return Ok(fails(format!(
+                "the partner reads this text of a link: {text}"
+            )));
         }
         other => return Err(misunderstood(&other)),
     }

@@ -33,7 +33,10 @@ pub(super) fn only(
 /// Whether opening failed as it does for a socket, a FIFO without a reader, a device, a folder, or a symbolic link.
 fn is_of_another_kind(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
-    matches!(errno, Some(Errno::NXIO | Errno::NODEV | Errno::ISDIR | Errno::LOOP))
+    matches!(
+        errno,
+        Some(Errno::NXIO | Errno::NODEV | Errno::ISDIR | Errno::LOOP)
+    )
 }
 
 fn other_kind(kind: FileType) -> Option<&'static str> {

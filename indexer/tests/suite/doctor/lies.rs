@@ -114,11 +114,11 @@ impl Mount for LyingMount {
             access => access,
         };
         let inner = match self.inner.open(path, access) {
-            Err(_) if self.tells(Lie::FollowsLinks) => {
-                let target = self.inner.read_link(path)?;
-                self.inner.open(&target, access)?
-            }
-            opened => opened?,
+            Err(error) => match self.inner.read_link(path) {
+                Ok(target) if self.tells(Lie::FollowsLinks) => self.inner.open(&target, access)?,
+                _ => return Err(error),
+            },
+            Ok(opened) => opened,
         };
         if is_new && self.side == Side::Partner {
             self.common().made_by_the_partner.insert(path.to_owned());

@@ -11,7 +11,7 @@ use crate::table::Table;
 
 /// What is counted; calls on other files than the index's are not.
 const CALLS: &str = "open,openat,creat,write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync,rename,\
-    renameat,renameat2,link,linkat,unlink,unlinkat,flock,fcntl,ftruncate,mkdirat,mkdir,read,pread64,\
+    renameat,renameat2,symlinkat,readlinkat,unlink,unlinkat,flock,fcntl,ftruncate,mkdirat,mkdir,read,pread64,\
     preadv,preadv2,mmap,getdents64,stat,statx,newfstatat,fstat";
 
 /// Calls by what they do.
@@ -150,7 +150,8 @@ fn kind(name: &str, arguments: &str) -> Option<&'static str> {
         "write" | "pwrite64" | "writev" | "pwritev" | "pwritev2" => "write",
         "fsync" | "fdatasync" => "sync",
         "rename" | "renameat" | "renameat2" => "rename",
-        "link" | "linkat" => "link",
+        "symlinkat" => "symlink",
+        "readlinkat" => "read_link",
         "unlink" | "unlinkat" => "unlink",
         "flock" => "lock",
         "fcntl" if arguments.contains("LK") => "lock",
