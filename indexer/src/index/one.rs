@@ -91,15 +91,9 @@ pub struct BatchStatus {
 
 impl Index {
     /// Opens the index in the folder `mount`; touches no file yet.
-    pub fn open(
-        name: &str,
-        mount: Arc<dyn Mount>,
-        shared: Arc<Shared>,
-        clock: Arc<dyn Clock>,
-        config: &Config,
-    ) -> Self {
-        let drainer = Arc::new(Drainer::new(Arc::clone(&clock)));
-        Self::new(name, mount, shared, clock, config, &drainer, Weak::new())
+    pub fn open(name: &str, mount: Arc<dyn Mount>, shared: Arc<Shared>, config: &Config) -> Self {
+        let drainer = Arc::new(Drainer::new(Arc::clone(&config.world.clock)));
+        Self::new(name, mount, shared, config, &drainer, Weak::new())
     }
 
     /// Opens an index of a process whose inboxes are drained by `drainer`.
@@ -107,28 +101,16 @@ impl Index {
         name: &str,
         mount: Arc<dyn Mount>,
         shared: Arc<Shared>,
-        clock: Arc<dyn Clock>,
         config: &Config,
         drainer: &Arc<Drainer>,
     ) -> Arc<Self> {
-        Arc::new_cyclic(|own| {
-            Self::new(
-                name,
-                mount,
-                shared,
-                clock,
-                config,
-                drainer,
-                Weak::clone(own),
-            )
-        })
+        Arc::new_cyclic(|own| Self::new(name, mount, shared, config, drainer, Weak::clone(own)))
     }
 
     fn new(
         name: &str,
         mount: Arc<dyn Mount>,
         shared: Arc<Shared>,
-        clock: Arc<dyn Clock>,
         config: &Config,
         drainer: &Arc<Drainer>,
         own: Weak<Self>,
@@ -138,15 +120,14 @@ impl Index {
             cache: Arc::clone(&shared.cache),
         };
         let follower = Arc::new(Follower::new(source, !config.read_only));
-        let writer = (!config.read_only).then(|| {
-            let (follower, clock) = (Arc::clone(&follower), Arc::clone(&clock));
-            Arc::new(Writer::new(follower, clock, config.clone()))
-        });
+        let writer = (!config.read_only)
+            .then(|| Arc::new(Writer::new(Arc::clone(&follower), config.clone())));
+        let clock = Arc::clone(&config.world.clock);
         Self {
             name: name.to_owned(),
             follower,
             writer,
-            inbox: Inbox::new(mount, Arc::clone(&clock)),
+            inbox: Inbox::new(mount, config.world.clone()),
             shared,
             next_look: NextLook::after(clock.now()),
             clock,

@@ -88,7 +88,7 @@ impl Writer {
         }
         let deadline = began + LOCK_WAIT;
         let mount = &self.follower.source().mount;
-        let ages = Ages::new(mount, self.config.retention);
+        let ages = Ages::new(mount, &self.ids, self.config.retention);
         self.give_up_abandoned(&ages, deadline)?;
         let mut garbage = Garbage::default();
         let mut looked_at = 0;

@@ -105,7 +105,7 @@ impl Writer {
         let mut bundle = None;
         if !segments.is_empty() {
             let mount = &self.follower.source().mount;
-            let packed = pack::pack(&segments, &**mount, draft.version())?;
+            let packed = pack::pack(&segments, &**mount, &*self.ids, draft.version())?;
             drop(segments);
             bundle = Some(packed.container.id.clone());
             draft.add(packed, Vec::new());
@@ -163,6 +163,7 @@ impl Writer {
             writer: self.id,
             written_ms: self.clock.wall_ms(),
             lock_generation: held.generation,
+            nonce: self.ids.next(),
         };
         let (manifest, pages) = draft.finish(stamp, latest)?;
         let published = self.publisher.publish(&base, manifest, &pages);
@@ -232,7 +233,7 @@ impl Writer {
         let mount = &self.follower.source().mount;
         let size = Size::of_inputs(&inputs);
         let _attempt = self.attempt(size.bytes)?;
-        let place = fit::place(&size, &self.config.budget, mount);
+        let place = fit::place(&size, &self.config.budget, mount, &self.ids);
         rest.extend(merge::merge(&inputs, &schema, place)?);
         *segments = rest;
         old.into_iter().for_each(|position| draft.remove(position));
@@ -246,7 +247,7 @@ impl Writer {
         }
         let mount = &self.follower.source().mount;
         let memory = self.config.budget.memory_bytes();
-        attempts::begin(mount, Work::Merge, bytes, memory).map(Some)
+        attempts::begin(mount, &*self.ids, Work::Merge, bytes, memory).map(Some)
     }
 }
 

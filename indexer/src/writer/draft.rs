@@ -59,6 +59,8 @@ pub(super) struct Stamp {
     pub(super) writer: Uuid,
     pub(super) written_ms: u64,
     pub(super) lock_generation: u32,
+    /// Tells this attempt at the version from others.
+    pub(super) nonce: Uuid,
 }
 
 impl Draft {
@@ -253,7 +255,7 @@ impl Draft {
         let mut manifest = Manifest {
             version,
             epoch,
-            nonce: Uuid::new_v4(),
+            nonce: stamp.nonce,
             lineage: content.lineage,
             body,
             blob,

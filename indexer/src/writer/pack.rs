@@ -13,6 +13,7 @@ use crate::format::bundle::{self, Entry, Table};
 use crate::format::hot::{self, HotRange};
 use crate::format::manifest::{Container, ContainerId, Span};
 use crate::format::pages::PageWriter;
+use crate::ids::Ids;
 use crate::layout;
 use crate::mount::{Access, Mount, MountFile};
 
@@ -59,17 +60,21 @@ pub(super) struct Packed {
 }
 
 /// Packs `segments` for version `version`. A bundle is durable when this returns.
-pub(super) fn pack(segments: &[RawSegment], mount: &dyn Mount, version: u64) -> Result<Packed> {
+pub(super) fn pack(
+    segments: &[RawSegment],
+    mount: &dyn Mount,
+    ids: &dyn Ids,
+    version: u64,
+) -> Result<Packed> {
     let bytes: u64 = segments.iter().map(RawSegment::bytes).sum();
     if bytes <= EMBED_MAX {
-        embed(segments, version)
+        embed(segments, ids.next(), version)
     } else {
-        bundle(segments, mount, version)
+        bundle(segments, mount, ids, version)
     }
 }
 
-fn embed(segments: &[RawSegment], version: u64) -> Result<Packed> {
-    let uuid = Uuid::new_v4();
+fn embed(segments: &[RawSegment], uuid: Uuid, version: u64) -> Result<Packed> {
     let mut pages = PageWriter::new(Vec::new(), uuid);
     let mut packed = Vec::new();
     for segment in segments {
@@ -100,8 +105,13 @@ fn embed(segments: &[RawSegment], version: u64) -> Result<Packed> {
 }
 
 /// Writes a bundle for version `version`, or a later one: pages, hot sections, file table, trailer.
-pub(super) fn bundle(segments: &[RawSegment], mount: &dyn Mount, version: u64) -> Result<Packed> {
-    let uuid = Uuid::new_v4();
+pub(super) fn bundle(
+    segments: &[RawSegment],
+    mount: &dyn Mount,
+    ids: &dyn Ids,
+    version: u64,
+) -> Result<Packed> {
+    let uuid = ids.next();
     let name = layout::bundle_name(version, uuid);
     let path = layout::bundle(&name);
     let file = mount

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use aquifer_indexer::config::{Config, Observer, Step};
 use aquifer_indexer::document::Document;
-use aquifer_indexer::index::{Batch, Index, Operation, Shared, Wait};
+use aquifer_indexer::index::{Batch, Index, Operation, Wait};
 use aquifer_indexer::mapping::Definition;
 use aquifer_indexer::reindex::{
     Chunk, DocumentSource, JobState, JobStatus, NoSources, OnRefused, Refusal, ReindexRequest,
     Sourced, Sources,
 };
+use aquifer_indexer::world::World;
 use aquifer_indexer::{ErrorKind, Result};
 
 use crate::rig::{
@@ -530,10 +531,10 @@ impl Sources for Down {
 fn a_source_that_stays_unreachable_fails_the_job_and_one_that_comes_back_does_not() {
     for (times, state) in [(3, JobState::Finished), (1000, JobState::Failed)] {
         let folder = Folder::new();
-        let config = config();
-        let shared = Arc::new(Shared::new(&config));
-        let clock = Arc::new(Hasty::default());
-        let index = Index::open("test", folder.mount(), shared, clock, &config);
+        let index = folder.open(&Config {
+            world: World::at(Arc::new(Hasty::default())),
+            ..config()
+        });
         let job = index.start_reindex(&from_source(), soon()).unwrap();
         let down = Down {
             times: AtomicU32::new(times),

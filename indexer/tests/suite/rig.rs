@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use aquifer_indexer::Result;
-use aquifer_indexer::clock::SystemClock;
 use aquifer_indexer::config::Config;
 use aquifer_indexer::document::Document;
 use aquifer_indexer::format::manifest::ContainerId;
@@ -16,6 +15,7 @@ use aquifer_indexer::layout::{self, BatchId};
 use aquifer_indexer::mapping::{Definition, IndexSchema};
 use aquifer_indexer::mount::{Mount, PosixMount};
 use aquifer_indexer::search::SearchRequest;
+use aquifer_indexer::world::World;
 
 /// A folder with an empty index in it.
 pub struct Folder(tempfile::TempDir);
@@ -28,7 +28,7 @@ impl Folder {
     pub fn defined(definition: &Definition) -> Self {
         let folder = Self::empty();
         let mount = folder.mount();
-        aquifer_indexer::writer::create(&*mount, definition, &SystemClock).unwrap();
+        aquifer_indexer::writer::create(&*mount, definition, &World::default()).unwrap();
         folder
     }
 
@@ -98,7 +98,7 @@ impl Folder {
 
     /// Lays a batch into the inbox as an accepted request does, and leaves it there.
     pub fn lay(&self, mount: Arc<dyn Mount>, operations: Vec<Operation>) -> Result<BatchId> {
-        let inbox = Inbox::new(mount, Arc::new(SystemClock));
+        let inbox = Inbox::new(mount, World::default());
         inbox.list()?;
         let id = inbox.next_id();
         inbox.put(id, &Batch { operations })?;
@@ -235,7 +235,7 @@ pub fn config() -> Config {
 
 pub fn open(mount: Arc<dyn Mount>, config: &Config) -> Index {
     let shared = Arc::new(Shared::new(config));
-    Index::open("test", mount, shared, Arc::new(SystemClock), config)
+    Index::open("test", mount, shared, config)
 }
 
 pub fn schema() -> IndexSchema {

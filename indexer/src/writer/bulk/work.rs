@@ -139,7 +139,8 @@ impl Load {
 
     fn bundle(&self, segment: &RawSegment, documents: u64) -> Result<Part> {
         let mount = &self.writer.follower.source().mount;
-        let packed = pack::bundle(std::slice::from_ref(segment), &**mount, self.version)?;
+        let (segment, ids) = (std::slice::from_ref(segment), &*self.writer.ids);
+        let packed = pack::bundle(segment, &**mount, ids, self.version)?;
         Ok(Part { packed, documents })
     }
 
@@ -165,7 +166,7 @@ impl Load {
         let mount = &self.writer.follower.source().mount;
         let (ahead, schema) = (Ahead::of(kept.len(), budget), draft.schema(Kind::Documents));
         let inputs = inputs(&draft, &kept, draft.deletes_of(&kept)?, schema, &ahead)?;
-        let place = fit::place(&Size::of_inputs(&inputs), budget, mount);
+        let place = fit::place(&Size::of_inputs(&inputs), budget, mount, &self.writer.ids);
         let merged = merge::merge(&inputs, built.schema(), place)?;
         drop(inputs);
         let documents = parts.iter().map(|part| part.documents).sum();
@@ -190,6 +191,7 @@ impl Load {
             writer: self.writer.id,
             written_ms: self.writer.clock.wall_ms(),
             lock_generation: 0,
+            nonce: self.writer.ids.next(),
         };
         let (manifest, _) = draft.finish(stamp, 0)?;
         let source = self.writer.follower.source();

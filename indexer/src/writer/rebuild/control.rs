@@ -29,7 +29,7 @@ impl Writer {
         mount
             .make_dir(JOBS)
             .map_err(|error| Error::io(JOBS, error))?;
-        let id = Uuid::new_v4();
+        let id = self.ids.next();
         let mut started = None;
         self.publish_maintenance(deadline, |tip| {
             if let Some(job) = tip.manifest().body.job.as_deref() {
@@ -77,7 +77,7 @@ impl Writer {
             status,
             on_refused: request.on_refused,
             definition: definition.clone(),
-            lineage: Uuid::new_v4(),
+            lineage: self.ids.next(),
             position: Position::Start,
             replayed_to: version,
             checkpoint: None,

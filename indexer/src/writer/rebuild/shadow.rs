@@ -126,7 +126,7 @@ impl Writer {
         self.merge_inline(&mut draft, &mut segments, Kind::Documents, merge_max)?;
         let mut paths = Vec::new();
         if !segments.is_empty() {
-            let packed = pack::bundle(&segments, &**mount, draft.version())?;
+            let packed = pack::bundle(&segments, &**mount, &*self.ids, draft.version())?;
             paths.push(packed.container.id.path());
             draft.add(packed, Vec::new());
         }
@@ -135,6 +135,7 @@ impl Writer {
             writer: self.id,
             written_ms: self.clock.wall_ms(),
             lock_generation: 0,
+            nonce: self.ids.next(),
         };
         let (mut manifest, _) = draft.finish(stamp, 0)?;
         // No reader has ever needed them.

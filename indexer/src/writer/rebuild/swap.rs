@@ -116,7 +116,7 @@ impl Writer {
         let segments = build::build(&resolution.documents, &schema, memory, &self.config.budget)?;
         if !segments.is_empty() {
             let mount = &self.follower.source().mount;
-            let packed = pack::pack(&segments, &**mount, draft.version())?;
+            let packed = pack::pack(&segments, &**mount, &*self.ids, draft.version())?;
             if let ContainerId::Bundle(_) = packed.container.id {
                 bundles.push(packed.container.id.path());
             }
