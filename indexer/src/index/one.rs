@@ -252,7 +252,7 @@ impl Index {
     /// cannot have been accepted yet.
     pub fn batch_status(&self, id: &str) -> Result<BatchStatus> {
         let batch: BatchId = id.parse().map_err(not_a_batch)?;
-        let newest = self.snapshot()?;
+        self.snapshot()?;
         let status = |state, version| BatchStatus {
             batch,
             state,
@@ -267,14 +267,16 @@ impl Index {
         if self.inbox.is_damaged(batch)? {
             return Ok(status(BatchState::Damaged, None));
         }
+        // A batch leaves the inbox when a version has applied it, so the version that is the newest now has it. Its clock does
+        // not tell: another writer's may be ahead.
+        let newest = self.snapshot()?;
+        if let Some(applied) = self.follower.applied(batch) {
+            return Ok(status(BatchState::Applied, Some(applied.version)));
+        }
         if batch.clock > newest.manifest().body.batch_clock {
-            // It may have been applied between the two looks; nothing later was applied before them.
-            let newer = self.snapshot()?;
-            if batch.clock > newer.manifest().body.batch_clock {
-                return Err(Error::not_found(format!(
-                    "no batch `{batch}` was accepted here: use the `batch` of a 202 answer"
-                )));
-            }
+            return Err(Error::not_found(format!(
+                "no batch `{batch}` was accepted here: use the `batch` of a 202 answer"
+            )));
         }
         Ok(status(BatchState::Applied, Some(newest.version())))
     }

@@ -30,5 +30,6 @@ mod rebuild;
 mod refusals;
 mod rig;
 mod round_trip;
+mod skew;
 mod starts;
 mod unchanged;

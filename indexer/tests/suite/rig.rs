@@ -22,13 +22,22 @@ pub struct Folder(tempfile::TempDir);
 
 impl Folder {
     pub fn new() -> Self {
-        Self::defined(&Definition::default())
+        Self::of(&World::default())
+    }
+
+    /// An index that is created by a process in `world`.
+    pub fn of(world: &World) -> Self {
+        Self::created(&Definition::default(), world)
     }
 
     pub fn defined(definition: &Definition) -> Self {
+        Self::created(definition, &World::default())
+    }
+
+    fn created(definition: &Definition, world: &World) -> Self {
         let folder = Self::empty();
         let mount = folder.mount();
-        aquifer_indexer::writer::create(&*mount, definition, &World::default()).unwrap();
+        aquifer_indexer::writer::create(&*mount, definition, world).unwrap();
         folder
     }
 
@@ -98,7 +107,17 @@ impl Folder {
 
     /// Lays a batch into the inbox as an accepted request does, and leaves it there.
     pub fn lay(&self, mount: Arc<dyn Mount>, operations: Vec<Operation>) -> Result<BatchId> {
-        let inbox = Inbox::new(mount, World::default());
+        self.lay_in(World::default(), mount, operations)
+    }
+
+    /// The same, by a process in `world`.
+    pub fn lay_in(
+        &self,
+        world: World,
+        mount: Arc<dyn Mount>,
+        operations: Vec<Operation>,
+    ) -> Result<BatchId> {
+        let inbox = Inbox::new(mount, world);
         inbox.list()?;
         let id = inbox.next_id();
         inbox.put(id, &Batch { operations })?;
