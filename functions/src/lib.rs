@@ -5,6 +5,14 @@
 //! answers out; the `aquifer` program in this crate does so on a socket, [`lambda`] with the events of
 //! AWS Lambda.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "a test may read the time of day, and wait for another thread"
+    )
+)]
+
 pub mod allocator;
 pub mod doctor;
 pub mod duration;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::budget::Budget;
 use crate::concurrent::THREADS_DEFAULT;
 use crate::descriptors::Shares;
+use crate::world::World;
 
 /// Settings of a process that opens a root folder.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct Config {
     pub io_threads: usize,
     /// Stops the process at a step of a commit; for tests of what happens then.
     pub observer: Observer,
+    /// Where time and identities come from; a test sets its own.
+    pub world: World,
 }
 
 impl Default for Config {
@@ -66,6 +69,7 @@ impl Config {
             open_indexes: Shares::of_this_process().indexes,
             io_threads: THREADS_DEFAULT,
             observer: Observer::default(),
+            world: World::default(),
         }
     }
 

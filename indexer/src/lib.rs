@@ -5,6 +5,14 @@
 //! snapshot, found by a reader's refresh, and answered by [`search`]. [`index`] is the front
 //! door: [`Aquifer`] is a root folder of indexes, [`Index`] one of them.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "unit tests wait for nothing that a clock decides, and any identity will do"
+    )
+)]
+
 pub mod analysis;
 pub mod budget;
 pub mod check;
@@ -17,6 +25,7 @@ pub mod doctor;
 pub mod document;
 pub mod error;
 pub mod format;
+pub mod ids;
 pub mod inbox;
 pub mod index;
 pub mod layout;
@@ -27,6 +36,7 @@ pub mod quote;
 pub mod reindex;
 pub mod search;
 pub mod snapshot;
+pub mod world;
 pub mod writer;
 
 pub use error::{Error, ErrorKind, Result};

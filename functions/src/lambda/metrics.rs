@@ -3,8 +3,8 @@
 //! The line goes to standard output, where CloudWatch Logs makes metrics of it without a call.
 
 use std::str::FromStr;
-use std::time::SystemTime;
 
+use aquifer_indexer::clock::{Clock as _, SystemClock};
 use aquifer_indexer::index::Counted;
 use serde_json::{Map, Value, json};
 
@@ -131,8 +131,7 @@ impl Metrics {
         if self.metrics.is_empty() || self.detail == Detail::Off {
             return None;
         }
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let now = now.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0));
+        let now = SystemClock.wall_ms();
         let names: Vec<Value> = self
             .metrics
             .iter()

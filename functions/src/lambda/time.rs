@@ -1,7 +1,8 @@
 //! How long an invocation may take.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use aquifer_indexer::clock::{Clock as _, SystemClock};
 use lambda_runtime::Context;
 
 use crate::http::limits::DEADLINE_OVERRUN;
@@ -41,7 +42,8 @@ impl Bounds {
 
 /// What is left of an invocation. Its deadline is a time of day, the only one that a function is given.
 fn left(context: &Context) -> Duration {
-    let left = context.deadline().duration_since(SystemTime::now());
+    let now = UNIX_EPOCH + Duration::from_millis(SystemClock.wall_ms());
+    let left = context.deadline().duration_since(now);
     left.unwrap_or_default()
 }
 
@@ -52,6 +54,8 @@ pub(crate) fn millis_since(start: Instant) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     fn context(left: Duration) -> Context {

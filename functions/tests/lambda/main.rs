@@ -6,6 +6,10 @@
     clippy::indexing_slicing,
     reason = "what a test does not expect is to fail it"
 )]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test reads the time of day, and waits for other processes"
+)]
 
 mod bare;
 mod bodies;

@@ -30,13 +30,11 @@ pub use report::{DoctorReport, Finding};
 use std::sync::Arc;
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use self::session::Session;
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::mount::{Mount, RootFolder, tree};
+use crate::world::World;
 
 /// How long a check waits for a name that was looked up too early. Linux remembers a missing name for 30 to 60 s
 /// (`acdirmin`, `acdirmax`), and a busy machine takes longer.
@@ -47,7 +45,7 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 pub struct Examination<'a> {
     root: &'a RootFolder,
     peer: Option<&'a dyn Partner>,
-    clock: Arc<dyn Clock>,
+    world: World,
     patience: Duration,
 }
 
@@ -57,7 +55,7 @@ impl<'a> Examination<'a> {
         Self {
             root,
             peer: None,
-            clock: Arc::new(SystemClock),
+            world: World::default(),
             patience: PATIENCE,
         }
     }
@@ -76,10 +74,10 @@ impl<'a> Examination<'a> {
         self
     }
 
-    /// Takes the time from `clock`.
+    /// Takes time and identities from `world`.
     #[must_use]
-    pub fn by(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+    pub fn by(mut self, world: World) -> Self {
+        self.world = world;
         self
     }
 
@@ -91,7 +89,7 @@ impl<'a> Examination<'a> {
     pub fn run(self, companion: &dyn Companion) -> Result<DoctorReport> {
         let path = self.root.path();
         let root = self.root.here().map_err(|error| Error::io(path, error))?;
-        let folder = layout::doctor_folder(Uuid::new_v4());
+        let folder = layout::doctor_folder(self.world.ids.next());
         let io = |error| Error::io(path.join(&folder), error);
         root.make_dir(&folder).map_err(io)?;
         let examined = self.examine(&root, &folder, companion);
@@ -114,19 +112,20 @@ impl<'a> Examination<'a> {
         let entered = root.enter(folder);
         let scratch = entered.map_err(|error| Error::io(path.join(folder), error))?;
         let mount = MountPoint::of(path);
-        let started = self.clock.now();
+        let started = self.world.clock.now();
         let session = Session {
             folder,
             scratch: &*scratch,
             peer: self.peer,
             companion,
-            clock: &*self.clock,
+            clock: &*self.world.clock,
+            ids: &*self.world.ids,
             patience: self.patience,
             mount: mount.as_ref(),
         };
         let findings = session.run()?;
-        let latencies = latency::measure(&*scratch, &*self.clock);
-        let took = self.clock.now().saturating_duration_since(started);
+        let latencies = latency::measure(&*scratch, &*self.world.clock);
+        let took = self.world.clock.now().saturating_duration_since(started);
         Ok(DoctorReport {
             root: path.to_path_buf(),
             seen_from: session.partner().name(),

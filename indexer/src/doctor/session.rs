@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::assumption::{ASSUMPTIONS, Assumption};
 use super::errand::{Companion, Errand, Order, Partner, Yield};
 use super::evidence::{Obstacle, fails};
@@ -12,6 +10,7 @@ use super::page;
 use super::report::Finding;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::ids::Ids;
 use crate::mount::{Access, Mount};
 
 /// The file by which a partner knows that it sees the same folder.
@@ -25,6 +24,7 @@ pub(super) struct Session<'a> {
     pub(super) peer: Option<&'a dyn Partner>,
     pub(super) companion: &'a dyn Companion,
     pub(super) clock: &'a dyn Clock,
+    pub(super) ids: &'a dyn Ids,
     pub(super) patience: Duration,
     pub(super) mount: Option<&'a MountPoint>,
 }
@@ -50,7 +50,7 @@ impl Session<'_> {
     }
 
     fn begin(&self) -> Result<()> {
-        let text = Uuid::new_v4().simple().to_string();
+        let text = self.ids.next().simple().to_string();
         let written = self
             .scratch
             .open(PROOF, Access::CreateNew)

@@ -289,12 +289,12 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// A manifest without segments.
+    /// A manifest without segments. Whoever writes it into a file gives it a nonce.
     pub fn empty(version: u64, lineage: Uuid, body: Body) -> Self {
         Self {
             version,
             epoch: 0,
-            nonce: Uuid::new_v4(),
+            nonce: Uuid::nil(),
             lineage,
             body,
             blob: Vec::new(),

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::clock::Clock;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch::{self, Kind, Stored, Written};
@@ -17,6 +16,7 @@ use crate::layout::{self, BatchId, INBOX};
 use crate::mapping::IndexSchema;
 use crate::mount::{Access, Mount, MountFile};
 use crate::order::Order;
+use crate::world::World;
 
 /// Bits of a batch clock below its milliseconds.
 const COUNT_BITS: u32 = 16;
@@ -160,29 +160,29 @@ impl Batch {
 #[derive(Debug)]
 pub struct Inbox {
     mount: Arc<dyn Mount>,
-    clock: Arc<dyn Clock>,
+    world: World,
     last: AtomicU64,
 }
 
 impl Inbox {
     /// The inbox in the index folder `mount`.
-    pub fn new(mount: Arc<dyn Mount>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(mount: Arc<dyn Mount>, world: World) -> Self {
         Self {
             mount,
-            clock,
+            world,
             last: AtomicU64::new(0),
         }
     }
 
     /// A new identity, later than every one this process has made or been told of.
     pub fn next_id(&self) -> BatchId {
-        let now = self.clock.wall_ms() << COUNT_BITS;
+        let now = self.world.clock.wall_ms() << COUNT_BITS;
         let advance = |last: u64| Some(now.max(last.saturating_add(1)));
         let last = self
             .last
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, advance);
         let clock = now.max(last.unwrap_or_default().saturating_add(1));
-        let (_, random) = uuid::Uuid::new_v4().as_u64_pair();
+        let (_, random) = self.world.ids.next().as_u64_pair();
         BatchId { clock, random }
     }
 
@@ -200,12 +200,13 @@ impl Inbox {
         let path = layout::batch(id);
         let io = |error| Error::io(&path, error);
         let file = self.mount.open(&path, Access::CreateNew).map_err(io)?;
-        let began = (self.clock.now(), self.clock.wall_ms());
+        let clock = &self.world.clock;
+        let began = (clock.now(), clock.wall_ms());
         let written = write(&*file, &bytes).and_then(|()| self.mount.sync_dir(INBOX));
         let written = written.and_then(|()| {
             // By both clocks: one stands still while a machine sleeps, the other may be set.
-            let slept = self.clock.now().saturating_duration_since(began.0) > PUT_MAX
-                || Duration::from_millis(self.clock.wall_ms().abs_diff(began.1)) > PUT_MAX;
+            let slept = clock.now().saturating_duration_since(began.0) > PUT_MAX
+                || Duration::from_millis(clock.wall_ms().abs_diff(began.1)) > PUT_MAX;
             if slept {
                 Err(std::io::ErrorKind::TimedOut.into())
             } else {

@@ -36,7 +36,7 @@ pub use crate::inbox::{Batch, Change, Operation};
 pub use crate::layout::BatchId;
 pub use crate::writer::{Bulk, BulkReport, GcReport, MergeReport, Outcome, Wait};
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::concurrent;
 use crate::descriptors;
 use crate::error::{Error, ErrorKind, Result};
@@ -88,7 +88,7 @@ impl Aquifer {
         }
         concurrent::limit_threads(config.io_threads);
         let shared = Arc::new(Shared::new(&config));
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock = Arc::clone(&config.world.clock);
         let open = Arc::new(OpenIndexes::new(config.open_indexes));
         let weak: Weak<OpenIndexes> = Arc::downgrade(&open);
         descriptors::register(weak);
@@ -300,12 +300,12 @@ impl Aquifer {
     }
 
     fn new_index(&self, name: &str, mount: Arc<dyn Mount>, read_only: bool) -> Arc<Index> {
-        let (shared, clock) = (Arc::clone(&self.shared), Arc::clone(&self.clock));
+        let shared = Arc::clone(&self.shared);
         let config = Config {
             read_only,
             ..self.config.clone()
         };
-        Index::open_with(name, mount, shared, clock, &config, &self.drainer)
+        Index::open_with(name, mount, shared, &config, &self.drainer)
     }
 
     fn check_writable(&self) -> Result<()> {

@@ -91,15 +91,9 @@ pub struct BatchStatus {
 
 impl Index {
     /// Opens the index in the folder `mount`; touches no file yet.
-    pub fn open(
-        name: &str,
-        mount: Arc<dyn Mount>,
-        shared: Arc<Shared>,
-        clock: Arc<dyn Clock>,
-        config: &Config,
-    ) -> Self {
-        let drainer = Arc::new(Drainer::new(Arc::clone(&clock)));
-        Self::new(name, mount, shared, clock, config, &drainer, Weak::new())
+    pub fn open(name: &str, mount: Arc<dyn Mount>, shared: Arc<Shared>, config: &Config) -> Self {
+        let drainer = Arc::new(Drainer::new(Arc::clone(&config.world.clock)));
+        Self::new(name, mount, shared, config, &drainer, Weak::new())
     }
 
     /// Opens an index of a process whose inboxes are drained by `drainer`.
@@ -107,28 +101,16 @@ impl Index {
         name: &str,
         mount: Arc<dyn Mount>,
         shared: Arc<Shared>,
-        clock: Arc<dyn Clock>,
         config: &Config,
         drainer: &Arc<Drainer>,
     ) -> Arc<Self> {
-        Arc::new_cyclic(|own| {
-            Self::new(
-                name,
-                mount,
-                shared,
-                clock,
-                config,
-                drainer,
-                Weak::clone(own),
-            )
-        })
+        Arc::new_cyclic(|own| Self::new(name, mount, shared, config, drainer, Weak::clone(own)))
     }
 
     fn new(
         name: &str,
         mount: Arc<dyn Mount>,
         shared: Arc<Shared>,
-        clock: Arc<dyn Clock>,
         config: &Config,
         drainer: &Arc<Drainer>,
         own: Weak<Self>,
@@ -138,15 +120,14 @@ impl Index {
             cache: Arc::clone(&shared.cache),
         };
         let follower = Arc::new(Follower::new(source, !config.read_only));
-        let writer = (!config.read_only).then(|| {
-            let (follower, clock) = (Arc::clone(&follower), Arc::clone(&clock));
-            Arc::new(Writer::new(follower, clock, config.clone()))
-        });
+        let writer = (!config.read_only)
+            .then(|| Arc::new(Writer::new(Arc::clone(&follower), config.clone())));
+        let clock = Arc::clone(&config.world.clock);
         Self {
             name: name.to_owned(),
             follower,
             writer,
-            inbox: Inbox::new(mount, Arc::clone(&clock)),
+            inbox: Inbox::new(mount, config.world.clone()),
             shared,
             next_look: NextLook::after(clock.now()),
             clock,
@@ -271,7 +252,7 @@ impl Index {
     /// cannot have been accepted yet.
     pub fn batch_status(&self, id: &str) -> Result<BatchStatus> {
         let batch: BatchId = id.parse().map_err(not_a_batch)?;
-        let newest = self.snapshot()?;
+        self.snapshot()?;
         let status = |state, version| BatchStatus {
             batch,
             state,
@@ -286,14 +267,16 @@ impl Index {
         if self.inbox.is_damaged(batch)? {
             return Ok(status(BatchState::Damaged, None));
         }
+        // A batch leaves the inbox when a version has applied it, so the version that is the newest now has it. Its clock does
+        // not tell: another writer's may be ahead.
+        let newest = self.snapshot()?;
+        if let Some(applied) = self.follower.applied(batch) {
+            return Ok(status(BatchState::Applied, Some(applied.version)));
+        }
         if batch.clock > newest.manifest().body.batch_clock {
-            // It may have been applied between the two looks; nothing later was applied before them.
-            let newer = self.snapshot()?;
-            if batch.clock > newer.manifest().body.batch_clock {
-                return Err(Error::not_found(format!(
-                    "no batch `{batch}` was accepted here: use the `batch` of a 202 answer"
-                )));
-            }
+            return Err(Error::not_found(format!(
+                "no batch `{batch}` was accepted here: use the `batch` of a 202 answer"
+            )));
         }
         Ok(status(BatchState::Applied, Some(newest.version())))
     }

@@ -1,7 +1,5 @@
 //! Whether the root folder can be used: that it is there, and, for a process that writes, that it takes a file.
 
-use uuid::Uuid;
-
 use super::Aquifer;
 use crate::error::{Error, Result};
 use crate::layout;
@@ -22,7 +20,7 @@ impl Aquifer {
         if self.config.read_only {
             return Ok(());
         }
-        let folder = layout::trash_folder("probe", Uuid::new_v4());
+        let folder = layout::trash_folder("probe", self.config.world.ids.next());
         let written = write(&*root, &folder);
         let removed = tree::remove(&*root, &folder);
         written.and(removed).map_err(|error| Error::io(path, error))

@@ -12,8 +12,6 @@
 use std::io;
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use super::Aquifer;
 use super::remains::{Content, Part};
 use crate::config::Step;
@@ -94,7 +92,7 @@ impl Aquifer {
     }
 
     fn make_trash(&self, root: &Arc<dyn Mount>, name: &str) -> Result<(String, Arc<dyn Mount>)> {
-        let trash = layout::trash_folder(name, Uuid::new_v4());
+        let trash = layout::trash_folder(name, self.config.world.ids.next());
         let made = root.make_dir(&trash).and_then(|()| root.enter(&trash));
         let made = made.map_err(|error| self.io(&trash, error))?;
         Ok((trash, made))

@@ -6,8 +6,6 @@
 use std::io;
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use super::Aquifer;
 use crate::config::Step;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,7 +24,7 @@ impl Aquifer {
     /// Creates an index. `false` when something else has its name.
     pub(super) fn install(&self, name: &str, definition: &Definition) -> Result<bool> {
         let staged = self.stage(name)?;
-        let written = crate::writer::create(&*staged.mount, definition, &*self.clock);
+        let written = crate::writer::create(&*staged.mount, definition, &self.config.world);
         if let Err(error) = written {
             self.discard(&staged.root, &staged.folder);
             return Err(error);
@@ -46,7 +44,7 @@ impl Aquifer {
     }
 
     fn stage(&self, name: &str) -> Result<Staged> {
-        let folder = layout::new_folder(name, Uuid::new_v4());
+        let folder = layout::new_folder(name, self.config.world.ids.next());
         let io = |error| self.io(&folder, error);
         let root = self.root.here().map_err(|error| self.io(".", error))?;
         root.make_dir(&folder).map_err(io)?;
@@ -65,7 +63,7 @@ impl Aquifer {
             return Ok(true);
         }
         // Unless this succeeds, the rename was made, or may still be made.
-        let trash = layout::trash_folder(name, Uuid::new_v4());
+        let trash = layout::trash_folder(name, self.config.world.ids.next());
         match staged.root.rename(&staged.folder, &trash) {
             Ok(()) => self.empty_trash(&staged.root, &trash),
             // It has been renamed while this looked.
@@ -110,7 +108,7 @@ impl Aquifer {
     /// Removes a new index that never had its name, and never will: its folder is renamed first, which only succeeds
     /// where its creator has not done so.
     pub(super) fn discard(&self, root: &Arc<dyn Mount>, folder: &str) -> bool {
-        let trash = layout::trash_folder("new", Uuid::new_v4());
+        let trash = layout::trash_folder("new", self.config.world.ids.next());
         match root.rename(folder, &trash) {
             Ok(()) => {
                 self.empty_trash(root, &trash);

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
-use uuid::Uuid;
-
 use super::Aquifer;
 use super::remains::Content;
 use crate::error::{ErrorKind, Result};
 use crate::layout::{self, Hidden};
 use crate::mount::{self, Mount};
+use serde::Serialize;
 
 /// An index that is not complete after so long has been given up by its creator, even where retention is shorter:
 /// creating one takes some 20 calls.
@@ -177,7 +175,7 @@ impl Aquifer {
 
     /// The time by the file server's clock: what it stamps on a folder that is made now.
     fn server_time(&self, root: &Arc<dyn Mount>) -> Result<SystemTime> {
-        let folder = layout::trash_folder("clock", Uuid::new_v4());
+        let folder = layout::trash_folder("clock", self.config.world.ids.next());
         let io = |error| self.io(&folder, error);
         root.make_dir(&folder).map_err(io)?;
         let stamped = root.metadata(&folder);

@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Access, EachRead, LockGuard, Metadata, Mount, MountFile};
+use crate::clock::{Clock as _, SystemClock};
 
 /// What passed through a [`CountingMount`].
 #[derive(Clone, Debug, Default)]
@@ -84,9 +85,11 @@ impl Counter {
         }
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
         let round = gathered.round;
-        gathered.last = Some(Instant::now());
+        gathered.last = Some(SystemClock.now());
         while gathered.round == round {
-            let quiet = gathered.last.map_or(self.gather, |last| last.elapsed());
+            let quiet = gathered.last.map_or(self.gather, |last| {
+                SystemClock.now().saturating_duration_since(last)
+            });
             if quiet >= self.gather {
                 gathered.round += 1;
                 gathered.last = None;

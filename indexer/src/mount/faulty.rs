@@ -112,6 +112,13 @@ impl FaultyMount {
         }
     }
 
+    /// The same, with reads counted among the operations.
+    #[must_use]
+    pub fn and_reads(mut self) -> Self {
+        self.reads_too = true;
+        self
+    }
+
     /// Operations counted so far.
     pub fn operations(&self) -> u64 {
         self.plan.count.load(Ordering::SeqCst)

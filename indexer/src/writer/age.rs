@@ -4,15 +4,14 @@ use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use uuid::Uuid;
-
 use crate::error::{Error, Result};
+use crate::ids::Ids;
 use crate::layout;
 use crate::mount::{Access, Mount};
 
 /// The time by the file server's clock: what it stamps on a file made now.
-pub(super) fn server_time(mount: &dyn Mount) -> Result<SystemTime> {
-    let path = layout::clock_file(Uuid::new_v4());
+pub(super) fn server_time(mount: &dyn Mount, ids: &dyn Ids) -> Result<SystemTime> {
+    let path = layout::clock_file(ids.next());
     let io = |error| Error::io(&path, error);
     // Nothing is written, so that it works on a full disk too.
     mount.open(&path, Access::CreateNew).map_err(io)?;
@@ -27,6 +26,7 @@ pub(super) fn server_time(mount: &dyn Mount) -> Result<SystemTime> {
 #[derive(Debug)]
 pub(super) struct Ages {
     mount: Arc<dyn Mount>,
+    ids: Arc<dyn Ids>,
     retention: Duration,
     now: OnceCell<SystemTime>,
     /// When the first of the files that are too young will not be any more.
@@ -34,9 +34,10 @@ pub(super) struct Ages {
 }
 
 impl Ages {
-    pub(super) fn new(mount: &Arc<dyn Mount>, retention: Duration) -> Self {
+    pub(super) fn new(mount: &Arc<dyn Mount>, ids: &Arc<dyn Ids>, retention: Duration) -> Self {
         Self {
             mount: Arc::clone(mount),
+            ids: Arc::clone(ids),
             retention,
             now: OnceCell::new(),
             next: Cell::new(retention),
@@ -62,7 +63,7 @@ impl Ages {
         let now = match self.now.get() {
             Some(now) => *now,
             None => {
-                let now = server_time(&*self.mount)?;
+                let now = server_time(&*self.mount, &*self.ids)?;
                 *self.now.get_or_init(|| now)
             }
         };

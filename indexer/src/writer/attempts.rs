@@ -8,10 +8,10 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::config::MIB;
 use crate::error::{Error, Result};
+use crate::ids::Ids;
 use crate::layout::{self, ATTEMPTS};
 use crate::mount::{Access, LockGuard, Mount};
 
@@ -68,11 +68,12 @@ impl Drop for Attempt {
 /// Writes down that a process with so much memory begins work on so many bytes.
 pub(super) fn begin(
     mount: &Arc<dyn Mount>,
+    ids: &dyn Ids,
     work: Work,
     bytes: u64,
     memory: u64,
 ) -> Result<Attempt> {
-    let path = layout::attempt(Uuid::new_v4());
+    let path = layout::attempt(ids.next());
     let io = |error| Error::io(&path, error);
     mount.make_dir(ATTEMPTS).map_err(io)?;
     let record = Record {
@@ -137,6 +138,7 @@ fn read(mount: &dyn Mount, path: &str) -> Option<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::RandomIds;
     use crate::mount::PosixMount;
 
     const M: u64 = MIB as u64;
@@ -146,7 +148,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mount: Arc<dyn Mount> = Arc::new(PosixMount::open(folder.path()).unwrap());
         assert_eq!(told(&*mount, 128 * M).unwrap(), Told::default());
-        let attempt = begin(&mount, Work::Merge, 100 * M, 512 * M).unwrap();
+        let attempt = begin(&mount, &RandomIds, Work::Merge, 100 * M, 512 * M).unwrap();
         assert!(told(&*mount, 128 * M).unwrap().elsewhere);
         let killed = Attempt {
             _lock: None,

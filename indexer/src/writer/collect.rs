@@ -89,7 +89,7 @@ impl Writer {
         }
         let deadline = began + LOCK_WAIT;
         let mount = &self.follower.source().mount;
-        let ages = Ages::new(mount, self.config.retention);
+        let ages = Ages::new(mount, &self.ids, self.config.retention);
         self.give_up_abandoned(&ages, deadline)?;
         let mut garbage = Garbage::default();
         let mut looked_at = 0;
@@ -103,7 +103,7 @@ impl Writer {
             if garbage.expired.is_empty() && garbage.fenced.is_empty() {
                 return Ok(None);
             }
-            let mut draft = Draft::new(tip, Cause::Collect);
+            let mut draft = Draft::new(tip, Cause::Collect, &*self.ids);
             garbage
                 .expired
                 .iter()

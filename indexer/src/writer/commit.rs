@@ -89,7 +89,7 @@ impl Writer {
         if resolution.is_empty() && may_pass(base, members) {
             return Ok(Committed::Nothing(resolution.counts));
         }
-        let mut draft = Draft::new(Arc::clone(base), Cause::Commit);
+        let mut draft = Draft::new(Arc::clone(base), Cause::Commit, &*self.ids);
         for (&position, docs) in &resolution.deletes {
             draft.delete(position, docs)?;
         }
@@ -105,7 +105,7 @@ impl Writer {
         let mut bundle = None;
         if !segments.is_empty() {
             let mount = &self.follower.source().mount;
-            let packed = pack::pack(&segments, &**mount, draft.name())?;
+            let packed = pack::pack(&segments, &**mount, &*self.ids, draft.name())?;
             drop(segments);
             bundle = Some(packed.container.id.clone());
             draft.add(packed, Vec::new());
@@ -232,7 +232,7 @@ impl Writer {
         let mount = &self.follower.source().mount;
         let size = Size::of_inputs(&inputs);
         let _attempt = self.attempt(size.bytes)?;
-        let place = fit::place(&size, &self.config.budget, mount);
+        let place = fit::place(&size, &self.config.budget, mount, &self.ids);
         rest.extend(merge::merge(&inputs, &schema, place)?);
         *segments = rest;
         old.into_iter().for_each(|position| draft.remove(position));
@@ -246,7 +246,7 @@ impl Writer {
         }
         let mount = &self.follower.source().mount;
         let memory = self.config.budget.memory_bytes();
-        attempts::begin(mount, Work::Merge, bytes, memory).map(Some)
+        attempts::begin(mount, &*self.ids, Work::Merge, bytes, memory).map(Some)
     }
 }
 

@@ -2,16 +2,14 @@
 
 use std::time::Instant;
 
-use uuid::Uuid;
-
 use super::Writer;
 use super::draft::Draft;
-use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::format::manifest::{Body, Cause, Manifest};
 use crate::layout::{self, FOLDERS, MANIFESTS};
 use crate::mapping::Definition;
 use crate::mount::{Access, Mount};
+use crate::world::World;
 
 /// The first version.
 const FIRST: u64 = 1;
@@ -22,7 +20,7 @@ const FIRST: u64 = 1;
 ///
 /// # Errors
 /// [`crate::ErrorKind::Unavailable`].
-pub fn create(mount: &dyn Mount, definition: &Definition, clock: &dyn Clock) -> Result<bool> {
+pub fn create(mount: &dyn Mount, definition: &Definition, world: &World) -> Result<bool> {
     for folder in FOLDERS {
         mount
             .make_dir(folder)
@@ -37,8 +35,9 @@ pub fn create(mount: &dyn Mount, definition: &Definition, clock: &dyn Clock) -> 
     {
         return Ok(false);
     }
-    let body = Body::empty(Cause::Create, clock.wall_ms(), definition.clone());
-    let mut manifest = Manifest::empty(FIRST, Uuid::new_v4(), body);
+    let body = Body::empty(Cause::Create, world.clock.wall_ms(), definition.clone());
+    let mut manifest = Manifest::empty(FIRST, world.ids.next(), body);
+    manifest.nonce = world.ids.next();
     let bytes = manifest.encode_file(&[])?;
     let path = manifest.path();
     let io = |error| Error::io(&path, error);
@@ -62,7 +61,7 @@ impl Writer {
     /// is no more. The files are removed by the caller.
     pub fn delete(&self, deadline: Instant) -> Result<()> {
         self.publish_maintenance(deadline, |base| {
-            let mut draft = Draft::new(base, Cause::Delete);
+            let mut draft = Draft::new(base, Cause::Delete, &*self.ids);
             draft.clear();
             Ok(Some(draft))
         })?;

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::format::job::{ENDED_JOBS_MAX, Job, JobStatus};
 use crate::format::manifest::{Applied, Body, Cause, Manifest, Segment};
 use crate::format::retired::{Retired, retire};
+use crate::ids::Ids;
 use crate::layout::ManifestName;
 use crate::mapping::IndexSchema;
 use crate::snapshot::Snapshot;
@@ -65,19 +66,24 @@ pub(super) struct Stamp {
 
 impl Draft {
     /// The version after `base` with everything that is in it.
-    pub(super) fn new(base: Arc<Snapshot>, cause: Cause) -> Self {
-        Self::with_content(Arc::clone(&base), base, cause)
+    pub(super) fn new(base: Arc<Snapshot>, cause: Cause, ids: &dyn Ids) -> Self {
+        Self::with_content(Arc::clone(&base), base, cause, ids)
     }
 
     /// The version after `base` with the documents of `content` instead.
-    pub(super) fn with_content(base: Arc<Snapshot>, content: Arc<Snapshot>, cause: Cause) -> Self {
+    pub(super) fn with_content(
+        base: Arc<Snapshot>,
+        content: Arc<Snapshot>,
+        cause: Cause,
+        ids: &dyn Ids,
+    ) -> Self {
         let kept = (0..content.manifest().body.segments.len())
             .map(|index| (index, None))
             .collect();
         let job = base.manifest().body.job.clone();
         let name = ManifestName {
             version: base.version() + 1,
-            nonce: Uuid::new_v4(),
+            nonce: ids.next(),
         };
         Self {
             name,

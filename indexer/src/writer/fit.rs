@@ -11,6 +11,7 @@ use super::scratch::Place;
 use crate::budget::Budget;
 use crate::config::MIB;
 use crate::format::manifest::Segment;
+use crate::ids::Ids;
 use crate::mount::Mount;
 
 /// Bytes that a merge takes for each of its documents, whatever these are: tantivy maps the old numbers to the new
@@ -164,7 +165,12 @@ impl Fit<'_> {
 }
 
 /// Where the result of a merge of `size` is put together.
-pub(super) fn place(size: &Size, budget: &Budget, mount: &Arc<dyn Mount>) -> Place {
+pub(super) fn place(
+    size: &Size,
+    budget: &Budget,
+    mount: &Arc<dyn Mount>,
+    ids: &Arc<dyn Ids>,
+) -> Place {
     let disk = budget.scratch();
     // Small results have their stored documents beside them.
     let small = size.bytes <= budget.merging_bytes() / RESULT_SHARE;
@@ -181,7 +187,7 @@ pub(super) fn place(size: &Size, budget: &Budget, mount: &Arc<dyn Mount>) -> Pla
         folder = %disk.folder().display(),
         "the scratch disk is too small for a merge: it goes through the index's folder"
     );
-    Place::Shared(Arc::clone(mount))
+    Place::Shared(Arc::clone(mount), Arc::clone(ids))
 }
 
 /// The time until `deadline`, where the process ends then.

@@ -25,7 +25,7 @@ use super::{Writer, ledger};
 use crate::config::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::Cause;
-use crate::mount::Mount;
+use crate::ids::RandomIds;
 use crate::snapshot::Snapshot;
 
 /// How long maintenance waits for the lock when nothing else bounds it.
@@ -75,7 +75,8 @@ impl Writer {
     /// # Errors
     /// [`ErrorKind::Corrupt`].
     pub fn is_merge_due(snapshot: Arc<Snapshot>) -> Result<bool> {
-        let draft = Draft::new(snapshot, Cause::Merge);
+        // It is only looked at, so its name does not matter.
+        let draft = Draft::new(snapshot, Cause::Merge, &RandomIds);
         for kind in Kind::ALL {
             let kept: Vec<usize> = draft.kept(kind).collect();
             if !policy::choose(&candidates(&draft, &kept)?, u64::MAX).is_empty() {
@@ -180,7 +181,7 @@ impl Writer {
         withheld: &mut Option<Limit>,
     ) -> Result<Progress> {
         let base = self.follower.newest()?;
-        let draft = Draft::new(Arc::clone(&base), Cause::Merge);
+        let draft = Draft::new(Arc::clone(&base), Cause::Merge, &*self.ids);
         let mut due = None;
         for kind in Kind::ALL {
             let (chosen, size) = self.choose_fitting(choose, &draft, kind, deadline, withheld)?;
@@ -200,10 +201,15 @@ impl Writer {
         let budget = &self.config.budget;
         let (ahead, schema) = (Ahead::of(chosen.len(), budget), draft.schema(kind));
         let inputs = inputs(&draft, &chosen, prepared.deletes(), schema, &ahead)?;
-        let place = fit::place(&size, budget, mount);
+        let place = fit::place(&size, budget, mount, &self.ids);
         match merge::merge(&inputs, schema, place)? {
             Some(merged) if merged.bytes() > pack::EMBED_MAX => {
-                prepared.bundle = Some(pack::bundle(&[merged], &**mount, draft.version())?);
+                prepared.bundle = Some(pack::bundle(
+                    &[merged],
+                    &**mount,
+                    &*self.ids,
+                    draft.version(),
+                )?);
             }
             merged => prepared.small = merged,
         }
@@ -231,14 +237,14 @@ impl Writer {
         let mount = &self.follower.source().mount;
         let published = self.publish_maintenance(deadline, |tip| {
             if let Some(path) = &prepared.path
-                && may_be_collected(&prepared.base, &tip, path, &**mount, self.config.retention)?
+                && self.may_be_collected(&prepared.base, &tip, path)?
             {
                 return Ok(None);
             }
             let Some(positions) = prepared.positions(&tip) else {
                 return Ok(None);
             };
-            let mut draft = Draft::new(Arc::clone(&tip), Cause::Merge);
+            let mut draft = Draft::new(Arc::clone(&tip), Cause::Merge, &*self.ids);
             let deletes = prepared.replayed(&draft, &positions)?;
             positions
                 .into_iter()
@@ -247,7 +253,7 @@ impl Writer {
                 (Some(bundle), _) => Some(bundle.clone()),
                 (None, Some(small)) => {
                     let small = std::slice::from_ref(small);
-                    Some(pack::pack(small, &**mount, draft.name())?)
+                    Some(pack::pack(small, &**mount, &*self.ids, draft.name())?)
                 }
                 (None, None) => None,
             };
@@ -320,28 +326,28 @@ impl Writer {
             self.clock.sleep(POLL);
         }
     }
-}
 
-/// Whether a collection that was published since `base` was the newest version may have taken a file for an
-/// orphan that was written after that. One that is younger than retention, by the server's clock, it leaves alone.
-pub(super) fn may_be_collected(
-    base: &Snapshot,
-    tip: &Snapshot,
-    path: &str,
-    mount: &dyn Mount,
-    retention: Duration,
-) -> Result<bool> {
-    if tip.manifest().body.collected == base.manifest().body.collected {
-        return Ok(false);
+    /// Whether a collection that was published since `base` was the newest version may have taken a file for an
+    /// orphan that was written after that. One that is younger than retention, by the server's clock, it leaves alone.
+    pub(super) fn may_be_collected(
+        &self,
+        base: &Snapshot,
+        tip: &Snapshot,
+        path: &str,
+    ) -> Result<bool> {
+        if tip.manifest().body.collected == base.manifest().body.collected {
+            return Ok(false);
+        }
+        let mount = &*self.follower.source().mount;
+        let written = match mount.metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+            metadata => metadata.map_err(|error| Error::io(path, error))?.modified,
+        };
+        let age = server_time(mount, &*self.ids)?
+            .duration_since(written)
+            .unwrap_or_default();
+        Ok(age >= self.config.retention / 2)
     }
-    let written = match mount.metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
-        metadata => metadata.map_err(|error| Error::io(path, error))?.modified,
-    };
-    let age = server_time(mount)?
-        .duration_since(written)
-        .unwrap_or_default();
-    Ok(age >= retention / 2)
 }
 
 fn busy() -> Error {

@@ -48,9 +48,11 @@ use self::publish::Publisher;
 use self::queue::Queue;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::ids::Ids;
 use crate::inbox::Inbox;
 use crate::layout::BatchId;
 use crate::snapshot::follow::Follower;
+use crate::world::World;
 
 pub use self::bulk::{Bulk, BulkReport};
 pub use self::collect::GcReport;
@@ -84,6 +86,7 @@ pub struct Writer {
     lock: Lock,
     publisher: Publisher,
     clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
     config: Config,
     queue: Mutex<Queue>,
     changed: Condvar,
@@ -96,8 +99,9 @@ pub struct Writer {
 
 impl Writer {
     /// A writer of the index that `follower`, which must be writable, follows.
-    pub fn new(follower: Arc<Follower>, clock: Arc<dyn Clock>, config: Config) -> Self {
-        let id = Uuid::new_v4();
+    pub fn new(follower: Arc<Follower>, config: Config) -> Self {
+        let World { clock, ids } = config.world.clone();
+        let id = ids.next();
         let mount = Arc::clone(&follower.source().mount);
         let lock = Lock::new(
             Arc::clone(&mount),
@@ -107,11 +111,12 @@ impl Writer {
         );
         Self {
             id,
-            inbox: Arc::new(Inbox::new(mount, Arc::clone(&clock))),
+            inbox: Arc::new(Inbox::new(mount, config.world.clone())),
             lock,
             publisher: Publisher::new(Arc::clone(&follower), config.observer.clone()),
             follower,
             clock,
+            ids,
             config,
             queue: Mutex::default(),
             changed: Condvar::new(),

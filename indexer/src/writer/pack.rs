@@ -13,6 +13,7 @@ use crate::format::bundle::{self, Entry, Table};
 use crate::format::hot::{self, HotRange};
 use crate::format::manifest::{Container, ContainerId, Span};
 use crate::format::pages::PageWriter;
+use crate::ids::Ids;
 use crate::layout::{self, ManifestName};
 use crate::mount::{Access, Mount, MountFile};
 
@@ -62,18 +63,18 @@ pub(super) struct Packed {
 pub(super) fn pack(
     segments: &[RawSegment],
     mount: &dyn Mount,
+    ids: &dyn Ids,
     name: ManifestName,
 ) -> Result<Packed> {
     let bytes: u64 = segments.iter().map(RawSegment::bytes).sum();
     if bytes <= EMBED_MAX {
-        embed(segments, name)
+        embed(segments, ids.next(), name)
     } else {
-        bundle(segments, mount, name.version)
+        bundle(segments, mount, ids, name.version)
     }
 }
 
-fn embed(segments: &[RawSegment], name: ManifestName) -> Result<Packed> {
-    let uuid = Uuid::new_v4();
+fn embed(segments: &[RawSegment], uuid: Uuid, name: ManifestName) -> Result<Packed> {
     let mut pages = PageWriter::new(Vec::new(), uuid);
     let mut packed = Vec::new();
     for segment in segments {
@@ -104,8 +105,13 @@ fn embed(segments: &[RawSegment], name: ManifestName) -> Result<Packed> {
 }
 
 /// Writes a bundle for version `version`, or a later one: pages, hot sections, file table, trailer.
-pub(super) fn bundle(segments: &[RawSegment], mount: &dyn Mount, version: u64) -> Result<Packed> {
-    let uuid = Uuid::new_v4();
+pub(super) fn bundle(
+    segments: &[RawSegment],
+    mount: &dyn Mount,
+    ids: &dyn Ids,
+    version: u64,
+) -> Result<Packed> {
+    let uuid = ids.next();
     let name = layout::bundle_name(version, uuid);
     let path = layout::bundle(&name);
     let file = mount

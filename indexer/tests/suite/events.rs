@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use aquifer_indexer::clock::{Clock, SystemClock};
+use aquifer_indexer::clock::SkewedClock;
+use aquifer_indexer::config::Config;
 use aquifer_indexer::document::Document;
-use aquifer_indexer::index::{Batch, Change, Counts, Index, Operation, Shared, Wait};
+use aquifer_indexer::index::{Batch, Change, Counts, Index, Operation, Wait};
 use aquifer_indexer::order::{Order, Position};
 use aquifer_indexer::reindex::{JobState, NoSources, ReindexRequest};
+use aquifer_indexer::world::World;
 use proptest::prelude::*;
 
 use crate::rig::{
@@ -226,26 +228,11 @@ fn the_record_of_a_deletion_is_dropped_after_four_weeks() {
 
 /// A process whose wall clock is ahead.
 fn open_later(folder: &Folder, ahead: Duration) -> Index {
-    let (config, clock) = (config(), Arc::new(Later(ahead)));
-    let shared = Arc::new(Shared::new(&config));
-    Index::open("test", folder.mount(), shared, clock, &config)
-}
-
-#[derive(Debug)]
-struct Later(Duration);
-
-impl Clock for Later {
-    fn now(&self) -> Instant {
-        SystemClock.now()
-    }
-
-    fn wall_ms(&self) -> u64 {
-        SystemClock.wall_ms() + u64::try_from(self.0.as_millis()).unwrap()
-    }
-
-    fn sleep(&self, duration: Duration) {
-        SystemClock.sleep(duration);
-    }
+    let clock = SkewedClock::new(i64::try_from(ahead.as_millis()).unwrap());
+    folder.open(&Config {
+        world: World::at(Arc::new(clock)),
+        ..config()
+    })
 }
 
 fn rebuild(index: &Index) {

@@ -8,6 +8,10 @@
     clippy::cast_possible_truncation,
     reason = "a test fails by panicking"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test that needs another time or the same identities again sets a world of its own"
+)]
 
 mod bulk;
 mod counts;
@@ -26,5 +30,6 @@ mod rebuild;
 mod refusals;
 mod rig;
 mod round_trip;
+mod skew;
 mod starts;
 mod unchanged;

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aquifer_indexer::clock::SkewedClock;
 use aquifer_indexer::config::Config;
 use aquifer_indexer::index::{Counts, Index, Operation, Pending};
 use aquifer_indexer::layout::HEAD;
 use aquifer_indexer::mount::{Fault, FaultyMount};
 use aquifer_indexer::reindex::{JobState, NoSources, ReindexRequest};
+use aquifer_indexer::world::World;
 use aquifer_indexer::{ErrorKind, Result};
 use proptest::prelude::*;
 
@@ -18,6 +20,9 @@ use crate::rig::{
 
 const WRITERS: usize = 3;
 const READERS: usize = 2;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// How many milliseconds the wall clocks of the writers are ahead where they disagree.
+const CLOCKS: [i64; WRITERS] = [0, DAY_MS, -DAY_MS];
 const FAULTS: [Fault; 5] = [
     Fault::CrashBefore,
     Fault::CrashAfter,
@@ -180,16 +185,18 @@ fn changed(batch: &[Operation], counts: Counts) -> bool {
     last.into_values().any(|upsert| upsert) || counts.deleted > counts.created
 }
 
-struct World {
+struct Story {
     folder: Folder,
     writers: Vec<(FaultyMount, Index)>,
     readers: Vec<Index>,
     model: Model,
     posts: usize,
+    /// How many milliseconds the wall clock of each writer is ahead.
+    clocks: [i64; WRITERS],
 }
 
-impl World {
-    fn new() -> Self {
+impl Story {
+    fn new(clocks: [i64; WRITERS]) -> Self {
         let folder = Folder::new();
         let readers = (0..READERS).map(|_| folder.reader()).collect();
         let bases = BTreeSet::from([Contents::new()]);
@@ -198,19 +205,32 @@ impl World {
             pending: Vec::new(),
             version: 0,
         };
-        let mut world = Self {
+        let mut story = Self {
             folder,
             writers: Vec::new(),
             readers,
             model,
             posts: 0,
+            clocks,
         };
-        world.writers = (0..WRITERS).map(|_| world.process(None, true)).collect();
-        world
+        story.writers = (0..WRITERS)
+            .map(|writer| story.process(writer, None, true))
+            .collect();
+        story
     }
 
-    /// A process that has just started.
-    fn process(&self, fault: Option<(usize, u64)>, all: bool) -> (FaultyMount, Index) {
+    /// The world of a writer.
+    fn world(&self, writer: usize) -> World {
+        World::at(Arc::new(SkewedClock::new(self.clocks[writer])))
+    }
+
+    /// A process that has just started in the place of a writer.
+    fn process(
+        &self,
+        writer: usize,
+        fault: Option<(usize, u64)>,
+        all: bool,
+    ) -> (FaultyMount, Index) {
         let (fault, target) =
             fault.map_or((Fault::CrashBefore, u64::MAX), |(f, at)| (FAULTS[f], at));
         let mount = FaultyMount::new(self.folder.mount(), target, fault);
@@ -223,6 +243,7 @@ impl World {
             Arc::new(mount.clone()),
             &Config {
                 retention,
+                world: self.world(writer),
                 ..config()
             },
         );
@@ -242,7 +263,7 @@ impl World {
     fn work(&mut self, writer: usize, work: &Work, fault: Option<(usize, u64)>) {
         if fault.is_some() || matches!(work, Work::Collect { .. }) {
             let all = matches!(work, Work::Collect { all: true });
-            self.writers[writer] = self.process(fault, all);
+            self.writers[writer] = self.process(writer, fault, all);
         }
         let (mount, index) = &self.writers[writer];
         let mount = mount.clone();
@@ -269,7 +290,10 @@ impl World {
             Work::Accept(operations) => {
                 let operations = operations.clone();
                 let batch = self.batch(&operations);
-                let result = self.folder.lay(Arc::new(mount.clone()), batch.clone());
+                let world = self.world(writer);
+                let result = self
+                    .folder
+                    .lay_in(world, Arc::new(mount.clone()), batch.clone());
                 self.model.pending.push((batch, result.is_ok()));
                 result.map(drop)
             }
@@ -300,7 +324,7 @@ impl World {
         };
         assert!(result.is_ok() || mount.hit(), "{work:?}: {result:?}");
         if mount.hit() {
-            self.writers[writer] = self.process(None, true);
+            self.writers[writer] = self.process(writer, None, true);
         }
         mount.arm(u64::MAX);
     }
@@ -358,11 +382,16 @@ fn carry_on(index: &Index, to_the_end: bool) -> Result<()> {
 }
 
 fn run(actions: &[Action]) {
-    let mut world = World::new();
+    // Whether the clocks disagree follows from the actions, so that a case which failed is the same again.
+    let clocks = match actions.len() % 2 {
+        0 => [0; WRITERS],
+        _ => CLOCKS,
+    };
+    let mut story = Story::new(clocks);
     for action in actions {
-        world.act(action);
+        story.act(action);
     }
-    world.finish();
+    story.finish();
 }
 
 /// `PROPTEST_CASES` asks for more; a failure prints its seed and is kept beside this file.

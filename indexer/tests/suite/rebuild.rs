@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use aquifer_indexer::clock::{Clock, SystemClock};
 use aquifer_indexer::config::{Config, Observer, Step};
 use aquifer_indexer::document::Document;
-use aquifer_indexer::index::{Batch, Index, Operation, Shared, Wait};
+use aquifer_indexer::index::{Batch, Index, Operation, Wait};
 use aquifer_indexer::mapping::Definition;
 use aquifer_indexer::reindex::{
     Chunk, DocumentSource, JobState, JobStatus, NoSources, OnRefused, Refusal, ReindexRequest,
     Sourced, Sources,
 };
+use aquifer_indexer::world::World;
 use aquifer_indexer::{ErrorKind, Result};
 
 use crate::rig::{
@@ -165,13 +167,9 @@ fn a_job_goes_on_in_another_process_where_the_last_one_stopped() {
     let mut processes = 0;
     let mut last = 0;
     loop {
-        let process = folder.open(&small_steps());
-        // Time for one step: the second would not begin.
-        let until = Instant::now() + Duration::from_micros(200);
-        let status = process
-            .carry_on(&NoSources, until, &mut |_| {})
-            .unwrap()
-            .unwrap();
+        let clock = Arc::new(Hasty::default());
+        let process = folder.open(&small_steps_at(&clock));
+        let status = make_step(&process, &clock).unwrap();
         assert!(status.checkpoints >= last, "{status:?}");
         last = status.checkpoints;
         processes += 1;
@@ -456,17 +454,14 @@ fn an_abandoned_job_is_given_up_by_collection() {
 #[test]
 fn a_checkpoint_is_not_published_over_a_later_one() {
     let folder = filled(500);
-    let rival = Arc::new(folder.open(&small_steps()));
+    let clock = Arc::new(Hasty::default());
+    let rival = folder.open(&small_steps_at(&clock));
     start(&rival, &ReindexRequest::default());
-    let (once, other) = (AtomicBool::new(false), Arc::clone(&rival));
+    let once = AtomicBool::new(false);
     let observer = Observer::new(move |step| {
         if step == Step::BeforeBundle && !once.swap(true, Ordering::SeqCst) {
-            let mut steps = 0;
-            while steps < 2 {
-                let until = Instant::now() + Duration::from_micros(200);
-                let mut watch = |_: &JobStatus| steps += 1;
-                other.carry_on(&NoSources, until, &mut watch).unwrap();
-            }
+            make_step(&rival, &clock);
+            make_step(&rival, &clock);
         }
     });
     let slow = folder.open(&Config {
@@ -488,13 +483,29 @@ fn a_checkpoint_is_not_published_over_a_later_one() {
 #[derive(Debug, Default)]
 struct Hasty(std::sync::Mutex<Duration>);
 
-impl aquifer_indexer::clock::Clock for Hasty {
+/// Small steps by a clock of the test's own.
+fn small_steps_at(clock: &Arc<Hasty>) -> Config {
+    Config {
+        world: World::at(Arc::clone(clock) as _),
+        ..small_steps()
+    }
+}
+
+/// Works on a job until it has made a step. Then the time is over, by the clock.
+fn make_step(index: &Index, clock: &Hasty) -> Option<JobStatus> {
+    let time = Duration::from_secs(60);
+    let mut watch = |_: &JobStatus| clock.sleep(time);
+    let until = clock.now() + time;
+    index.carry_on(&NoSources, until, &mut watch).unwrap()
+}
+
+impl Clock for Hasty {
     fn now(&self) -> Instant {
         Instant::now() + *self.0.lock().unwrap()
     }
 
     fn wall_ms(&self) -> u64 {
-        aquifer_indexer::clock::SystemClock.wall_ms()
+        SystemClock.wall_ms()
     }
 
     fn sleep(&self, pause: Duration) {
@@ -530,10 +541,10 @@ impl Sources for Down {
 fn a_source_that_stays_unreachable_fails_the_job_and_one_that_comes_back_does_not() {
     for (times, state) in [(3, JobState::Finished), (1000, JobState::Failed)] {
         let folder = Folder::new();
-        let config = config();
-        let shared = Arc::new(Shared::new(&config));
-        let clock = Arc::new(Hasty::default());
-        let index = Index::open("test", folder.mount(), shared, clock, &config);
+        let index = folder.open(&Config {
+            world: World::at(Arc::new(Hasty::default())),
+            ..config()
+        });
         let job = index.start_reindex(&from_source(), soon()).unwrap();
         let down = Down {
             times: AtomicU32::new(times),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use aquifer_indexer::Result;
-use aquifer_indexer::clock::SystemClock;
 use aquifer_indexer::config::Config;
 use aquifer_indexer::document::Document;
 use aquifer_indexer::format::manifest::ContainerId;
@@ -16,19 +15,29 @@ use aquifer_indexer::layout::{self, BatchId, ManifestName};
 use aquifer_indexer::mapping::{Definition, IndexSchema};
 use aquifer_indexer::mount::{Mount, PosixMount};
 use aquifer_indexer::search::SearchRequest;
+use aquifer_indexer::world::World;
 
 /// A folder with an empty index in it.
 pub struct Folder(tempfile::TempDir);
 
 impl Folder {
     pub fn new() -> Self {
-        Self::defined(&Definition::default())
+        Self::of(&World::default())
+    }
+
+    /// An index that is created by a process in `world`.
+    pub fn of(world: &World) -> Self {
+        Self::created(&Definition::default(), world)
     }
 
     pub fn defined(definition: &Definition) -> Self {
+        Self::created(definition, &World::default())
+    }
+
+    fn created(definition: &Definition, world: &World) -> Self {
         let folder = Self::empty();
         let mount = folder.mount();
-        aquifer_indexer::writer::create(&*mount, definition, &SystemClock).unwrap();
+        aquifer_indexer::writer::create(&*mount, definition, world).unwrap();
         folder
     }
 
@@ -109,7 +118,17 @@ impl Folder {
 
     /// Lays a batch into the inbox as an accepted request does, and leaves it there.
     pub fn lay(&self, mount: Arc<dyn Mount>, operations: Vec<Operation>) -> Result<BatchId> {
-        let inbox = Inbox::new(mount, Arc::new(SystemClock));
+        self.lay_in(World::default(), mount, operations)
+    }
+
+    /// The same, by a process in `world`.
+    pub fn lay_in(
+        &self,
+        world: World,
+        mount: Arc<dyn Mount>,
+        operations: Vec<Operation>,
+    ) -> Result<BatchId> {
+        let inbox = Inbox::new(mount, world);
         inbox.list()?;
         let id = inbox.next_id();
         inbox.put(id, &Batch { operations })?;
@@ -247,7 +266,7 @@ pub fn config() -> Config {
 
 pub fn open(mount: Arc<dyn Mount>, config: &Config) -> Index {
     let shared = Arc::new(Shared::new(config));
-    Index::open("test", mount, shared, Arc::new(SystemClock), config)
+    Index::open("test", mount, shared, config)
 }
 
 pub fn schema() -> IndexSchema {

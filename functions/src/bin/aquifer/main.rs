@@ -1,5 +1,13 @@
 //! `aquifer`: the service, and the commands that fill, ask and tend its indexes.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "a test may read the time of day, and wait for another thread"
+    )
+)]
+
 mod check;
 mod create_index;
 mod doctor;

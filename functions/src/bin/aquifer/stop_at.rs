@@ -1,9 +1,9 @@
 //! Stopping this process in the middle of its work, to try out what the others do then.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
+use aquifer_indexer::clock::{Clock as _, SystemClock};
 use aquifer_indexer::config::{Observer, Step};
 use clap::Args;
 use rustix::process::{Signal, getpid, kill_process};
@@ -37,7 +37,7 @@ fn stop_at(step: Step) -> Observer {
             if let Err(error) = kill_process(getpid(), Signal::STOP) {
                 tracing::error!(%error, "this process cannot stop itself");
             }
-            thread::sleep(STOP_TAKES);
+            SystemClock.sleep(STOP_TAKES);
         }
     })
 }

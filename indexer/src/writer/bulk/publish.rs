@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use roaring::RoaringBitmap;
@@ -10,7 +9,6 @@ use tantivy::DocAddress;
 use uuid::Uuid;
 
 use super::super::draft::Draft;
-use super::super::maintain::may_be_collected;
 use super::super::queue::{Outcome, Wait};
 use super::super::resolve::locate_in;
 use super::keys::replaced;
@@ -105,7 +103,6 @@ impl Load {
         mut located: Located,
     ) -> Result<Published> {
         let writer = &self.writer;
-        let mount = &writer.follower.source().mount;
         let deadline = writer.clock.now() + PATIENCE;
         let lineage = self.empty.manifest().lineage;
         let mut done = Published::Unfit;
@@ -115,13 +112,12 @@ impl Load {
                 return Ok(None);
             }
             for part in parts {
-                let (began, retention) = (&self.began, writer.config.retention);
-                if may_be_collected(began, &tip, &part.path(), &**mount, retention)? {
+                if writer.may_be_collected(&self.began, &tip, &part.path())? {
                     return Err(collected());
                 }
             }
             located.look(built, &tip)?;
-            let mut draft = Draft::new(Arc::clone(&tip), Cause::Commit);
+            let mut draft = Draft::new(Arc::clone(&tip), Cause::Commit, &*writer.ids);
             let mut existing = 0;
             for (position, segment) in tip.manifest().body.segments.iter().enumerate() {
                 if let Some(docs) = located.0.get(&segment.id)
@@ -178,7 +174,7 @@ impl Load {
                         && matches!(error.kind(), ErrorKind::Busy | ErrorKind::Fenced) =>
                 {
                     attempts += 1;
-                    thread::sleep(PAUSE);
+                    clock.sleep(PAUSE);
                 }
                 outcome => {
                     return Ok(match outcome? {

@@ -139,7 +139,8 @@ impl Load {
 
     fn bundle(&self, segment: &RawSegment, documents: u64) -> Result<Part> {
         let mount = &self.writer.follower.source().mount;
-        let packed = pack::bundle(std::slice::from_ref(segment), &**mount, self.version)?;
+        let (segment, ids) = (std::slice::from_ref(segment), &*self.writer.ids);
+        let packed = pack::bundle(segment, &**mount, ids, self.version)?;
         Ok(Part { packed, documents })
     }
 
@@ -156,7 +157,7 @@ impl Load {
     fn merge(&self, ticket: Ticket, parts: Vec<Part>) -> Result<bool> {
         self.writer.config.observer.reached(Step::BeforeBundle);
         let built = self.open(&parts)?;
-        let mut draft = Draft::new(Arc::clone(&built), Cause::Merge);
+        let mut draft = Draft::new(Arc::clone(&built), Cause::Merge, &*self.writer.ids);
         for (position, docs) in replaced(&built, |_| Ok(()))? {
             draft.delete(position, &docs)?;
         }
@@ -165,7 +166,7 @@ impl Load {
         let mount = &self.writer.follower.source().mount;
         let (ahead, schema) = (Ahead::of(kept.len(), budget), draft.schema(Kind::Documents));
         let inputs = inputs(&draft, &kept, draft.deletes_of(&kept)?, schema, &ahead)?;
-        let place = fit::place(&Size::of_inputs(&inputs), budget, mount);
+        let place = fit::place(&Size::of_inputs(&inputs), budget, mount, &self.writer.ids);
         let merged = merge::merge(&inputs, built.schema(), place)?;
         drop(inputs);
         let documents = parts.iter().map(|part| part.documents).sum();
@@ -181,7 +182,7 @@ impl Load {
 
     /// The segments of some parts, in their order, as an index of their own.
     pub(super) fn open(&self, parts: &[Part]) -> Result<Arc<Snapshot>> {
-        let mut draft = Draft::new(Arc::clone(&self.empty), Cause::Commit);
+        let mut draft = Draft::new(Arc::clone(&self.empty), Cause::Commit, &*self.writer.ids);
         draft.stand_alone();
         for part in parts {
             draft.add(part.packed.clone(), Vec::new());

@@ -29,7 +29,7 @@ impl Writer {
         mount
             .make_dir(JOBS)
             .map_err(|error| Error::io(JOBS, error))?;
-        let id = Uuid::new_v4();
+        let id = self.ids.next();
         let mut started = None;
         self.publish_maintenance(deadline, |tip| {
             if let Some(job) = tip.manifest().body.job.as_deref() {
@@ -43,7 +43,7 @@ impl Writer {
             }
             let job = self.new_job(id, request, &tip);
             started = Some(job.status.clone());
-            let mut draft = Draft::new(tip, Cause::Job);
+            let mut draft = Draft::new(tip, Cause::Job, &*self.ids);
             draft.job = Some(Box::new(job));
             Ok(Some(draft))
         })?;
@@ -77,7 +77,7 @@ impl Writer {
             status,
             on_refused: request.on_refused,
             definition: definition.clone(),
-            lineage: Uuid::new_v4(),
+            lineage: self.ids.next(),
             position: Position::Start,
             replayed_to: version,
             checkpoint: None,
@@ -112,7 +112,7 @@ impl Writer {
             };
             left = job.checkpoint.map(|checkpoint| (job.status.id, checkpoint));
             outcome = Some(status.clone());
-            let mut draft = Draft::new(Arc::clone(&tip), Cause::Job);
+            let mut draft = Draft::new(Arc::clone(&tip), Cause::Job, &*self.ids);
             draft.job = None;
             draft.ended_job = Some(status);
             Ok(Some(draft))

@@ -175,7 +175,13 @@ impl Writer {
         }
         let memory = self.config.budget.memory_bytes();
         let mount = &self.follower.source().mount;
-        let file = attempts::begin(mount, attempts::Work::Step, bytes as u64, memory)?;
+        let file = attempts::begin(
+            mount,
+            &*self.ids,
+            attempts::Work::Step,
+            bytes as u64,
+            memory,
+        )?;
         attempted.file = Some(file);
         attempted.bytes = bytes;
         Ok(())

@@ -113,7 +113,7 @@ impl Writer {
     ) -> Result<Written> {
         let mount = &self.follower.source().mount;
         let resolution = resolve(shadow, &[changes], self.clock.wall_ms())?;
-        let mut draft = Draft::new(Arc::clone(shadow), Cause::Job);
+        let mut draft = Draft::new(Arc::clone(shadow), Cause::Job, &*self.ids);
         draft.stand_alone();
         for (&position, docs) in &resolution.deletes {
             draft.delete(position, docs)?;
@@ -126,7 +126,7 @@ impl Writer {
         self.merge_inline(&mut draft, &mut segments, Kind::Documents, merge_max)?;
         let mut paths = Vec::new();
         if !segments.is_empty() {
-            let packed = pack::bundle(&segments, &**mount, draft.version())?;
+            let packed = pack::bundle(&segments, &**mount, &*self.ids, draft.version())?;
             paths.push(packed.container.id.path());
             draft.add(packed, Vec::new());
         }

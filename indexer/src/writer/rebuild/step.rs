@@ -7,7 +7,6 @@ use super::super::Writer;
 use super::super::attempts::Told;
 use super::super::draft::Draft;
 use super::super::fit;
-use super::super::maintain::may_be_collected;
 use super::log::current;
 use super::shadow::{Work, Written};
 use super::stored::read_after;
@@ -127,7 +126,6 @@ impl Writer {
         work: &mut Work,
         until: Instant,
     ) -> Result<Stepped, Stop> {
-        let mount = &self.follower.source().mount;
         let mut met = None;
         let published = self.publish_maintenance(until, |tip| {
             if !unchanged(&tip, job) {
@@ -135,11 +133,11 @@ impl Writer {
                 return Ok(None);
             }
             for path in &written.paths {
-                if may_be_collected(base, &tip, path, &**mount, self.config.retention)? {
+                if self.may_be_collected(base, &tip, path)? {
                     return Ok(None);
                 }
             }
-            let mut draft = Draft::new(tip, Cause::Job);
+            let mut draft = Draft::new(tip, Cause::Job, &*self.ids);
             draft.job = Some(Box::new(next.clone()));
             Ok(Some(draft))
         })?;

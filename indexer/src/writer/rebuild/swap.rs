@@ -108,7 +108,7 @@ impl Writer {
     ) -> Result<Draft> {
         let schema = Arc::clone(shadow.schema());
         let resolution = resolve(&shadow, &[changes], self.clock.wall_ms())?;
-        let mut draft = Draft::with_content(Arc::clone(tip), shadow, Cause::Swap);
+        let mut draft = Draft::with_content(Arc::clone(tip), shadow, Cause::Swap, &*self.ids);
         for (&position, docs) in &resolution.deletes {
             draft.delete(position, docs)?;
         }
@@ -116,7 +116,7 @@ impl Writer {
         let segments = build::build(&resolution.documents, &schema, memory, &self.config.budget)?;
         if !segments.is_empty() {
             let mount = &self.follower.source().mount;
-            let packed = pack::pack(&segments, &**mount, draft.name())?;
+            let packed = pack::pack(&segments, &**mount, &*self.ids, draft.name())?;
             if let ContainerId::Bundle(_) = packed.container.id {
                 bundles.push(packed.container.id.path());
             }

@@ -11,11 +11,11 @@ use tantivy::directory::{
     AntiCallToken, DirectoryLock, FileHandle, Lock, OwnedBytes, TerminatingWrite, WatchCallback,
     WatchHandle, WritePtr,
 };
-use uuid::Uuid;
 
 use super::files::{DiskFile, SharedFile};
 use crate::budget::ScratchDisk;
 use crate::error::{Error, Result};
+use crate::ids::Ids;
 use crate::layout;
 use crate::mount::Mount;
 
@@ -32,7 +32,7 @@ pub(in crate::writer) enum Place {
     Memory,
     Disk(Arc<ScratchDisk>),
     /// In the index's folder.
-    Shared(Arc<dyn Mount>),
+    Shared(Arc<dyn Mount>, Arc<dyn Ids>),
 }
 
 impl Place {
@@ -40,9 +40,9 @@ impl Place {
         Ok(match self {
             Self::Memory => Sink::Memory(Vec::new()),
             Self::Disk(disk) => Sink::Disk(DiskFile::create(disk)?),
-            Self::Shared(mount) => {
+            Self::Shared(mount, ids) => {
                 let name = path.to_string_lossy();
-                let path = layout::scratch(Uuid::new_v4(), &name);
+                let path = layout::scratch(ids.next(), &name);
                 Sink::Shared(SharedFile::create(mount, path)?)
             }
         })
@@ -52,7 +52,7 @@ impl Place {
         match self {
             Self::Memory => MEMORY_WRITE,
             Self::Disk(_) => DISK_WRITE,
-            Self::Shared(_) => SHARED_WRITE,
+            Self::Shared(..) => SHARED_WRITE,
         }
     }
 }
@@ -74,7 +74,7 @@ impl ScratchDirectory {
     /// # Errors
     /// [`crate::ErrorKind::Unavailable`] when its folder cannot be made.
     pub(super) fn new(place: Place) -> Result<Self> {
-        if let Place::Shared(mount) = &place {
+        if let Place::Shared(mount, _) = &place {
             let made = mount.make_dir(layout::SCRATCH);
             made.map_err(|error| Error::io(layout::SCRATCH, error))?;
         }

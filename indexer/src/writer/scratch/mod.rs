@@ -76,6 +76,7 @@ impl RawSegment {
         let Some(meta) = metas.segments.first().filter(|meta| meta.max_doc() > 0) else {
             return Ok(None);
         };
+        // tantivy draws it by itself and takes none from outside: of all identities only those of segments cannot be repeated.
         let id = meta.id().uuid_string();
         let max_doc = meta.max_doc();
         if let Some(stores) = stores.as_ref().filter(|stores| !stores.is_large()) {

@@ -16,6 +16,7 @@ use aquifer_indexer::doctor::{
 };
 use aquifer_indexer::error::{Error, ErrorKind, Result};
 use aquifer_indexer::mount::{Fault, FaultyMount, RootFolder, Wrap};
+use aquifer_indexer::world::World;
 use tempfile::TempDir;
 
 use self::lies::{Lie, roots};
@@ -48,7 +49,7 @@ fn root(folder: &TempDir) -> RootFolder {
 /// Examines a mount of which the two sides see these folders.
 fn examine([here, there]: &[RootFolder; 2], clock: Unwaiting) -> DoctorReport {
     let companion = InProcess::new(there.clone());
-    let examination = Examination::of(here).by(Arc::new(clock));
+    let examination = Examination::of(here).by(World::at(Arc::new(clock)));
     examination.run(&companion).unwrap()
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use aquifer_indexer::clock::SystemClock;
 use aquifer_indexer::config::Config;
 use aquifer_indexer::index::{Index, Shared};
 use aquifer_indexer::mount::{CountingMount, OperationCounts, PosixMount};
@@ -107,7 +106,7 @@ fn open(root: &Path, gather: Duration, read_only: bool) -> Result<(Index, Counti
     };
     let shared = Arc::new(Shared::new(&config));
     let mount = Arc::new(counting.clone());
-    let index = Index::open(NAME, mount, shared, Arc::new(SystemClock), &config);
+    let index = Index::open(NAME, mount, shared, &config);
     Ok((index, counting))
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use aquifer_functions::doctor::Reply;
 use aquifer_indexer::doctor::Performer;
+use aquifer_indexer::ids::{Ids as _, RandomIds};
 use aquifer_indexer::mount::RootFolder;
 use axum::Router;
 use axum::body::Bytes;
@@ -20,7 +21,6 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
-use uuid::Uuid;
 
 /// Where it listens that is told nothing: to this machine only.
 pub(super) const DEFAULT_ADDRESS: &str = "127.0.0.1:8089";
@@ -39,7 +39,7 @@ struct Listener {
 
 /// Takes orders until a signal comes, or for an hour.
 pub(super) fn listen(root: RootFolder, address: &str, token: Option<String>) -> Result<()> {
-    let token = token.unwrap_or_else(|| Uuid::new_v4().simple().to_string());
+    let token = token.unwrap_or_else(|| RandomIds.next().simple().to_string());
     let state = Arc::new(Listener {
         authorization: format!("Bearer {token}"),
         performer: Mutex::new(Performer::new(root)),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aquifer_indexer::ids::Ids;
 use ureq::http::{Response, header};
 
 /// How often a batch is tried before the load is given up: over two minutes of waiting.
@@ -21,11 +22,11 @@ pub(super) fn retry_after(response: &Response<ureq::Body>) -> Option<Duration> {
 }
 
 /// The wait after an attempt, a part of it at random, so that lanes do not come back together.
-pub(super) fn pause(attempt: u32) -> Duration {
+pub(super) fn pause(attempt: u32, ids: &dyn Ids) -> Duration {
     let whole = FIRST_PAUSE
         .saturating_mul(1 << attempt.min(10))
         .min(LONGEST_PAUSE);
-    let (_, random) = uuid::Uuid::new_v4().as_u64_pair();
+    let (_, random) = ids.next().as_u64_pair();
     let thousandths = u32::try_from(random % 500).unwrap_or_default();
     whole / 1000 * (500 + thousandths)
 }
@@ -44,17 +45,29 @@ pub(super) fn is_passing(error: &ureq::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use aquifer_indexer::ids::SeededIds;
+
     use super::*;
 
     #[test]
     fn pauses_grow_and_are_bounded() {
+        let ids = SeededIds::new(1);
         for attempt in 0..40 {
-            let pause = pause(attempt);
+            let pause = pause(attempt, &ids);
             assert!(
                 pause <= LONGEST_PAUSE && pause >= FIRST_PAUSE / 2,
                 "{attempt}: {pause:?}"
             );
         }
-        assert!(pause(8) >= LONGEST_PAUSE / 2);
+        assert!(pause(8, &ids) >= LONGEST_PAUSE / 2);
+    }
+    #[test]
+    fn lanes_do_not_come_back_together_and_a_seed_repeats_their_pauses() {
+        let of = |seed| {
+            let ids = SeededIds::new(seed);
+            [0, 0, 0, 0].map(|attempt| pause(attempt, &ids))
+        };
+        assert_eq!(of(1), of(1));
+        assert_ne!(of(1), of(2));
     }
 }

@@ -1,13 +1,13 @@
 //! Batches to a service, over HTTP.
 
 use std::io::Write;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use aquifer_indexer::document::{Document, kind};
 use aquifer_indexer::mapping::{Definition, IndexSchema};
 use aquifer_indexer::quote::quoted;
+use aquifer_indexer::world::World;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ureq::Agent;
@@ -36,6 +36,7 @@ pub(crate) struct Remote {
     agent: Agent,
     documents: String,
     progress: Progress,
+    world: World,
     /// By which a document that is no JSON is looked at once more: the service sees it as one line.
     schema: IndexSchema,
 }
@@ -73,6 +74,7 @@ impl Remote {
             agent: agent.into(),
             documents,
             progress,
+            world: World::default(),
             schema: IndexSchema::compile(&Definition::default())?,
         })
     }
@@ -194,13 +196,15 @@ impl Destination for Remote {
                 Next::Again { reason, after } => {
                     let left = ATTEMPTS - attempt - 1;
                     if left > 0 {
-                        let pause = after.unwrap_or_default().max(pause(attempt));
+                        let pause = after
+                            .unwrap_or_default()
+                            .max(pause(attempt, &*self.world.ids));
                         self.progress.note(&format!(
                             "{}: {reason}; trying again in {:.1} s, {left} attempts are left",
                             self.documents,
                             pause.as_secs_f64()
                         ));
-                        thread::sleep(pause);
+                        self.world.clock.sleep(pause);
                     }
                     last = reason;
                 }

@@ -1,12 +1,12 @@
 //! Working on a job until it has ended, time is up, or Ctrl-C comes.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use aquifer_functions::sources::ExternalSources;
 use aquifer_indexer::ErrorKind;
+use aquifer_indexer::clock::{Clock as _, SystemClock};
 use aquifer_indexer::index::Index;
 use aquifer_indexer::reindex::JobStatus;
 use tokio::runtime::Builder;
@@ -108,7 +108,7 @@ impl Worker {
                 moved = Instant::now();
                 last = now;
             }
-            thread::sleep(LOOK_EVERY);
+            SystemClock.sleep(LOOK_EVERY);
         }
         Ok(last)
     }
