@@ -308,6 +308,8 @@ impl Tend {
             Unit::Count,
             sum(|index| index.drained.unwrap_or(0)),
         );
+        let ages = report.indexes.iter().map(|index| index.inbox_age_ms);
+        metrics.add("InboxAge", Unit::Milliseconds, ages.flatten().max());
         metrics.add(
             "Merges",
             Unit::Count,

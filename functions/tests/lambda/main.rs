@@ -14,6 +14,7 @@ mod endpoint;
 mod events;
 mod feed;
 mod handoff;
+mod inbox_age;
 mod limits;
 mod process;
 mod senders;

@@ -105,7 +105,7 @@ impl Function {
         (outcome, serde_json::from_str(&payload).unwrap())
     }
 
-    async fn ask(&mut self, id: &str, payload: impl Into<String>) -> Value {
+    pub(crate) async fn ask(&mut self, id: &str, payload: impl Into<String>) -> Value {
         self.send(id, payload, PATIENCE).await;
         let (outcome, answer) = self.answer().await;
         assert_eq!(outcome, "response", "{answer}");

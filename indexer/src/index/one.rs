@@ -142,11 +142,12 @@ impl Index {
             let (follower, clock) = (Arc::clone(&follower), Arc::clone(&clock));
             Arc::new(Writer::new(follower, clock, config.clone()))
         });
+        let inbox = Inbox::new(mount, Arc::clone(&clock)).counted_in(follower.counters());
         Self {
             name: name.to_owned(),
             follower,
             writer,
-            inbox: Inbox::new(mount, Arc::clone(&clock)),
+            inbox,
             shared,
             next_look: NextLook::after(clock.now()),
             clock,

@@ -104,9 +104,10 @@ impl Writer {
             id,
             config.overtake_after,
         );
+        let inbox = Inbox::new(mount, Arc::clone(&clock)).counted_in(follower.counters());
         Self {
             id,
-            inbox: Arc::new(Inbox::new(mount, Arc::clone(&clock))),
+            inbox: Arc::new(inbox),
             lock,
             publisher: Publisher::new(Arc::clone(&follower), config.observer.clone()),
             follower,
