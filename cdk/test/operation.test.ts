@@ -30,7 +30,9 @@ describe('alarms', () => {
 
   test('exist for each kind of trouble', () => {
     const descriptions = (template: typeof full) => JSON.stringify(resources(template, 'AWS::CloudWatch::Alarm'));
-    for (const section of SECTIONS.filter((section) => section !== 'fenced-writers' && section !== 'damaged-files')) {
+    // These need metrics of the functions, or have no alarm.
+    const others = ['fenced-writers', 'old-inbox', 'damaged-files'];
+    for (const section of SECTIONS.filter((section) => !others.includes(section ?? ''))) {
       expect(descriptions(basic)).toContain(`#${section}`);
     }
     expect(descriptions(full)).toContain('#fenced-writers');
@@ -50,6 +52,19 @@ describe('alarms', () => {
       TreatMissingData: 'breaching',
       Period: 900,
     });
+  });
+
+  test('a batch that three rounds have left in the inbox is an alarm, whichever function finds it', () => {
+    const { serviceTemplate } = synthesise({ ...VARIANTS.operation, maintenanceMinutes: '10' });
+    const alarms = Object.values(resources(serviceTemplate, 'AWS::CloudWatch::Alarm')).map(({ Properties }) => Properties);
+    const alarm = alarms.find(({ AlarmDescription }) => JSON.stringify(AlarmDescription).includes('#old-inbox'));
+    expect(alarm).toMatchObject({ Threshold: 1_800_000, ComparisonOperator: 'GreaterThanOrEqualToThreshold', TreatMissingData: 'notBreaching' });
+    const found = alarm?.Metrics.filter(({ MetricStat }: { MetricStat?: object }) => MetricStat);
+    expect(found).toHaveLength(2);
+    for (const kind of ['Writer', 'Reindex']) {
+      const metric = found.find(({ MetricStat }: { MetricStat: object }) => JSON.stringify(MetricStat).includes(kind));
+      expect(metric.MetricStat).toMatchObject({ Metric: { Namespace: 'Aquifer', MetricName: 'InboxAge' }, Period: 1800, Stat: 'Maximum' });
+    }
   });
 
   test('memory near its limit is counted from the lines of Lambda', () => {
@@ -79,8 +94,10 @@ test('every metric that is shown is one that the functions write', () => {
   const written = source(join(ROOT, 'functions/src/lambda'));
   const dashboard = JSON.stringify(resources(full, 'AWS::CloudWatch::Dashboard'));
   const shown = [...dashboard.matchAll(/\\"Aquifer\\",\\"(\w+)\\"/g)].map((match) => match[1]);
-  const alarmed = Object.values(resources(full, 'AWS::CloudWatch::Alarm')).filter(({ Properties }) => Properties.Namespace === 'Aquifer');
-  const names = new Set([...shown, ...alarmed.map(({ Properties }) => Properties.MetricName)]);
+  const alarms = Object.values(resources(full, 'AWS::CloudWatch::Alarm')).map(({ Properties }) => Properties);
+  const combined = alarms.flatMap(({ Metrics }) => Metrics ?? []).flatMap(({ MetricStat }) => MetricStat?.Metric ?? []);
+  const alarmed = [...alarms, ...combined].filter(({ Namespace }) => Namespace === 'Aquifer');
+  const names = new Set([...shown, ...alarmed.map(({ MetricName }) => MetricName)]);
   expect(names.size).toBeGreaterThan(14);
   for (const name of names) {
     expect(written).toMatch(new RegExp(`["(]"?${name}"`));

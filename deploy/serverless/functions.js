@@ -13,6 +13,9 @@ const SEARCH = { name: "search", memorySize: 1024, timeout: 29 };
 const WRITER = { name: "writer", memorySize: 1024, timeout: 29 };
 const REINDEX = { name: "reindex", memorySize: 1024, timeout: 900 };
 
+// A function in a VPC does not reach Lambda's own API without an endpoint or a NAT gateway, so none invokes another.
+const NOBODY = "none";
+
 // Of this stage nothing is deployed: offline.js runs it.
 const OFFLINE = "offline";
 
@@ -86,7 +89,7 @@ function storage(settings) {
     }
   }
   return {
-    environment,
+    environment: { ...environment, AQUIFER_REINDEX_FUNCTION: NOBODY },
     fileSystemConfig: { arn: settings.accessPoint, localMountPath: MOUNT },
     vpc: { subnetIds: settings.subnets.split(","), securityGroupIds: [settings.securityGroup] },
   };

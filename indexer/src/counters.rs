@@ -13,6 +13,8 @@ pub(crate) struct Counters {
     commit_us: AtomicU64,
     fenced: AtomicU64,
     refreshes: AtomicU64,
+    /// One more than the longest wait that was noted since it was last taken, in milliseconds; 0 if none was.
+    inbox_age: AtomicU64,
 }
 
 /// What was counted since an index was opened.
@@ -46,6 +48,17 @@ impl Counters {
 
     pub(crate) fn refreshed(&self) {
         add(&self.refreshes, 1);
+    }
+
+    /// Notes that the inbox was listed, and that its oldest batch had waited for `age_ms`: 0 if it was empty.
+    pub(crate) fn listed_inbox(&self, age_ms: u64) {
+        let noted = age_ms.saturating_add(1);
+        self.inbox_age.fetch_max(noted, Ordering::Relaxed);
+    }
+
+    /// The longest wait that was noted since this was last called; `None` if the inbox was not listed.
+    pub(crate) fn take_inbox_age_ms(&self) -> Option<u64> {
+        self.inbox_age.swap(0, Ordering::Relaxed).checked_sub(1)
     }
 
     pub(crate) fn read(&self) -> Counted {
@@ -85,5 +98,23 @@ impl Counted {
             fenced: combine(self.fenced, other.fenced),
             refreshes: combine(self.refreshes, other.refreshes),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_wait_is_taken_once_and_an_empty_inbox_is_one_of_zero() {
+        let counters = Counters::default();
+        assert_eq!(counters.take_inbox_age_ms(), None);
+        counters.listed_inbox(0);
+        assert_eq!(counters.take_inbox_age_ms(), Some(0));
+        for age_ms in [3, 7, 0] {
+            counters.listed_inbox(age_ms);
+        }
+        assert_eq!(counters.take_inbox_age_ms(), Some(7));
+        assert_eq!(counters.take_inbox_age_ms(), None);
     }
 }

@@ -281,6 +281,17 @@ impl fmt::Debug for BatchId {
     }
 }
 
+impl BatchId {
+    /// Bits of the clock below its milliseconds.
+    pub(crate) const COUNT_BITS: u32 = 16;
+
+    /// The milliseconds of its clock: when the batch was accepted, by the clock of the process that accepted it or of a
+    /// process whose batch it follows, whichever was ahead.
+    pub fn wall_ms(self) -> u64 {
+        self.clock >> Self::COUNT_BITS
+    }
+}
+
 /// A text that is not a batch identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a batch identity is two hexadecimal numbers of 16 digits, joined by a hyphen")]

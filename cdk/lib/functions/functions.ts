@@ -36,6 +36,9 @@ export interface FunctionsProps {
   readonly environment?: Record<string, string>;
 }
 
+/** Who a function hands work to that cannot reach Lambda: nobody. */
+const NOBODY = 'none';
+
 /** Lambda tries an asynchronous invocation again as often as this. */
 const RETRIES = 2;
 
@@ -122,11 +125,12 @@ export class Functions extends Construct {
 
   private environment(): Record<string, string> {
     const { storage, metrics, environment } = this.props;
-    const dualStack = storage.network.handOver === 'dual-stack';
+    const { handOver } = storage.network;
     return {
       AQUIFER_ROOT: MOUNT_PATH,
       AQUIFER_METRICS: metrics,
-      ...(dualStack ? { AWS_USE_DUALSTACK_ENDPOINT: 'true' } : {}),
+      ...(handOver === 'none' ? { AQUIFER_REINDEX_FUNCTION: NOBODY } : {}),
+      ...(handOver === 'dual-stack' ? { AWS_USE_DUALSTACK_ENDPOINT: 'true' } : {}),
       ...environment,
     };
   }

@@ -16,6 +16,7 @@ export type RunbookSection =
   | 'throttles'
   | 'slow-commits'
   | 'fenced-writers'
+  | 'old-inbox'
   | 'maintenance-does-not-run'
   | 'failed-maintenance'
   | 'undelivered-events'
@@ -30,7 +31,10 @@ const SLOW_COMMIT = Duration.seconds(5);
 /** A writer that is fenced has only repeated work. Many in a quarter of an hour mean that writers are frozen or starved. */
 const FENCED_MAX = 10;
 
-/** Rounds that may be missing before somebody should look: one is retried by the scheduler. */
+/**
+ * Rounds that may be missing, or leave a batch in the inbox, before somebody should look: one is retried by the scheduler, and one
+ * may find the lock taken.
+ */
 const ROUNDS_MISSING = 3;
 
 const PERIOD = Duration.minutes(5);
@@ -101,18 +105,24 @@ export class Alarms extends Construct {
     }
   }
 
-  /** What was answered 202 waits in the inbox for the next round, so a missing round is an inbox that gets older. */
+  /**
+   * What was answered 202 waits in the inbox for the next round. A missing round is an alarm of its own, since no round means no
+   * metric of the age.
+   */
   private watchMaintenance() {
     const { functions, maintenanceEvery } = this.props;
     const seconds = Math.max(maintenanceEvery.toSeconds() * ROUNDS_MISSING, LONG_PERIOD.toSeconds());
     const period = Duration.seconds(Math.ceil(seconds / 60) * 60);
     const rounds = functions.reindex.metricInvocations({ period });
-    this.alarm(this, 'InboxAge', 'maintenance-does-not-run', `No maintenance in ${period.toHumanString()}: the inbox is not drained`, rounds, {
+    this.alarm(this, 'NoMaintenance', 'maintenance-does-not-run', `No maintenance in ${period.toHumanString()}: the inbox is not drained`, rounds, {
       threshold: 1,
       comparisonOperator: cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
       treatMissingData: cloudwatch.TreatMissingData.BREACHING,
     });
     if (this.props.embedded) {
+      this.alarm(this, 'InboxAge', 'old-inbox', `A batch has waited in the inbox for ${period.toHumanString()}`, inboxAge(functions, period), {
+        threshold: period.toMilliseconds(),
+      });
       const failed = embedded(functions.reindex, 'Failures', 'Sum', PERIOD);
       this.alarm(this, 'FailedTasks', 'failed-maintenance', 'A task of the maintenance failed', failed);
     }
@@ -134,4 +144,21 @@ export class Alarms extends Construct {
       alarm.addOkAction(new SnsAction(topic));
     }
   }
+}
+
+/**
+ * Milliseconds that the oldest batch had waited, as the writer or the reindex function found it. One that does not run writes no
+ * number, which counts as none waiting.
+ */
+function inboxAge(functions: Functions, period: Duration): cloudwatch.MathExpression {
+  const { writer, reindex } = functions;
+  return new cloudwatch.MathExpression({
+    expression: 'MAX([FILL(writer, 0), FILL(reindex, 0)])',
+    usingMetrics: {
+      writer: embedded(writer, 'InboxAge', 'Maximum', period),
+      reindex: embedded(reindex, 'InboxAge', 'Maximum', period),
+    },
+    label: 'InboxAge',
+    period,
+  });
 }

@@ -18,6 +18,7 @@ export type EmbeddedMetric =
   | 'Failures'
   | 'Fenced'
   | 'Hits'
+  | 'InboxAge'
   | 'Merges'
   | 'Refreshes'
   | 'Refused'

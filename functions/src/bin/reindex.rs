@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aquifer_functions::doctor::partner_if_asked;
 use aquifer_functions::lambda::environment::Environment;
-use aquifer_functions::lambda::handoff::LambdaHandoff;
+use aquifer_functions::lambda::handoff::{Handoff, LambdaHandoff};
 use aquifer_functions::lambda::run;
 use aquifer_functions::lambda::tend::Tend;
 
@@ -16,10 +16,12 @@ fn main() -> ExitCode {
     }
     run::function(|| {
         let environment = Environment::read()?;
-        let named = environment.reindex_function.clone();
-        let itself = LambdaHandoff::new(named.unwrap_or_else(|| environment.function.clone()));
+        let next = environment
+            .reindex_function
+            .for_reindex(&environment.function);
+        let handoff = next.map(|name| Arc::new(LambdaHandoff::new(name)) as Arc<dyn Handoff>);
         let sources = Arc::new(environment.external_sources()?);
-        let tend = Tend::new(environment, sources, Some(Arc::new(itself)));
+        let tend = Tend::new(environment, sources, handoff);
         let tend = match std::env::current_exe() {
             Ok(program) => tend.with_second_process(program),
             Err(error) => {

@@ -42,7 +42,9 @@ pub(super) fn log(report: &DoctorReport) {
         let judgement = judgement.words();
         match finding.judgement {
             Judgement::Holds => tracing::info!(check, judgement, assumed, seen),
-            Judgement::Unknown => tracing::warn!(check, judgement, assumed, seen, advice),
+            Judgement::Warning | Judgement::Unknown => {
+                tracing::warn!(check, judgement, assumed, seen, advice);
+            }
             Judgement::DoesNotHold => tracing::error!(check, judgement, assumed, seen, advice),
         }
     }

@@ -156,6 +156,7 @@ impl Front {
             }
         };
         metrics.add_counted(self.counted().since(before));
+        self.measure_inbox(&mut metrics);
         let status = response.status();
         let failed = shape == Shape::Bare && status.is_server_error();
         let failure = failed.then(|| answer::failure(&response));
@@ -258,6 +259,15 @@ impl Front {
     fn counted(&self) -> Counted {
         let opened = self.root.opened();
         opened.map(|aquifer| aquifer.counters()).unwrap_or_default()
+    }
+
+    /// Measures how long the oldest batch has waited, as far as the inbox was listed. What only searches lists none.
+    fn measure_inbox(&self, metrics: &mut Metrics) {
+        if self.role == Role::Writer {
+            let opened = self.root.opened();
+            let age_ms = opened.and_then(|aquifer| aquifer.take_inbox_age_ms());
+            metrics.add("InboxAge", Unit::Milliseconds, age_ms);
+        }
     }
 
     fn metrics(&self, index: &str, context: &Context) -> Metrics {

@@ -17,7 +17,7 @@
 //! |---|---|---|
 //! | `AQUIFER_ROOT` | the folder of the indexes: where the file system is mounted | refused |
 //! | `AQUIFER_INDEX` | the index behind the paths that name none | `default` |
-//! | `AQUIFER_REINDEX_FUNCTION` | name or ARN of the function that long work is handed to | the writer hands nothing over; the reindex function goes on with itself |
+//! | `AQUIFER_REINDEX_FUNCTION` | name or ARN of the function that long work is handed to; `none`: what is left waits for the next schedule | the writer hands nothing over; the reindex function goes on with itself |
 //! | `AQUIFER_SOURCES` | what a reindex may read documents from, and events of S3 name: folders and `s3://BUCKET/PREFIX/`, between commas, with what lies below them; a relative path begins at the root folder | nothing |
 //! | `AQUIFER_INDEXES` | the only indexes that the function serves, comma-separated; others are answered like missing ones | all |
 //! | `AQUIFER_EVENT_VERSION` | the field of a document that is its position, for events of sources without an order of their own | the event that arrives last wins |

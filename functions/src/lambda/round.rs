@@ -17,6 +17,9 @@ pub struct IndexReport {
     /// Batches of the inbox that were applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drained: Option<usize>,
+    /// Milliseconds that the oldest batch had waited in the inbox when the round began to drain it; 0 if it was empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inbox_age_ms: Option<u64>,
     /// The job that was started or carried on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<JobStatus>,
@@ -135,7 +138,9 @@ impl Round<'_> {
     }
 
     fn drain(&self, index: &Index, report: &mut IndexReport) -> Result<()> {
-        let before = index.stats()?.inbox;
+        let found = index.stats()?;
+        report.inbox_age_ms = Some(found.inbox_age_ms);
+        let before = found.inbox;
         if before == 0 {
             report.drained = Some(0);
             return Ok(());

@@ -269,8 +269,8 @@ impl Tend {
             Next::Continue(next) => next,
         };
         let Some(handoff) = &self.handoff else {
-            let reason = "no function is named that could go on";
-            tracing::warn!(reason, "the rest is left to the next schedule");
+            let reason = "AQUIFER_REINDEX_FUNCTION is `none`: no function continues";
+            tracing::info!(reason, "the rest is left to the next schedule");
             return (None, Some(reason.to_owned()));
         };
         let left = end.saturating_duration_since(Instant::now());
@@ -308,6 +308,8 @@ impl Tend {
             Unit::Count,
             sum(|index| index.drained.unwrap_or(0)),
         );
+        let ages = report.indexes.iter().map(|index| index.inbox_age_ms);
+        metrics.add("InboxAge", Unit::Milliseconds, ages.flatten().max());
         metrics.add(
             "Merges",
             Unit::Count,

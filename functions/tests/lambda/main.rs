@@ -18,6 +18,7 @@ mod endpoint;
 mod events;
 mod feed;
 mod handoff;
+mod inbox_age;
 mod limits;
 mod process;
 mod senders;

@@ -105,7 +105,7 @@ impl Function {
         (outcome, serde_json::from_str(&payload).unwrap())
     }
 
-    async fn ask(&mut self, id: &str, payload: impl Into<String>) -> Value {
+    pub(crate) async fn ask(&mut self, id: &str, payload: impl Into<String>) -> Value {
         self.send(id, payload, PATIENCE).await;
         let (outcome, answer) = self.answer().await;
         assert_eq!(outcome, "response", "{answer}");
@@ -307,6 +307,27 @@ async fn the_writer_hands_over_where_its_environment_says() {
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert_eq!(errors[0]["requestId"], "three", "{errors:?}");
     assert_eq!(errors[0]["xrayTraceId"], "1-abc", "{errors:?}");
+}
+
+#[tokio::test]
+async fn where_nobody_continues_the_rest_is_left_to_the_schedule_without_an_error() {
+    let root = TempDir::new().unwrap();
+    let mut writer = Function::start(WRITER, &root, &[]).await;
+    writer.ask("fill", r#"{"unique_key":"1"}"#).await;
+    let variables = [("AQUIFER_REINDEX_FUNCTION", "none")];
+    let mut reindex = Function::start(REINDEX, &root, &variables).await;
+    // Its time is over before it begins.
+    reindex.send("late", "{}", Duration::ZERO).await;
+    let (outcome, report) = reindex.answer().await;
+    assert_eq!(outcome, "response", "{report}");
+    let stopped = report["stopped"].as_str().unwrap();
+    assert!(stopped.contains("AQUIFER_REINDEX_FUNCTION"), "{report}");
+    let lines = reindex.lines("err");
+    let left = |line: &&Value| line["message"] == "the rest is left to the next schedule";
+    let told = lines.iter().find(left).unwrap();
+    assert_eq!(told["level"], "INFO", "{lines:?}");
+    let failed = lines.iter().filter(|line| line["level"] == "ERROR");
+    assert_eq!(failed.count(), 0, "{lines:?}");
 }
 
 #[tokio::test]

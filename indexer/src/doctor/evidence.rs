@@ -14,6 +14,8 @@ pub enum Judgement {
     Holds,
     /// A call did something else.
     DoesNotHold,
+    /// A call did something else, but no guarantee depends on it.
+    Warning,
     /// Nothing was seen that contradicts it, but this examination cannot show it.
     Unknown,
 }
@@ -24,6 +26,7 @@ impl Judgement {
         match self {
             Self::Holds => "holds",
             Self::DoesNotHold => "does not hold",
+            Self::Warning => "warning",
             Self::Unknown => "not known",
         }
     }
@@ -46,6 +49,13 @@ pub(super) fn holds(seen: impl Into<String>) -> Evidence {
 pub(super) fn fails(seen: impl Into<String>) -> Evidence {
     Evidence {
         judgement: Judgement::DoesNotHold,
+        seen: seen.into(),
+    }
+}
+
+pub(super) fn warns(seen: impl Into<String>) -> Evidence {
+    Evidence {
+        judgement: Judgement::Warning,
         seen: seen.into(),
     }
 }

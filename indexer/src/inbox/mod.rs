@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::counters::Counters;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch::{self, Kind, Stored, Written};
@@ -17,9 +18,6 @@ use crate::mapping::IndexSchema;
 use crate::mount::{Access, Mount, MountFile};
 use crate::order::Order;
 use crate::world::World;
-
-/// Bits of a batch clock below its milliseconds.
-const COUNT_BITS: u32 = 16;
 
 /// One operation of a batch.
 #[derive(Clone, Debug)]
@@ -162,6 +160,7 @@ pub struct Inbox {
     mount: Arc<dyn Mount>,
     world: World,
     last: AtomicU64,
+    counters: Arc<Counters>,
 }
 
 impl Inbox {
@@ -171,12 +170,19 @@ impl Inbox {
             mount,
             world,
             last: AtomicU64::new(0),
+            counters: Arc::default(),
         }
+    }
+
+    /// The same inbox, which notes in `counters` how long the batches that it lists have waited.
+    pub(crate) fn counted_in(mut self, counters: &Arc<Counters>) -> Self {
+        self.counters = Arc::clone(counters);
+        self
     }
 
     /// A new identity, later than every one this process has made or been told of.
     pub fn next_id(&self) -> BatchId {
-        let now = self.world.clock.wall_ms() << COUNT_BITS;
+        let now = self.world.clock.wall_ms() << BatchId::COUNT_BITS;
         let advance = |last: u64| Some(now.max(last.saturating_add(1)));
         let last = self
             .last
@@ -236,7 +242,15 @@ impl Inbox {
         if let Some(last) = ids.last() {
             self.witness(last.clock);
         }
+        self.counters.listed_inbox(self.age_ms(&ids));
         Ok(ids)
+    }
+
+    /// Milliseconds that the first of `ids`, which [`Self::list`] gave, has waited by this process's clock; 0 if there is
+    /// none, and where the clock of the process that accepted it is ahead.
+    pub(crate) fn age_ms(&self, ids: &[BatchId]) -> u64 {
+        let age = |oldest: &BatchId| self.world.clock.wall_ms().saturating_sub(oldest.wall_ms());
+        ids.first().map_or(0, age)
     }
 
     /// What a batch file holds; `None` when it is not there.

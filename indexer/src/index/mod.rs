@@ -119,6 +119,12 @@ impl Aquifer {
         self.open.counted()
     }
 
+    /// Milliseconds that the oldest batch in an inbox had waited, as found by the listings that this process made anyway
+    /// since this was last called: 0 if the inboxes were empty, `None` if none was listed.
+    pub fn take_inbox_age_ms(&self) -> Option<u64> {
+        self.open.take_inbox_age_ms()
+    }
+
     /// The names of the indexes, in order. What lies in the root is listed at every call; a folder that was not seen
     /// before costs a look for its HEAD. An index whose deletion was cut short is listed until somebody asks for it.
     ///

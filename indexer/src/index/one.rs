@@ -123,11 +123,12 @@ impl Index {
         let writer = (!config.read_only)
             .then(|| Arc::new(Writer::new(Arc::clone(&follower), config.clone())));
         let clock = Arc::clone(&config.world.clock);
+        let inbox = Inbox::new(mount, config.world.clone()).counted_in(follower.counters());
         Self {
             name: name.to_owned(),
             follower,
             writer,
-            inbox: Inbox::new(mount, config.world.clone()),
+            inbox,
             shared,
             next_look: NextLook::after(clock.now()),
             clock,

@@ -136,6 +136,14 @@ impl OpenIndexes {
         open.fold(state.closed, |sum, known| sum.and(known.counters.read()))
     }
 
+    /// The longest wait that the open indexes have noted of a batch since this was last called, in milliseconds.
+    pub(super) fn take_inbox_age_ms(&self) -> Option<u64> {
+        let state = self.lock();
+        let open = state.known.values();
+        open.filter_map(|known| known.counters.take_inbox_age_ms())
+            .max()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

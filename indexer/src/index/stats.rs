@@ -28,6 +28,8 @@ pub struct Stats {
     pub retired_containers: u64,
     /// Batches that are accepted and not yet applied.
     pub inbox: usize,
+    /// Milliseconds that the oldest of them has waited, by this process's clock; 0 if there are none.
+    pub inbox_age_ms: u64,
     /// Bytes of index files in this process's memory, over all its indexes.
     pub cache_bytes: usize,
 }
@@ -36,6 +38,7 @@ impl Stats {
     pub(super) fn of(snapshot: &Snapshot, inbox: &Inbox, cache: &RangeCache) -> Result<Self> {
         let body = &snapshot.manifest().body;
         let live = body.live_docs();
+        let waiting = inbox.list()?;
         let all: u64 = body.document_segments().map(|s| u64::from(s.max_doc)).sum();
         Ok(Self {
             version: snapshot.version(),
@@ -50,7 +53,8 @@ impl Stats {
                 .map(crate::format::manifest::Segment::bytes)
                 .sum(),
             retired_containers: body.retired.iter().map(|range| range.files).sum(),
-            inbox: inbox.list()?.len(),
+            inbox: waiting.len(),
+            inbox_age_ms: inbox.age_ms(&waiting),
             cache_bytes: cache.bytes(),
         })
     }

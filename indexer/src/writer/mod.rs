@@ -109,9 +109,10 @@ impl Writer {
             id,
             config.overtake_after,
         );
+        let inbox = Inbox::new(mount, config.world.clone()).counted_in(follower.counters());
         Self {
             id,
-            inbox: Arc::new(Inbox::new(mount, config.world.clone())),
+            inbox: Arc::new(inbox),
             lock,
             publisher: Publisher::new(Arc::clone(&follower), config.observer.clone()),
             follower,

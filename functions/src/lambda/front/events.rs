@@ -68,6 +68,7 @@ impl Front {
         metrics.add("ColdStart", Unit::Count, cold.then_some(1));
         super::measure_handed(&mut metrics, handed);
         metrics.add_counted(self.counted().since(before));
+        self.measure_inbox(&mut metrics);
         metrics.add("Time", Unit::Milliseconds, time::millis_since(started));
         metrics.emit();
         answer

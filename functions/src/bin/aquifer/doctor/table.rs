@@ -27,10 +27,11 @@ fn lines(report: &DoctorReport) -> Vec<String> {
     lines.push(String::new());
     let count = |judgement| report.judged(judgement).count();
     lines.push(format!(
-        "{} assumptions: {} hold, {} do not hold, {} are not known ({} ms)",
+        "{} assumptions: {} hold, {} do not hold, {} are only warnings, {} are not known ({} ms)",
         report.findings.len(),
         count(Judgement::Holds),
         count(Judgement::DoesNotHold),
+        count(Judgement::Warning),
         count(Judgement::Unknown),
         report.took_ms
     ));
