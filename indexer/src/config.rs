@@ -95,7 +95,7 @@ pub const MIB: usize = 1024 * 1024;
 pub enum Step {
     /// Nothing is written. A commit holds the lock; a merge takes it later.
     BeforeBundle,
-    /// Everything is written, the manifest as a draft; the version does not exist.
+    /// Everything is written, and no link names the manifest; the version does not exist.
     BeforeLink,
     /// The version exists; its predecessor does not say so yet.
     BeforeMark,

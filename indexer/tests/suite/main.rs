@@ -22,6 +22,7 @@ mod events;
 mod fence;
 mod growth;
 mod lifecycle;
+mod links;
 mod merging;
 mod million;
 mod model;
