@@ -123,7 +123,15 @@ impl Publisher {
             return Ok(());
         }
         // A link is only removed after the mark before it was set.
-        match self.follower.successor(base) {
+        let next = match self.follower.successor(base) {
+            // Perhaps only the descriptor: a file server forgets those of a client that was silent for too long.
+            Err(error) if is_stale(&error) => {
+                let read = self.follower.read_manifest(base.manifest().id());
+                read.map(|(_, page, _)| page.successor)
+            }
+            next => next,
+        };
+        match next {
             Ok(Some(next)) if next == id => Ok(()),
             Ok(Some(_)) => Err(preceded()),
             Ok(None) => match linked {
@@ -131,8 +139,16 @@ impl Publisher {
                 None if is_definite(&refused) => Err(Failure::Nothing(Error::io(&path, refused))),
                 None => Err(Failure::Unknown(Error::io(&path, refused))),
             },
+            Err(_) if linked.is_some_and(|other| self.is_published(other)) => Err(preceded()),
             Err(unread) => Err(Failure::Unknown(Error::io(&path, refused).because(unread))),
         }
+    }
+
+    /// Whether a manifest is certainly that of a version in the history.
+    fn is_published(&self, name: ManifestName) -> bool {
+        let read = self.follower.read_unmeasured(name);
+        read.and_then(|(manifest, ..)| self.is_real(manifest.id()))
+            .unwrap_or(false)
     }
 
     /// Sets the mark of `base` for the version after it, which another writer has linked. That one may have died before it

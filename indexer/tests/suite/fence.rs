@@ -17,6 +17,7 @@ use crate::rig::{
 };
 
 const EIO: i32 = 5;
+const EBADF: i32 = 9;
 const STEPS: [Step; 4] = [
     Step::BeforeBundle,
     Step::BeforeLink,
@@ -260,6 +261,30 @@ fn a_ghost_of_a_version_that_was_collected_is_removed() {
 fn a_ghost_whose_link_lost_its_reply_is_not_acknowledged() {
     check_ghost(Manifest::Kept, Some(Fault::FailAfter(EIO)));
     check_ghost(Manifest::Collected, Some(Fault::FailAfter(EIO)));
+}
+
+/// A server forgets the descriptors of a client that was silent for too long: the file itself still tells who was first.
+#[test]
+fn a_sleeper_whose_descriptors_are_forgotten_learns_that_others_were_first() {
+    let (folder, _) = origin();
+    let warm = folder.reader();
+    see("before", &folder, &warm);
+    let mount = FaultyMount::with_reads(folder.mount(), u64::MAX, Fault::Fail(EBADF));
+    let slept = asleep(
+        Arc::new(mount.clone()),
+        Step::BeforeLink,
+        |first| post(first, vec![document("first", "x")]),
+        || {
+            post(&folder.open(&quick()), vec![document("second", "x")]).unwrap();
+            // It creates its link, reads the one that is there, and then the mark.
+            mount.arm(2);
+        },
+    );
+    assert!(mount.hit());
+    slept.unwrap();
+    let seen = see("after", &folder, &warm);
+    assert_eq!((&*seen["first"], &*seen["second"]), ("x", "x"));
+    assert_clean(&warm);
 }
 
 /// The link of a writer that dies right after making it stays: nobody follows it, and it is swept.
