@@ -92,7 +92,7 @@ pub(crate) fn hold_on_the_mount(kind: Kind) {
     assert_eq!(b.refused(symlink("manifest-b", "version")), Errno::EXIST);
     let again = FileOrder::Open {
         file: "again".into(),
-        path: "version".into(),
+        path: "manifest-a".into(),
         access: FileAccess::CreateNew,
     };
     assert_eq!(b.refused(again), Errno::EXIST);
