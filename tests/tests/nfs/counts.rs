@@ -70,7 +70,7 @@ pub(crate) fn posts_and_refreshes(kind: Kind) {
             ("WRITE", 3 + bundle),
             ("OPEN", 1 + bundle),
             ("CLOSE", 1 + bundle),
-            ("CREATE", 1),
+            ("SYMLINK", 1),
         ];
         // The mark, and the bundle before unless there is none: on a busy machine the first round need not be the least.
         let reads = posted.of("READ");
