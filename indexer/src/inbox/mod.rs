@@ -299,7 +299,7 @@ impl Inbox {
     pub fn set_aside(&self, id: BatchId) -> Result<()> {
         let (from, to) = (layout::batch(id), layout::damaged_batch(id));
         match self.mount.rename(&from, &to) {
-            // Somebody else was first, or the reply to the first try was lost.
+            // Another process was first, or the reply to the first attempt was lost.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             renamed => renamed.map_err(|error| Error::io(&from, error)),
         }

@@ -62,7 +62,7 @@ impl Follower {
         })
     }
 
-    /// What a link named that a tool has followed while it copied the index: then the manifest's bytes are there.
+    /// The manifest that a link named before a tool copied the index and followed the link: its bytes are there instead.
     fn followed_link(&self, path: &str) -> Result<ManifestName> {
         let io = |error| Error::io(path, error);
         let file = self.source.mount.open(path, Access::Read).map_err(io)?;

@@ -1,4 +1,4 @@
-//! Which manifests and links of versions may go.
+//! The manifests and the links of versions that collection may remove.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,7 @@ pub(super) struct NeededManifests<'a> {
     pub(super) versions: BTreeSet<u64>,
 }
 
-/// What may go, each oldest first.
+/// What may be removed, each list with the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Old {
     /// Manifests that could still be linked: they are removed after the fence.
@@ -77,7 +77,7 @@ impl Manifests {
     }
 
     /// Whether everything of a version was last touched longer ago than retention. A manifest is last touched when its
-    /// mark is set. What is gone was touched long ago.
+    /// mark is set. A version of which nothing is left counts as old.
     pub(super) fn are_over(&self, version: u64, ages: &Ages) -> Result<bool> {
         match self.0.get(&version) {
             Some(attempts) => attempts.are_over(ages),
@@ -90,8 +90,8 @@ impl Manifests {
         let mut old = Old::default();
         let before: Vec<_> = self.0.range(..tip.version()).collect();
         // The marks were set one after the other, so the older, the longer ago.
-        let young = Ages::first_young(&before, |(_, attempts)| attempts.are_over(ages))?;
-        for (version, attempts) in before.into_iter().take(young) {
+        let first_young = Ages::first_young(&before, |(_, attempts)| attempts.are_over(ages))?;
+        for (version, attempts) in before.into_iter().take(first_young) {
             if needed.version(*version) {
                 continue;
             }

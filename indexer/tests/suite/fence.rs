@@ -287,7 +287,7 @@ fn a_sleeper_whose_descriptors_are_forgotten_learns_that_others_were_first() {
     assert_clean(&warm);
 }
 
-/// The link of a writer that dies right after making it stays: nobody follows it, and it is swept.
+/// A writer dies right after it created a ghost: no reader follows the link, and collection removes it.
 #[test]
 fn a_ghost_whose_writer_is_dead_harms_nobody() {
     for manifest in [Manifest::Kept, Manifest::Collected] {

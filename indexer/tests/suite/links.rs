@@ -1,4 +1,4 @@
-//! The links of versions: what they may say, and what is read where one is not as it should be.
+//! The links of versions: links that were followed by a copy, that name no manifest, or that an earlier format had none of.
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
