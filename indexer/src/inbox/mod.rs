@@ -19,6 +19,9 @@ use crate::mount::{Access, Mount, MountFile};
 use crate::order::Order;
 use crate::world::World;
 
+/// Batch files that are read or removed at once: each is a round trip or two, and may hold 6 MB of documents.
+pub(crate) const TOGETHER: usize = 8;
+
 /// One operation of a batch.
 #[derive(Clone, Debug)]
 pub enum Operation {

@@ -128,7 +128,7 @@ impl Drainer {
         while let Some(work) = self.next() {
             let slice = self.clock.now() + SLICE;
             let go_on = || self.clock.now() < slice && !self.lock().stopping;
-            let drained = work.writer.drain_while(GATHER, &go_on);
+            let drained = work.writer.commits.drain_while(GATHER, &go_on);
             let ended = self.ended(work, drained);
             // The last one that holds an index closes its files, which may wait for the server.
             drop(ended);

@@ -220,7 +220,7 @@ impl Aquifer {
     /// # Errors
     /// [`ErrorKind::NotFound`].
     pub fn index(&self, name: &str) -> Result<Arc<Index>> {
-        self.find(name, Index::glance, Stay::Open)
+        self.find(name, Index::open_from_hint, Stay::Open)
     }
 
     /// Like [`Self::index`], for a short visit: an index that was not open is closed again afterwards.
@@ -228,7 +228,7 @@ impl Aquifer {
     /// # Errors
     /// [`ErrorKind::NotFound`].
     pub fn visit(&self, name: &str) -> Result<Arc<Index>> {
-        self.find(name, Index::glance, Stay::AsItIs)
+        self.find(name, Index::open_from_hint, Stay::AsItIs)
     }
 
     /// An index by its name, which had not been deleted when it was opened.
@@ -248,7 +248,7 @@ impl Aquifer {
         if let Some(index) = &open
             && !self.is_in_place(name, index)
         {
-            index.leave();
+            index.follower.leave();
             self.open.remove_gone(name);
             self.listing.forget(name);
         } else if let Some(index) = open {

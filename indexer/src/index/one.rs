@@ -1,6 +1,5 @@
 //! One index: its parts, writing to it, and its maintenance. How it is read is in `reading`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -20,11 +19,11 @@ use crate::inbox::{Batch, Inbox, not_a_batch};
 use crate::layout::BatchId;
 use crate::mapping::IndexSchema;
 use crate::mount::Mount;
-use crate::reindex::{JobState, JobStatus, ReindexRequest, Sources};
+use crate::reindex::{JobStatus, ReindexRequest, Sources};
 use crate::snapshot::follow::{Follower, is_stale};
 use crate::snapshot::{Snapshot, Source};
 use crate::writer::rebuild::control::{jobs, no_job};
-use crate::writer::{Bulk, GcReport, MergeReport, Outcome, Wait, Writer};
+use crate::writer::{Bulk, GcReport, MergeReport, Merger, Outcome, Wait, Writer};
 
 /// How long deleting an index waits for its writers.
 const DELETE_WAIT: Duration = Duration::from_secs(30);
@@ -42,7 +41,6 @@ pub struct Index {
     drainer: Option<Arc<Drainer>>,
     /// This index, where it has an owner that must not open it a second time.
     own: Weak<Self>,
-    gone: AtomicBool,
     pub(super) next_look: NextLook,
 }
 
@@ -134,7 +132,6 @@ impl Index {
             clock,
             drainer: config.after_answer.then(|| Arc::clone(drainer)),
             own,
-            gone: AtomicBool::new(false),
         }
     }
 
@@ -158,8 +155,8 @@ impl Index {
     }
 
     /// Opens it as far as HEAD knows it; that it has been deleted since is for the first request to find.
-    pub(super) fn glance(&self) -> Result<()> {
-        self.notice(self.follower.glance())
+    pub(super) fn open_from_hint(&self) -> Result<()> {
+        self.notice(self.follower.open_from_hint())
     }
 
     /// Makes sure that no deletion had been published when it was opened.
@@ -167,25 +164,20 @@ impl Index {
         self.notice(self.follower.confirm())
     }
 
-    /// Whether this index was found to be deleted: it must be opened anew by its name.
+    /// Whether this index was deleted, or its folder given up: it must be opened again by its name.
     pub fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::SeqCst)
+        self.follower.is_gone()
     }
 
-    /// Has the index opened again by its name.
-    pub(super) fn leave(&self) {
-        self.gone.store(true, Ordering::SeqCst);
-    }
-
-    /// Remembers that the index is gone, so that it is opened again by its name. Where files are gone, the newest
-    /// version says whether the index was deleted.
+    /// Gives the folder up where an error says that it, or files in it, are gone, so that the index is opened again by its
+    /// name. Where files are gone, the newest version says whether the index was deleted.
     pub(super) fn notice<T>(&self, result: Result<T>) -> Result<T> {
         result.map_err(|error| {
             let stale = is_stale(&error);
             if error.kind() != ErrorKind::NotFound && !stale {
                 return error;
             }
-            self.leave();
+            self.follower.leave();
             match self.follower.newest() {
                 Err(deleted) if stale && deleted.kind() == ErrorKind::NotFound => deleted,
                 _ => self.follower.judge(error),
@@ -218,7 +210,7 @@ impl Index {
     pub fn submit(&self, batch: Batch, wait: Wait, deadline: Instant) -> Result<Outcome> {
         let writer = self.writer()?;
         check_size(&batch)?;
-        let outcome = self.notice(writer.submit(batch, wait, deadline))?;
+        let outcome = self.notice(writer.commits.submit(batch, wait, deadline))?;
         if let Some(drainer) = &self.drainer
             && matches!(outcome, Outcome::Durable { .. })
         {
@@ -232,13 +224,13 @@ impl Index {
     /// # Errors
     /// [`ErrorKind::Conflict`] where this process may not write; [`ErrorKind::Unavailable`], [`ErrorKind::Corrupt`].
     pub fn bulk(&self) -> Result<Bulk> {
-        self.notice(Bulk::new(Arc::clone(self.writer()?)))
+        self.notice(self.writer()?.bulk())
     }
 
     /// Applies what lies in the inbox.
     pub fn drain(&self, deadline: Instant) -> Result<()> {
         let writer = self.writer()?;
-        self.notice(guarded(|| writer.drain(deadline)))
+        self.notice(guarded(|| writer.commits.drain(deadline)))
     }
 
     /// Numbers about the newest version.
@@ -290,19 +282,19 @@ impl Index {
     /// Removes files that no reader can need any more.
     pub fn gc(&self) -> Result<GcReport> {
         let writer = self.writer()?;
-        self.notice(guarded(|| writer.collect()))
+        self.notice(guarded(|| writer.collections.collect()))
     }
 
     /// Merges what is due, until the deadline.
     pub fn merge(&self, deadline: Option<Instant>) -> Result<MergeReport> {
         let writer = self.writer()?;
-        self.notice(guarded(|| writer.merge(deadline)))
+        self.notice(guarded(|| writer.merges.merge(deadline)))
     }
 
     /// Merges everything into as few segments as possible, until the deadline.
     pub fn compact(&self, deadline: Option<Instant>) -> Result<MergeReport> {
         let writer = self.writer()?;
-        self.notice(guarded(|| writer.compact(deadline)))
+        self.notice(guarded(|| writer.merges.compact(deadline)))
     }
 
     /// What of this index waits for somebody with time, as far as the version tells that is held: costs no
@@ -318,7 +310,7 @@ impl Index {
         Ok(Pending {
             inbox: self.notice(self.inbox.list())?.len(),
             job: held.manifest().body.job.as_ref().map(|job| job.status.id),
-            merge: Writer::is_merge_due(held)?,
+            merge: Merger::is_due(held)?,
         })
     }
 
@@ -329,7 +321,7 @@ impl Index {
     /// [`ErrorKind::Conflict`] while another job runs; [`ErrorKind::Invalid`] for a bad definition;
     /// [`ErrorKind::Busy`] when the lock cannot be had before the deadline.
     pub fn start_reindex(&self, request: &ReindexRequest, deadline: Instant) -> Result<JobStatus> {
-        self.notice(self.writer()?.start_job(request, deadline))
+        self.notice(self.writer()?.jobs.start(request, deadline))
     }
 
     /// Works on the job that runs, if one does, until it has ended or `until`, at a checkpoint in either case; `watch`
@@ -347,7 +339,7 @@ impl Index {
         watch: &mut dyn FnMut(&JobStatus),
     ) -> Result<Option<JobStatus>> {
         let writer = self.writer()?;
-        self.notice(guarded(|| writer.carry_on(sources, until, watch)))
+        self.notice(guarded(|| writer.jobs.carry_on(sources, until, watch)))
     }
 
     /// What is known of a job: of the one that runs, and of the last [`crate::reindex::ENDED_JOBS_MAX`] that ended.
@@ -375,7 +367,7 @@ impl Index {
         // That a job is not known says nothing about the index.
         self.snapshot()?;
         let writer = self.writer()?;
-        writer.end_job(id, JobState::Cancelled, None, deadline)
+        writer.jobs.cancel(id, deadline)
     }
 
     /// Publishes the last version of this index; the folder is left to whoever asked for the deletion.

@@ -109,12 +109,12 @@ impl Index {
     pub(super) fn read<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
         let told = |snapshot: &Snapshot, result: Result<T>| {
             if result.as_ref().is_err_and(is_stale) {
-                self.follower.distrust(snapshot);
+                self.follower.invalidate(snapshot);
             }
             result
         };
         let attempt = || {
-            let opened = self.follower.open_beside()?;
+            let opened = self.follower.open()?;
             let snapshot = Arc::clone(&opened.snapshot);
             let result = guarded(|| read(&snapshot));
             // After a cold start the answer may be from a version before the newest.

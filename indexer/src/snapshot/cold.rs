@@ -1,12 +1,11 @@
 //! The cold start: from HEAD with one read, or from a listing of the manifests.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::Snapshot;
-use super::follow::{Follower, Opened, is_stale, no_index};
+use super::follow::{Follower, is_stale, no_index};
 use super::load::Loaded;
-use super::mark::read_successor;
+use super::tip::{Start, Tip};
 use crate::concurrent;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::{self, Head};
@@ -22,71 +21,40 @@ const LISTED_TRIES: usize = 16;
 const COLD_TRIES: usize = 4;
 
 impl Follower {
-    /// Opens what HEAD says; without HEAD, what the newest readable manifest says.
-    pub(super) fn cold(&self) -> Result<Opened> {
-        let snapshot = self.cold_start()?;
-        self.checked_beside(snapshot)
-    }
-
     /// Opens an index that is not open yet, as far as HEAD knows it. Whether that is the newest version is
-    /// asked by the first [`Self::open_beside`], beside its reads: a round less until the first answer.
+    /// asked by the first [`Self::open`], alongside its reads: a round less until the first answer.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no index; [`ErrorKind::Corrupt`],
     /// [`ErrorKind::Unavailable`].
-    pub fn glance(&self) -> Result<()> {
+    pub fn open_from_hint(&self) -> Result<()> {
         match self.held() {
             Some(_) => Ok(()),
-            None => self.cold_start().map(drop),
+            None => self.start().map(drop),
         }
     }
 
-    /// Finds out what [`Self::glance`] left open, if it did.
+    /// Finds out what [`Self::open_from_hint`] left open, if it did.
     ///
     /// # Errors
     /// Like [`Self::newest`].
     pub fn confirm(&self) -> Result<()> {
-        if self.held().is_some_and(|held| !held.unchecked()) {
+        if matches!(*self.tip(), Tip::Checked(_)) {
             return Ok(());
         }
-        if !self.open_beside()?.is_newest()? {
-            self.newest()?;
-        }
-        Ok(())
-    }
-
-    /// Like [`Self::open`], and after [`Self::glance`] like the cold start that it was.
-    pub fn open_beside(&self) -> Result<Opened> {
-        match self.held() {
-            Some(snapshot) if snapshot.unchecked() => self.checked_beside(snapshot),
-            _ => self.open(),
-        }
-    }
-
-    /// The check runs while the caller already works with the snapshot.
-    fn checked_beside(&self, snapshot: Arc<Snapshot>) -> Result<Opened> {
-        if !snapshot.unchecked.swap(false, Ordering::SeqCst) {
-            // Somebody else asked, perhaps before this request began.
-            return self.checked(snapshot);
-        }
-        let (source, access, checked) = (self.source.clone(), self.access, Arc::clone(&snapshot));
-        let pending = concurrent::spawn(move || read_successor(&source, access, &checked))?;
-        Ok(Opened {
-            snapshot,
-            pending: Some(pending),
-        })
+        self.newest().map(drop)
     }
 
     /// Holds a snapshot to start from. Of many requests at once one fetches it for all.
-    pub(super) fn cold_start(&self) -> Result<Arc<Snapshot>> {
-        let _turn = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn start(&self) -> Result<Arc<Snapshot>> {
+        let _turn = self.moving();
         if let Some(held) = self.held() {
             return Ok(held);
         }
-        let mut attempt = if self.listing.swap(false, Ordering::SeqCst) {
-            self.cold_from_listing()
-        } else {
-            self.cold_from_head()
+        let from = self.tip().start();
+        let mut attempt = match from {
+            Start::Head => self.cold_from_head(),
+            Start::Listing => self.cold_from_listing(),
         };
         for _ in 1..COLD_TRIES {
             match attempt {
@@ -119,8 +87,9 @@ impl Follower {
         let sections = head.sections(&manifest)?;
         drop(head);
         let snapshot = Snapshot::open(manifest, &self.source, None, &sections)?;
-        snapshot.unchecked.store(true, Ordering::SeqCst);
-        self.hold(snapshot, None)
+        let snapshot = self.undeleted(snapshot)?;
+        self.change_tip().install_hint(&snapshot);
+        Ok(snapshot)
     }
 
     fn cold_from_listing(&self) -> Result<Arc<Snapshot>> {
@@ -144,7 +113,7 @@ impl Follower {
             }
         };
         let snapshot = Snapshot::open(manifest, &self.source, None, &sections)?;
-        self.hold(snapshot, Some(file))
+        self.install_checked(snapshot, file)
     }
 
     pub(super) fn newest_listed(&self) -> Result<Loaded> {

@@ -1,15 +1,16 @@
-//! Following the versions of an index: the cold start, and the refresh of every request.
+//! Following the versions of an index: the refresh of every request.
 //!
-//! A follower holds the newest snapshot it knows and the descriptor of its manifest. One coherent
+//! A follower holds the newest version it knows ([`Tip`]) and the descriptor of its manifest. One coherent
 //! read of that manifest's successor mark tells whether there is news. It never looks for a
 //! version that may not exist by name, since a network file system remembers absences.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::task::JoinHandle;
 
 use super::applied::AppliedLog;
+use super::mark::read_successor;
+use super::tip::{Start, Tip};
 use super::{Snapshot, Source};
 use crate::concurrent;
 use crate::counters::Counters;
@@ -28,12 +29,10 @@ const FOLLOW_BEFORE_HEAD: usize = 8;
 pub struct Follower {
     pub(super) source: Source,
     pub(super) access: Access,
-    current: RwLock<Option<Arc<Snapshot>>>,
-    advancing: Mutex<()>,
-    pub(super) starting: Mutex<()>,
+    tip: RwLock<Tip>,
+    /// Held by the one thread that reads the next tip, so that the others get it without reading.
+    moving: Mutex<()>,
     pub(super) applied: AppliedLog,
-    /// Whether the next cold start must not begin with HEAD.
-    pub(super) listing: AtomicBool,
     counters: Arc<Counters>,
 }
 
@@ -79,11 +78,9 @@ impl Follower {
         Self {
             source,
             access,
-            current: RwLock::default(),
-            advancing: Mutex::default(),
-            starting: Mutex::default(),
+            tip: RwLock::default(),
+            moving: Mutex::default(),
             applied: AppliedLog::default(),
-            listing: AtomicBool::new(false),
             counters: Arc::default(),
         }
     }
@@ -105,39 +102,46 @@ impl Follower {
 
     /// The snapshot held, however old.
     pub fn held(&self) -> Option<Arc<Snapshot>> {
-        self.current
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.tip().held().cloned()
+    }
+
+    pub(super) fn tip(&self) -> RwLockReadGuard<'_, Tip> {
+        self.tip.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn change_tip(&self) -> RwLockWriteGuard<'_, Tip> {
+        self.tip.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the thread that moves the tip, if one does.
+    pub(super) fn moving(&self) -> MutexGuard<'_, ()> {
+        self.moving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets go of everything, so that the next call starts from HEAD.
-    pub fn forget(&self) {
-        self.let_go();
+    pub fn restart(&self) {
+        self.change_tip().restart(Start::Head);
     }
 
     /// Lets go of everything, and looks at the manifests themselves next time: HEAD may name one that has
     /// been collected.
-    pub(crate) fn distrust_head(&self) {
-        self.listing.store(true, Ordering::SeqCst);
-        self.let_go();
+    pub(crate) fn restart_from_listing(&self) {
+        self.change_tip().restart(Start::Listing);
     }
 
-    /// Lets go of a snapshot whose files are gone, unless somebody else has done so, and looks at the manifests
-    /// themselves next time.
-    pub(crate) fn distrust(&self, stale: &Snapshot) {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if current
-            .as_deref()
-            .is_some_and(|held| std::ptr::eq(held, stale))
-        {
-            self.listing.store(true, Ordering::SeqCst);
-            *current = None;
-        }
+    /// Lets go of a snapshot whose files are gone, unless another thread has done so.
+    pub(crate) fn invalidate(&self, stale: &Snapshot) {
+        self.change_tip().invalidate(stale);
     }
 
-    fn let_go(&self) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Gives this folder up: the index is to be opened again by its name.
+    pub(crate) fn leave(&self) {
+        self.change_tip().leave();
+    }
+
+    /// Whether the index was deleted, or its folder was given up.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.tip().is_gone()
     }
 
     /// The newest snapshot: every version that was acknowledged before this call is in it. Warm
@@ -147,96 +151,125 @@ impl Follower {
     /// [`crate::ErrorKind::NotFound`] when there is no index, or not any more;
     /// [`crate::ErrorKind::Corrupt`], [`crate::ErrorKind::Unavailable`].
     pub fn newest(&self) -> Result<Arc<Snapshot>> {
-        let opened = self.open()?;
-        match opened.pending {
-            None => Ok(opened.snapshot),
-            Some(task) => match concurrent::wait(task) {
-                Ok(None) => Ok(opened.snapshot),
-                Ok(Some(next)) => self.advance(opened.snapshot, next),
-                Err(error) => self.restart_after(&opened.snapshot, error),
-            },
+        let Opened { snapshot, pending } = self.open()?;
+        match pending {
+            None => Ok(snapshot),
+            Some(check) => self.newest_after(snapshot, concurrent::wait(check)),
         }
-    }
-
-    /// Holds the version that this process has just published after `base`, without reading it back.
-    /// `file` is what it was written through.
-    pub(crate) fn adopt(
-        &self,
-        base: &Snapshot,
-        manifest: Manifest,
-        file: Arc<dyn MountFile>,
-    ) -> Result<Arc<Snapshot>> {
-        let _turn = self
-            .advancing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = self
-            .held()
-            .filter(|held| held.version() >= manifest.version)
-        {
-            return Ok(held);
-        }
-        self.applied.remember(&manifest.body.applied);
-        let sections = Sections::default();
-        let snapshot = Snapshot::open(manifest, &self.source, Some(base), &sections)?;
-        self.hold(snapshot, Some(file))
     }
 
     /// Like [`Self::newest`], but after a cold start the check of the mark may still be under way,
     /// so that the first query's reads need not wait for it.
     pub fn open(&self) -> Result<Opened> {
-        match self.held() {
-            Some(snapshot) => self.checked(snapshot),
-            None => self.cold(),
-        }
-    }
-
-    /// The newest snapshot from one that is held.
-    pub(super) fn checked(&self, snapshot: Arc<Snapshot>) -> Result<Opened> {
-        let snapshot = match self.successor(&snapshot) {
-            Ok(None) => snapshot,
-            Ok(Some(next)) => self.advance(snapshot, next)?,
-            Err(error) => self.restart_after(&snapshot, error)?,
+        let snapshot = match self.held() {
+            Some(held) => held,
+            None => self.start()?,
         };
+        let hinted = matches!(*self.tip(), Tip::Hinted(_));
+        if hinted && self.change_tip().claim_check(&snapshot) {
+            let (source, access, hinted) =
+                (self.source.clone(), self.access, Arc::clone(&snapshot));
+            let check = concurrent::spawn(move || read_successor(&source, access, &hinted))?;
+            let pending = Some(check);
+            return Ok(Opened { snapshot, pending });
+        }
+        let successor = self.successor(&snapshot);
         Ok(Opened {
-            snapshot,
+            snapshot: self.newest_after(snapshot, successor)?,
             pending: None,
         })
     }
 
-    /// Follows the marks from `from`, whose mark names `next`, to the newest version and holds it.
-    fn advance(&self, from: Arc<Snapshot>, next: ManifestId) -> Result<Arc<Snapshot>> {
-        let _turn = self
-            .advancing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        // Somebody else may have come further while this thread waited for its turn.
-        let further = self.held().filter(|held| held.version() > from.version());
-        let (from, next) = match further {
-            None => (from, Some(next)),
-            Some(further) => {
-                let next = match self.successor(&further) {
-                    Ok(next) => next,
-                    Err(error) => return self.restart_after(&further, error),
-                };
-                (further, next)
-            }
+    /// The newest snapshot, from one whose mark was just read.
+    fn newest_after(
+        &self,
+        snapshot: Arc<Snapshot>,
+        successor: Result<Option<ManifestId>>,
+    ) -> Result<Arc<Snapshot>> {
+        let newest = match successor {
+            Ok(None) => return Ok(snapshot),
+            Ok(Some(next)) => self.advance(Arc::clone(&snapshot), next),
+            Err(error) => Err(error),
         };
-        let Some(next) = next else { return Ok(from) };
-        let mut sections = Sections::default();
-        match self.follow(next, &mut sections) {
-            Ok((manifest, file)) => {
-                let opened = Snapshot::open(manifest, &self.source, Some(&from), &sections);
-                match opened {
-                    Ok(snapshot) => {
-                        self.counters.refreshed();
-                        self.hold(snapshot, Some(file))
-                    }
-                    Err(error) => self.restart_after(&from, error),
+        match newest {
+            Err(error) if is_stale(&error) => {
+                tracing::info!(%error, "a held file is gone: starting over");
+                self.invalidate(&snapshot);
+                let started = self.start()?;
+                // Another request may have started it, before this one began.
+                match self.successor(&started)? {
+                    None => Ok(started),
+                    Some(next) => self.advance(started, next),
                 }
             }
-            Err(error) => self.restart_after(&from, error),
+            newest => newest,
         }
+    }
+
+    /// Follows the marks from `from`, whose mark names `next`, to the newest version and holds it.
+    fn advance(&self, from: Arc<Snapshot>, next: ManifestId) -> Result<Arc<Snapshot>> {
+        let _turn = self.moving();
+        // Another thread may have come further while this one waited for its turn.
+        let further = self.held().filter(|held| held.version() > from.version());
+        let Some(further) = further else {
+            return self.advance_to(&from, next);
+        };
+        let advanced = match self.successor(&further) {
+            Ok(None) => return Ok(further),
+            Ok(Some(next)) => self.advance_to(&further, next),
+            Err(error) => Err(error),
+        };
+        if advanced.as_ref().is_err_and(is_stale) {
+            self.invalidate(&further);
+        }
+        advanced
+    }
+
+    fn advance_to(&self, from: &Snapshot, next: ManifestId) -> Result<Arc<Snapshot>> {
+        let mut sections = Sections::default();
+        let (manifest, file) = self.follow(next, &mut sections)?;
+        let snapshot = Snapshot::open(manifest, &self.source, Some(from), &sections)?;
+        self.counters.refreshed();
+        self.install_checked(snapshot, file)
+    }
+
+    /// Holds the version that this process has just published after `base`, without reading it back.
+    /// `file` is what it was written through.
+    pub(crate) fn install(
+        &self,
+        base: &Snapshot,
+        manifest: Manifest,
+        file: Arc<dyn MountFile>,
+    ) -> Result<Arc<Snapshot>> {
+        let _turn = self.moving();
+        let as_new = |held: &Arc<Snapshot>| held.version() >= manifest.version;
+        if let Some(held) = self.held().filter(as_new) {
+            return Ok(held);
+        }
+        self.applied.remember(&manifest.body.applied);
+        let sections = Sections::default();
+        let snapshot = Snapshot::open(manifest, &self.source, Some(base), &sections)?;
+        self.install_checked(snapshot, file)
+    }
+
+    pub(super) fn install_checked(
+        &self,
+        snapshot: Snapshot,
+        file: Arc<dyn MountFile>,
+    ) -> Result<Arc<Snapshot>> {
+        let snapshot = self.undeleted(snapshot)?;
+        snapshot.mark.get_or_init(|| file);
+        self.change_tip().install(&snapshot);
+        Ok(snapshot)
+    }
+
+    /// A version that may be held. The last version of a deleted index is none.
+    pub(super) fn undeleted(&self, snapshot: Snapshot) -> Result<Arc<Snapshot>> {
+        if snapshot.manifest().body.cause == Cause::Delete {
+            self.leave();
+            return Err(no_index());
+        }
+        Ok(Arc::new(snapshot))
     }
 
     /// The newest manifest, from `next` on along the marks. What the versions on the way carry of the sections that it
@@ -268,40 +301,6 @@ impl Follower {
                 next = head.id;
             }
         }
-    }
-
-    fn restart_after(&self, stale: &Snapshot, error: Error) -> Result<Arc<Snapshot>> {
-        if !is_stale(&error) {
-            return Err(error);
-        }
-        tracing::info!(%error, "a held file is gone: starting over");
-        self.distrust(stale);
-        let snapshot = self.cold_start()?;
-        // It may be somebody else's, who asked before this request began.
-        let Some(next) = self.successor(&snapshot)? else {
-            return Ok(snapshot);
-        };
-        let mut sections = Sections::default();
-        let (manifest, file) = self.follow(next, &mut sections)?;
-        let newest = Snapshot::open(manifest, &self.source, Some(&snapshot), &sections)?;
-        self.hold(newest, Some(file))
-    }
-
-    pub(super) fn hold(
-        &self,
-        snapshot: Snapshot,
-        file: Option<Arc<dyn MountFile>>,
-    ) -> Result<Arc<Snapshot>> {
-        if snapshot.manifest().body.cause == Cause::Delete {
-            self.forget();
-            return Err(no_index());
-        }
-        if let Some(file) = file {
-            snapshot.mark.get_or_init(|| file);
-        }
-        let snapshot = Arc::new(snapshot);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&snapshot));
-        Ok(snapshot)
     }
 }
 

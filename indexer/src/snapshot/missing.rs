@@ -12,7 +12,7 @@ use crate::layout::{self, BUNDLES, MANIFESTS};
 const LOOKS_MAX: usize = 3;
 
 /// Where the marks lead.
-enum Tip {
+enum Listed {
     /// To this version.
     Version(Box<Manifest>),
     /// To a version whose manifest does not exist.
@@ -41,9 +41,9 @@ impl Follower {
     /// A file that the newest version names and that does not exist.
     fn missing(&self) -> Result<Option<String>> {
         for _ in 0..LOOKS_MAX {
-            let manifest = match self.tip()? {
-                Tip::Missing(path) => return Ok(Some(path)),
-                Tip::Version(manifest) => manifest,
+            let manifest = match self.newest_by_listing()? {
+                Listed::Missing(path) => return Ok(Some(path)),
+                Listed::Version(manifest) => manifest,
             };
             let mut there = self.paths(BUNDLES)?;
             there.extend(self.paths(MANIFESTS)?);
@@ -51,7 +51,8 @@ impl Follower {
             let Some(path) = named.find(|path| !there.contains(path)) else {
                 return Ok(None);
             };
-            if matches!(self.tip()?, Tip::Version(again) if again.id() == manifest.id()) {
+            if matches!(self.newest_by_listing()?, Listed::Version(again) if again.id() == manifest.id())
+            {
                 return Ok(Some(path));
             }
         }
@@ -59,7 +60,7 @@ impl Follower {
     }
 
     /// The newest version, from a listing and along the marks.
-    fn tip(&self) -> Result<Tip> {
+    fn newest_by_listing(&self) -> Result<Listed> {
         let (mut manifest, mut page, _) = self.newest_listed()?;
         while let Some(next) = page.successor {
             match self.read_manifest(next) {
@@ -71,13 +72,13 @@ impl Follower {
                     let is_later = |path: &String| path.len() == after.len() && *path > after;
                     return match there.iter().any(is_later) {
                         true => Err(error),
-                        false => Ok(Tip::Missing(next.name().path())),
+                        false => Ok(Listed::Missing(next.name().path())),
                     };
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(Tip::Version(Box::new(manifest)))
+        Ok(Listed::Version(Box::new(manifest)))
     }
 
     /// The files in a folder, as the server has them now.

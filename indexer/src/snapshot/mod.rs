@@ -12,11 +12,11 @@ mod load;
 mod mark;
 mod missing;
 pub(crate) mod sources;
+mod tip;
 mod together;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use roaring::RoaringBitmap;
@@ -66,8 +66,6 @@ pub struct Snapshot {
     /// What it knows of events; opened by the first writer that needs it.
     ledger: OnceLock<Part>,
     mark: OnceLock<Arc<dyn MountFile>>,
-    /// Whether nobody has asked yet if it was the newest when it was opened.
-    unchecked: AtomicBool,
 }
 
 /// The segments of one kind, as tantivy sees them.
@@ -211,12 +209,7 @@ impl Snapshot {
             documents,
             ledger,
             mark,
-            unchecked: AtomicBool::new(false),
         })
-    }
-
-    fn unchecked(&self) -> bool {
-        self.unchecked.load(Ordering::SeqCst)
     }
 
     /// What this version consists of.

@@ -4,13 +4,15 @@ use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::history::History;
 use crate::error::{Error, Result};
 use crate::ids::Ids;
 use crate::layout;
 use crate::mount::{Access, Mount};
+use crate::snapshot::Snapshot;
 
 /// The time by the file server's clock: what it stamps on a file made now.
-pub(super) fn server_time(mount: &dyn Mount, ids: &dyn Ids) -> Result<SystemTime> {
+fn server_time(mount: &dyn Mount, ids: &dyn Ids) -> Result<SystemTime> {
     let path = layout::clock_file(ids.next());
     let io = |error| Error::io(&path, error);
     // Nothing is written, so that it works on a full disk too.
@@ -19,6 +21,28 @@ pub(super) fn server_time(mount: &dyn Mount, ids: &dyn Ids) -> Result<SystemTime
     let removed = mount.unlink(&path);
     tracing::debug!(?removed, "the file that tells the time");
     Ok(stamped.map_err(io)?.modified)
+}
+
+/// Whether a collection that was published since `base` was the newest version may have taken a file for an orphan that
+/// was written after that. A file younger than retention, by the server's clock, is left alone.
+pub(super) fn may_be_collected(
+    history: &History,
+    base: &Snapshot,
+    tip: &Snapshot,
+    path: &str,
+) -> Result<bool> {
+    if tip.manifest().body.collected == base.manifest().body.collected {
+        return Ok(false);
+    }
+    let mount = &**history.mount();
+    let written = match mount.metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        metadata => metadata.map_err(|error| Error::io(path, error))?.modified,
+    };
+    let age = server_time(mount, &*history.ids)?
+        .duration_since(written)
+        .unwrap_or_default();
+    Ok(age >= history.config.retention / 2)
 }
 
 /// Tells which files were last touched longer ago than retention. The server is asked for its time when the first file is

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::history::History;
 use crate::config::MIB;
 use crate::error::{Error, Result};
 use crate::ids::Ids;
@@ -99,8 +100,13 @@ pub(super) fn begin(
     Ok(attempt)
 }
 
+/// What earlier attempts say about the work of this process.
+pub(super) fn told_to(history: &History) -> Result<Told> {
+    told(&**history.mount(), history.config.budget.memory_bytes())
+}
+
 /// What earlier attempts tell a process with so much memory.
-pub(super) fn told(mount: &dyn Mount, memory: u64) -> Result<Told> {
+fn told(mount: &dyn Mount, memory: u64) -> Result<Told> {
     let names = match mount.list(ATTEMPTS) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Told::default()),
         names => names.map_err(|error| Error::io(ATTEMPTS, error))?,

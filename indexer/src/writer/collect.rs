@@ -6,22 +6,22 @@
 //! readers, not correctness, and they are taken from the file server's clock alone.
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::Writer;
 use super::age::Ages;
-use super::draft::Draft;
+use super::history::{History, Maintained, Proposal};
 use super::manifests::{Manifests, NeededManifests};
+use super::rebuild::control::end_job;
 use super::rebuild::shadow::read_checkpoint;
 use crate::error::{Error, Result};
 use crate::format::batch::Stored;
 use crate::format::job::JobState;
 use crate::format::manifest::{Cause, ContainerId};
 use crate::format::retired::Retired;
-use crate::inbox::TORN_AFTER;
+use crate::inbox::{Inbox, TORN_AFTER};
 use crate::layout::{self, ATTEMPTS, BUNDLES, JOBS, SCRATCH};
 use crate::mount::Mount;
 use crate::snapshot::Snapshot;
@@ -63,12 +63,30 @@ struct Garbage {
 /// The result of a collection that found nothing to remove. Until `until`, there will be nothing either, unless a process
 /// writes or dies.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rest {
+struct Rest {
     version: u64,
     until: Instant,
 }
 
-impl Writer {
+/// Removes the files of one index that no reader can need any more.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    history: Arc<History>,
+    inbox: Arc<Inbox>,
+    /// When the next collection has to look.
+    rest: Mutex<Option<Rest>>,
+}
+
+impl Collector {
+    pub(super) fn new(history: Arc<History>, inbox: Arc<Inbox>) -> Self {
+        let rest = Mutex::default();
+        Self {
+            history,
+            inbox,
+            rest,
+        }
+    }
+
     /// Removes what has been unreferenced for longer than retention: old manifests, bundles that were merged
     /// away, leavings of crashes.
     ///
@@ -77,9 +95,9 @@ impl Writer {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Busy`] when the lock could not be had; [`crate::ErrorKind::Unavailable`].
-    pub fn collect(&self) -> Result<GcReport> {
-        let began: Instant = self.clock.now();
-        let version = self.follower.newest()?.version();
+    pub(crate) fn collect(&self) -> Result<GcReport> {
+        let began: Instant = self.history.clock.now();
+        let version = self.history.follower.newest()?.version();
         let mut report = GcReport {
             version,
             ..GcReport::default()
@@ -88,37 +106,37 @@ impl Writer {
             return Ok(report);
         }
         let deadline = began + LOCK_WAIT;
-        let mount = &self.follower.source().mount;
-        let ages = Ages::new(mount, &self.ids, self.config.retention);
+        let history = &self.history;
+        let ages = Ages::new(history.mount(), &history.ids, history.config.retention);
         self.give_up_abandoned(&ages, deadline)?;
-        let mut garbage = Garbage::default();
-        let mut looked_at = 0;
-        let fenced = self.publish_maintenance(deadline, |tip| {
-            looked_at = tip.version();
-            garbage = self.find_garbage(&tip, &ages)?;
+        let fence = history.maintain(Cause::Collect, deadline, |mut draft| {
+            let garbage = self.find_garbage(draft.base(), &ages)?;
             // First, since a full disk may have room for the fence only after it.
-            for path in std::mem::take(&mut garbage.others) {
-                self.remove_file(&path, &mut report);
+            for path in &garbage.others {
+                self.remove_file(path, &mut report);
             }
+            tracing::debug!(?garbage, "collecting");
             if garbage.expired.is_empty() && garbage.fenced.is_empty() {
-                return Ok(None);
+                return Ok(Proposal::Nothing(draft.base().version()));
             }
-            let mut draft = Draft::new(tip, Cause::Collect, &*self.ids);
-            garbage
-                .expired
-                .iter()
-                .for_each(|range| draft.expire(*range));
-            Ok(Some(draft))
+            for range in &garbage.expired {
+                draft.expire(*range);
+            }
+            Ok(Proposal::Version(draft, garbage.fenced))
         })?;
-        tracing::debug!(fenced, ?garbage, "collecting");
-        for path in &garbage.fenced {
-            self.remove_file(path, &mut report);
-        }
-        report.version = self.follower.newest()?.version();
-        let rest = (!fenced).then(|| Rest {
-            version: looked_at,
-            until: began + ages.next(),
-        });
+        let rest = match fence {
+            Maintained::Published(fenced) => {
+                for path in &fenced {
+                    self.remove_file(path, &mut report);
+                }
+                None
+            }
+            Maintained::Nothing(version) => Some(Rest {
+                version,
+                until: began + ages.next(),
+            }),
+        };
+        report.version = history.follower.newest()?.version();
         *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = rest;
         Ok(report)
     }
@@ -130,7 +148,7 @@ impl Writer {
 
     /// Ends a job that nobody carries on: it would keep its files, and every manifest since its last checkpoint, for ever.
     fn give_up_abandoned(&self, ages: &Ages, deadline: Instant) -> Result<()> {
-        let tip = self.follower.newest()?;
+        let tip = self.history.follower.newest()?;
         let Some(job) = tip.manifest().body.job.as_deref() else {
             return Ok(());
         };
@@ -145,13 +163,13 @@ impl Writer {
                 "nobody carried it on for {} days",
                 JOB_ABANDONED_AFTER.as_secs() / (24 * 3600)
             );
-            self.end_job(id, JobState::Failed, Some(reason), deadline)?;
+            end_job(&self.history, id, JobState::Failed, Some(reason), deadline)?;
         }
         Ok(())
     }
 
     fn remove_file(&self, path: &str, report: &mut GcReport) {
-        let mount = &self.follower.source().mount;
+        let mount = self.history.mount();
         let metadata = mount.metadata(path);
         match mount.unlink(path) {
             Ok(()) if is_link(path) => {}
@@ -206,7 +224,7 @@ impl Writer {
         garbage.fenced.extend(old.fenced);
         garbage.others.extend(self.torn_batches(ages)?);
         for (folder, after) in [(SCRATCH, SCRATCH_AFTER), (ATTEMPTS, ATTEMPT_AFTER)] {
-            let old = old_in(ages, folder, after, self.config.retention)?;
+            let old = old_in(ages, folder, after, self.history.config.retention)?;
             garbage.others.extend(old);
         }
         garbage
@@ -223,7 +241,7 @@ impl Writer {
         let Some(id) = &job.checkpoint else {
             return Ok(Vec::new());
         };
-        let mount = &self.follower.source().mount;
+        let mount = self.history.mount();
         let built = read_checkpoint(&**mount, job.status.id, id)?;
         let containers = built.body.containers.into_iter();
         Ok(containers
@@ -237,7 +255,7 @@ impl Writer {
     /// Batches whose writer died before they were whole: nobody was told that they are durable.
     fn torn_batches(&self, ages: &Ages) -> Result<Vec<String>> {
         let mut torn = Vec::new();
-        let after = self.config.retention.max(TORN_AFTER);
+        let after = self.history.config.retention.max(TORN_AFTER);
         for id in self.inbox.list()? {
             let path = layout::batch(id);
             if ages.over_after(&path, after)?

@@ -1,9 +1,9 @@
 //! Creating and deleting an index.
 
+use std::convert::Infallible;
 use std::time::Instant;
 
-use super::Writer;
-use super::draft::Draft;
+use super::history::{History, Maintained, Proposal};
 use crate::error::{Error, Result};
 use crate::format::manifest::{Body, Cause, Manifest};
 use crate::layout::{self, FOLDERS, MANIFESTS};
@@ -56,15 +56,15 @@ pub fn create(mount: &dyn Mount, definition: &Definition, world: &World) -> Resu
     }
 }
 
-impl Writer {
-    /// Publishes the last version of this index: readers and writers that follow it find that it
-    /// is no more. The files are removed by the caller.
-    pub fn delete(&self, deadline: Instant) -> Result<()> {
-        self.publish_maintenance(deadline, |base| {
-            let mut draft = Draft::new(base, Cause::Delete, &*self.ids);
-            draft.clear();
-            Ok(Some(draft))
-        })?;
-        Ok(())
+/// Publishes the last version of an index: readers and writers that follow it find that it is no more. The files are removed
+/// by the caller.
+pub(super) fn delete(history: &History, deadline: Instant) -> Result<()> {
+    let deleted = history.maintain(Cause::Delete, deadline, |mut draft| {
+        draft.clear();
+        Ok::<_, Error>(Proposal::<(), Infallible>::Version(draft, ()))
+    })?;
+    match deleted {
+        Maintained::Published(()) => Ok(()),
+        Maintained::Nothing(never) => match never {},
     }
 }

@@ -11,7 +11,7 @@ use super::ledger;
 use super::pack::Packed;
 use crate::error::{Error, Result};
 use crate::format::job::{ENDED_JOBS_MAX, Job, JobStatus};
-use crate::format::manifest::{Applied, Body, Cause, Manifest, Segment};
+use crate::format::manifest::{Applied, Body, Cause, ContainerId, Manifest, Segment};
 use crate::format::retired::{Retired, retire};
 use crate::ids::Ids;
 use crate::layout::ManifestName;
@@ -42,6 +42,10 @@ pub(super) struct Draft {
     /// The content's segments that stay, with their deletes where these change.
     kept: BTreeMap<usize, Option<RoaringBitmap>>,
     packed: Vec<(Packed, Vec<RoaringBitmap>)>,
+    /// Files that were made for this draft alone: they go with it.
+    made: Vec<String>,
+    /// The highest clock of the batches that this version applies.
+    pub(super) batch_clock: u64,
     /// Batches this version applies, and earlier ones whose files may still lie in the inbox.
     pub(super) applied: Vec<Applied>,
     /// Ranges of retired files that are collected with this version.
@@ -67,19 +71,6 @@ pub(super) struct Stamp {
 impl Draft {
     /// The version after `base` with everything that is in it.
     pub(super) fn new(base: Arc<Snapshot>, cause: Cause, ids: &dyn Ids) -> Self {
-        Self::with_content(Arc::clone(&base), base, cause, ids)
-    }
-
-    /// The version after `base` with the documents of `content` instead.
-    pub(super) fn with_content(
-        base: Arc<Snapshot>,
-        content: Arc<Snapshot>,
-        cause: Cause,
-        ids: &dyn Ids,
-    ) -> Self {
-        let kept = (0..content.manifest().body.segments.len())
-            .map(|index| (index, None))
-            .collect();
         let job = base.manifest().body.job.clone();
         let name = ManifestName {
             version: base.version() + 1,
@@ -87,17 +78,28 @@ impl Draft {
         };
         Self {
             name,
+            content: Arc::clone(&base),
+            kept: all_segments(&base),
             base,
-            content,
             cause,
-            kept,
             packed: Vec::new(),
+            made: Vec::new(),
+            batch_clock: 0,
             applied: Vec::new(),
             expired: Vec::new(),
             stands_alone: false,
             job,
             ended_job: None,
             touched: Vec::new(),
+        }
+    }
+
+    /// The same version with the documents of `content` instead.
+    pub(super) fn with_content(self, content: Arc<Snapshot>) -> Self {
+        Self {
+            kept: all_segments(&content),
+            content,
+            ..self
         }
     }
 
@@ -108,10 +110,6 @@ impl Draft {
     /// The snapshot whose segments it keeps.
     pub(super) fn content(&self) -> &Arc<Snapshot> {
         &self.content
-    }
-
-    pub(super) fn cause(&self) -> Cause {
-        self.cause
     }
 
     /// The name that its manifest will have.
@@ -143,6 +141,11 @@ impl Draft {
     /// Makes it a version that is read without those before it: a checkpoint of a job, whose predecessor goes.
     pub(super) fn stand_alone(&mut self) {
         self.stands_alone = true;
+    }
+
+    /// Whether it is read without the versions before it.
+    pub(super) fn stands_alone(&self) -> bool {
+        self.stands_alone
     }
 
     /// How many documents of a kept segment are deleted so far.
@@ -216,13 +219,26 @@ impl Draft {
         self.packed.push((packed, deletes));
     }
 
+    /// Adds segments that were packed for this draft alone.
+    pub(super) fn add_own(&mut self, packed: Packed) {
+        if let id @ ContainerId::Bundle(_) = &packed.container.id {
+            self.made.push(id.path());
+        }
+        self.add(packed, Vec::new());
+    }
+
+    /// The files that were made for this draft alone.
+    pub(super) fn made(&self) -> &[String] {
+        &self.made
+    }
+
     /// Drops a range of retired files: they are about to be removed.
     pub(super) fn expire(&mut self, range: Retired) {
         self.expired.push(range);
     }
 
     /// The manifest and the bytes of its embedded pages.
-    pub(super) fn finish(self, stamp: Stamp, batch_clock: u64) -> Result<(Manifest, Vec<u8>)> {
+    pub(super) fn finish(self, stamp: Stamp) -> Result<(Manifest, Vec<u8>)> {
         let ManifestName { version, nonce } = self.name;
         let epoch = self.epoch(stamp.writer);
         let (base, content) = (self.base.manifest(), self.content.manifest());
@@ -253,7 +269,7 @@ impl Draft {
             writer: stamp.writer,
             previous: base.nonce,
             lock_generation: stamp.lock_generation,
-            batch_clock: batch_clock.max(base.body.batch_clock),
+            batch_clock: self.batch_clock.max(base.body.batch_clock),
             collected: if self.cause == Cause::Collect {
                 version
             } else {
@@ -290,4 +306,10 @@ impl Draft {
         retire(&mut manifest.body.retired, unused, version);
         Ok((manifest, pages))
     }
+}
+
+/// The positions of all segments, with no deletes that change.
+fn all_segments(content: &Snapshot) -> BTreeMap<usize, Option<RoaringBitmap>> {
+    let segments = 0..content.manifest().body.segments.len();
+    segments.map(|position| (position, None)).collect()
 }

@@ -1,23 +1,24 @@
 //! Group commit: many requests, few commits.
+//!
+//! Requests hand their batches to [`Committer::submit`]. One thread at a time leads: it publishes what is queued in this
+//! process and what is in the inbox as **one** version, and gives each request its result; the others wait. While another
+//! process holds the lock, batches are put into the inbox, where the holder finds them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use super::Writer;
-use super::alone::Alone;
-use super::commit::{Committed, Failure, Member};
-use super::lock::Held;
+use super::commit::{Group, Member};
+use super::history::{History, Proposal, Publication};
+use super::publish::Failure;
 use super::queue::{Outcome, Queue, Ticket, Wait};
+use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::manifest::{Applied, Counts};
-use crate::inbox::Batch;
+use crate::format::manifest::{Applied, Cause};
+use crate::inbox::{Batch, Inbox};
 use crate::layout::BatchId;
 use crate::snapshot::Snapshot;
-use crate::snapshot::follow::is_stale;
 
-/// Attempts at one commit when other writers come first.
-const ATTEMPTS: usize = 16;
 /// Pause between looks at a lock that somebody else holds: about what a commit takes on EFS.
 const POLL: Duration = Duration::from_millis(10);
 /// How long a thread that does not lead waits before it looks again whether somebody does.
@@ -25,12 +26,21 @@ const NAP: Duration = Duration::from_millis(100);
 /// A request whose deadline is this near gets its batch into the inbox while there is time.
 const MARGIN: Duration = Duration::from_millis(1500);
 
+/// Commits batches. Shared by all threads of a process.
+#[derive(Debug)]
+pub(crate) struct Committer {
+    pub(super) history: Arc<History>,
+    pub(super) inbox: Arc<Inbox>,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    leader: Mutex<Leader>,
+}
+
 /// What passes from one leading thread to the next.
 #[derive(Debug, Default)]
-pub(super) struct Leader {
-    /// Requests whose batches lie in the inbox.
+struct Leader {
+    /// Requests whose batches are in the inbox.
     waiting: BTreeMap<BatchId, Arc<Ticket>>,
-    alone: Alone,
 }
 
 /// What draining an inbox came to.
@@ -53,14 +63,28 @@ enum Turn {
     Worked,
 }
 
-impl Writer {
+impl Committer {
+    pub(super) fn new(history: Arc<History>, inbox: Arc<Inbox>) -> Self {
+        Self {
+            history,
+            inbox,
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+            leader: Mutex::default(),
+        }
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &*self.history.clock
+    }
+
     /// Accepts a batch and, unless only durability is asked for, waits until it is visible or the
     /// deadline is near; then it is durable at least.
     ///
     /// # Errors
     /// Whatever kept the batch from being accepted. With [`ErrorKind::Unavailable`] it may have been applied all
     /// the same; sending it again is safe, since it is an upsert.
-    pub fn submit(&self, batch: Batch, wait: Wait, deadline: Instant) -> Result<Outcome> {
+    pub(crate) fn submit(&self, batch: Batch, wait: Wait, deadline: Instant) -> Result<Outcome> {
         if wait == Wait::Durable {
             return self.store(&batch);
         }
@@ -81,7 +105,7 @@ impl Writer {
                 // Whoever led has gone between the two looks.
                 continue;
             }
-            let left = deadline.saturating_duration_since(self.clock.now());
+            let left = deadline.saturating_duration_since(self.clock().now());
             if left <= MARGIN && queue.withdraw(&ticket) {
                 drop(queue);
                 return self.store(&ticket.batch);
@@ -95,8 +119,8 @@ impl Writer {
     }
 
     /// Applies what lies in the inbox, until nothing is left to apply or the deadline has come.
-    pub fn drain(&self, deadline: Instant) -> Result<()> {
-        let go_on = || self.clock.now() < deadline;
+    pub(crate) fn drain(&self, deadline: Instant) -> Result<()> {
+        let go_on = || self.clock().now() < deadline;
         self.drain_while(Duration::ZERO, &go_on).map(drop)
     }
 
@@ -121,11 +145,11 @@ impl Writer {
                 Turn::Worked => {
                     nap = POLL;
                     drained.worked = true;
-                    self.clock.sleep(pause);
+                    self.clock().sleep(pause);
                 }
                 // Whoever leads, or holds the lock, applies what lies here as well.
                 Turn::Busy => {
-                    self.clock.sleep(nap);
+                    self.clock().sleep(nap);
                     nap = (nap * 2).min(NAP);
                 }
                 // What lies there is not whole, or applied already.
@@ -168,46 +192,78 @@ impl Writer {
             match self.turn(leader) {
                 Ok(Turn::Worked) => {}
                 // After a failure the own batch may lie in the inbox all the same; its deadline ends this.
-                Ok(_) | Err(_) if !own.settled() => self.clock.sleep(POLL),
+                Ok(_) | Err(_) if !own.settled() => self.clock().sleep(POLL),
                 Ok(_) | Err(_) => {}
             }
             self.wake();
         }
     }
 
-    /// One look at the lock, and a commit if it can be had.
+    /// One try of the lock, and a commit if it can be had.
     fn turn(&self, leader: &mut Leader) -> Result<Turn> {
         let tickets = self.lock_queue().take();
-        match self.look(leader, &tickets) {
-            Ok(turn) => Ok(turn),
-            Err(error) => {
-                tickets.iter().for_each(|ticket| ticket.fail(&error));
-                if error.kind() == ErrorKind::NotFound {
-                    // The index was deleted, and its inbox with it.
-                    leader
-                        .waiting
-                        .values()
-                        .for_each(|ticket| ticket.fail(&error));
-                    leader.waiting.clear();
-                }
-                self.settle_waiting(leader);
-                Err(error)
+        let turn = self.try_commit(leader, &tickets);
+        if let Err(error) = &turn {
+            tickets.iter().for_each(|ticket| ticket.fail(error));
+            if error.kind() == ErrorKind::NotFound {
+                // The index was deleted, and its inbox with it.
+                let waiting = std::mem::take(&mut leader.waiting);
+                waiting.values().for_each(|ticket| ticket.fail(error));
             }
+            self.settle_waiting(leader);
+        }
+        turn
+    }
+
+    fn try_commit(&self, leader: &mut Leader, tickets: &[Arc<Ticket>]) -> Result<Turn> {
+        // A request does not wait for the lock: its batch goes into the inbox.
+        let now = self.clock().now();
+        let published = self.history.publish(Cause::Commit, now, |draft| {
+            self.settle_waiting(leader);
+            let members = self.members(draft.base(), tickets)?;
+            if members.is_empty() {
+                return Ok(Proposal::Nothing(None));
+            }
+            self.commit(draft, members)
+        });
+        match published {
+            Ok(Publication::Version(published, group)) => {
+                self.settle(leader, tickets, &group, published.version());
+                let took = self.clock().now().saturating_duration_since(group.began);
+                let counters = self.history.follower.counters();
+                counters.committed(group.members.len(), took);
+                self.lock_queue().put_back(tickets);
+                self.wake();
+                published.finish()?;
+                let stored = group.members.iter().filter(|member| member.stored);
+                self.history
+                    .leftovers
+                    .remove(stored.map(|member| member.id));
+                Ok(Turn::Worked)
+            }
+            Ok(Publication::Nothing {
+                newest,
+                value: Some(group),
+            }) => {
+                self.settle(leader, tickets, &group, newest.version());
+                self.lock_queue().put_back(tickets);
+                Ok(Turn::Worked)
+            }
+            Ok(Publication::Nothing { value: None, .. }) => Ok(Turn::Idle),
+            Ok(Publication::Locked) => {
+                self.deposit(leader, tickets)?;
+                Ok(Turn::Busy)
+            }
+            Err(Failure::Unknown(error)) => {
+                self.settle_unknown(tickets);
+                Err(unknown(error))
+            }
+            Err(failure) => Err(failure.into()),
         }
     }
 
-    fn look(&self, leader: &mut Leader, tickets: &[Arc<Ticket>]) -> Result<Turn> {
-        // The lock can be tried at the version that is known; under it the newest is looked for.
-        let tip = match self.follower.held() {
-            Some(held) => held,
-            None => self.follower.newest()?,
-        };
-        let generation = tip.manifest().body.lock_generation;
-        if let Some(held) = self.lock.attempt(generation, tip.version())? {
-            return self.apply(leader, &held, tickets);
-        }
-        leader.alone.met(false);
-        self.follower.newest()?;
+    /// Puts batches into the inbox, where the process that holds the lock finds them.
+    fn deposit(&self, leader: &mut Leader, tickets: &[Arc<Ticket>]) -> Result<()> {
         self.settle_waiting(leader);
         if !tickets.is_empty() {
             self.inbox.list()?;
@@ -219,7 +275,26 @@ impl Writer {
                 Err(error) => ticket.settle(Err(error)),
             }
         }
-        Ok(Turn::Busy)
+        Ok(())
+    }
+
+    /// The batches in the inbox, and those of `tickets` where these fit in as well.
+    fn members(&self, base: &Snapshot, tickets: &[Arc<Ticket>]) -> Result<Vec<Member>> {
+        let (mut members, all) = self.read_inbox(base)?;
+        let waiting = tickets.iter().filter(|ticket| all && !ticket.settled());
+        for ticket in waiting {
+            // The mapping may have been changed since it was read, and nothing was promised yet.
+            if let Err(error) = ticket.batch.fits(base.schema()) {
+                ticket.settle(Err(error));
+                continue;
+            }
+            members.push(Member {
+                id: self.identify(ticket),
+                batch: Arc::clone(&ticket.batch),
+                stored: false,
+            });
+        }
+        Ok(members)
     }
 
     fn identify(&self, ticket: &Ticket) -> BatchId {
@@ -229,9 +304,9 @@ impl Writer {
     /// Gives results to requests whose batches were applied by somebody, and `Durable` to those that
     /// cannot wait any longer.
     fn settle_waiting(&self, leader: &mut Leader) {
-        let now = self.clock.now();
+        let now = self.clock().now();
         leader.waiting.retain(|id, ticket| {
-            let outcome = match self.follower.applied(*id) {
+            let outcome = match self.history.follower.applied(*id) {
                 Some(applied) => applied_outcome(&applied),
                 None if ticket.deadline <= now => Outcome::Durable { batch: *id },
                 None => return true,
@@ -241,99 +316,8 @@ impl Writer {
         });
     }
 
-    /// Applies the inbox and `tickets` under the lock.
-    fn apply(&self, leader: &mut Leader, held: &Held, tickets: &[Arc<Ticket>]) -> Result<Turn> {
-        for _ in 0..ATTEMPTS {
-            let trusts =
-                |known: &Arc<Snapshot>| leader.alone.trusts(known.version(), self.clock.now());
-            let trusted = self.follower.held().filter(trusts);
-            let trusting = trusted.is_some();
-            let base = match trusted {
-                Some(known) => known,
-                None => self.follower.newest()?,
-            };
-            self.settle_waiting(leader);
-            if !held.serves(&base) {
-                // This lock was overtaken while it was held: line up again for the current one.
-                self.lock_queue().put_back(tickets);
-                return Ok(Turn::Worked);
-            }
-            let (mut members, all) = self.read_inbox(&base)?;
-            if all {
-                for ticket in tickets.iter().filter(|ticket| !ticket.settled()) {
-                    // The mapping may have been changed since it was read, and nothing was promised yet.
-                    if let Err(error) = ticket.batch.fits(base.schema()) {
-                        ticket.settle(Err(error));
-                        continue;
-                    }
-                    members.push(Member {
-                        id: self.identify(ticket),
-                        batch: Arc::clone(&ticket.batch),
-                        stored: false,
-                    });
-                }
-            }
-            let unconfirmed = self.unconfirmed(&base);
-            if members.is_empty() {
-                return Ok(Turn::Idle);
-            }
-            match self.commit(&base, held, &members, unconfirmed) {
-                Ok(Committed::Nothing(counts)) => {
-                    // Only a publication shows whether a version that was trusted is the newest.
-                    if trusting && self.follower.newest()?.version() != base.version() {
-                        leader.alone.met(true);
-                        continue;
-                    }
-                    self.settle(leader, tickets, &members, &counts, base.version());
-                    self.lock_queue().put_back(tickets);
-                    return Ok(Turn::Worked);
-                }
-                Ok(Committed::Version(published, counts)) => {
-                    let version = published.id.version;
-                    let now = self.clock.now();
-                    leader.alone.published(base.version(), version, now);
-                    self.settle(leader, tickets, &members, &counts, version);
-                    self.lock_queue().put_back(tickets);
-                    self.wake();
-                    self.finish(&base, &published)?;
-                    self.remove_applied(members.iter().filter(|m| m.stored).map(|m| m.id));
-                    return Ok(Turn::Worked);
-                }
-                Err(Failure::Fenced(error)) => {
-                    leader.alone.met(trusting);
-                    tracing::info!(%error, "starting over from the newest version");
-                }
-                Err(Failure::Nothing(error)) if is_stale(&error) => {
-                    leader.alone.met(trusting);
-                    tracing::info!(%error, "starting over from HEAD");
-                    self.follower.forget();
-                }
-                Err(Failure::Nothing(error)) => {
-                    leader.alone.met(false);
-                    return Err(error);
-                }
-                Err(Failure::Unknown(error)) => {
-                    leader.alone.met(false);
-                    self.settle_unknown(tickets);
-                    return Err(unknown(error));
-                }
-            }
-        }
-        Err(Error::new(
-            ErrorKind::Busy,
-            "other writers were faster, again and again: send the request again",
-        ))
-    }
-
-    fn settle(
-        &self,
-        leader: &mut Leader,
-        tickets: &[Arc<Ticket>],
-        members: &[Member],
-        counts: &[Counts],
-        version: u64,
-    ) {
-        for (member, &counts) in members.iter().zip(counts) {
+    fn settle(&self, leader: &mut Leader, tickets: &[Arc<Ticket>], group: &Group, version: u64) {
+        for (member, &counts) in group.members.iter().zip(&group.counts) {
             let direct = |ticket: &&Arc<Ticket>| ticket.id.get() == Some(&member.id);
             let waiting = leader.waiting.remove(&member.id);
             if let Some(ticket) = waiting.or_else(|| tickets.iter().find(direct).cloned()) {
@@ -345,11 +329,15 @@ impl Writer {
     /// An attempt that failed in the middle may have been published all the same: then the newest version tells.
     /// If it does not, the requests are told of the failure; trying again could apply them twice.
     fn settle_unknown(&self, tickets: &[Arc<Ticket>]) {
-        if let Err(error) = self.follower.newest() {
+        if let Err(error) = self.history.follower.newest() {
             tracing::info!(%error, "it is not known what became of a commit");
         }
         for ticket in tickets {
-            if let Some(applied) = ticket.id.get().and_then(|id| self.follower.applied(*id)) {
+            if let Some(applied) = ticket
+                .id
+                .get()
+                .and_then(|id| self.history.follower.applied(*id))
+            {
                 ticket.settle(Ok(applied_outcome(&applied)));
             }
         }

@@ -10,30 +10,25 @@ use roaring::RoaringBitmap;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::age::server_time;
+use super::age::may_be_collected;
 use super::ahead::Ahead;
 use super::attempts::{self, Told};
-use super::commit::{Failure, candidates, inputs};
 use super::draft::{Draft, Kind};
 use super::fit::{self, Fit, Limit, Size};
-use super::lock::Held;
-use super::merge;
+use super::history::{History, Maintained, Proposal};
+use super::ledger;
+use super::merge::{self, candidates, inputs};
 use super::pack::{self, Packed};
 use super::policy::{self, Candidate};
 use super::scratch::RawSegment;
-use super::{Writer, ledger};
 use crate::config::Step;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::format::manifest::Cause;
 use crate::ids::RandomIds;
 use crate::snapshot::Snapshot;
 
 /// How long maintenance waits for the lock when nothing else bounds it.
 const LOCK_WAIT: Duration = Duration::from_secs(60);
-/// Pause between looks at a lock that somebody else holds.
-const POLL: Duration = Duration::from_millis(20);
-/// Attempts at one publication when other writers come first.
-const ATTEMPTS: usize = 16;
 /// Merges in one call at most; each makes progress, so this is only ever reached by a defect.
 const MERGES_MAX: usize = 10_000;
 
@@ -53,12 +48,22 @@ pub struct MergeReport {
     pub postponed: bool,
 }
 
-impl Writer {
+/// Merges segments of one index.
+#[derive(Debug)]
+pub(crate) struct Merger {
+    history: Arc<History>,
+}
+
+impl Merger {
+    pub(super) fn new(history: Arc<History>) -> Self {
+        Self { history }
+    }
+
     /// Merges until every tier has room and no segment is rotten, or until the deadline.
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`] when the lock could not be had; whatever merging met.
-    pub fn merge(&self, deadline: Option<Instant>) -> Result<MergeReport> {
+    /// [`crate::ErrorKind::Busy`] when the lock could not be had; whatever merging met.
+    pub(crate) fn merge(&self, deadline: Option<Instant>) -> Result<MergeReport> {
         self.merge_while(deadline, policy::choose)
     }
 
@@ -66,15 +71,15 @@ impl Writer {
     ///
     /// # Errors
     /// Like [`Self::merge`].
-    pub fn compact(&self, deadline: Option<Instant>) -> Result<MergeReport> {
+    pub(crate) fn compact(&self, deadline: Option<Instant>) -> Result<MergeReport> {
         self.merge_while(deadline, policy::choose_all)
     }
 
     /// Whether a merge is due in `snapshot` that is too large for a commit.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`].
-    pub fn is_merge_due(snapshot: Arc<Snapshot>) -> Result<bool> {
+    /// [`crate::ErrorKind::Corrupt`].
+    pub(crate) fn is_due(snapshot: Arc<Snapshot>) -> Result<bool> {
         // It is only looked at, so its name does not matter.
         let draft = Draft::new(snapshot, Cause::Merge, &RandomIds);
         for kind in Kind::ALL {
@@ -87,14 +92,14 @@ impl Writer {
     }
 
     fn merge_while(&self, deadline: Option<Instant>, choose: Choose) -> Result<MergeReport> {
-        let before = self.follower.newest()?;
+        let before = self.history.follower.newest()?;
         let mut report = MergeReport {
             segments_before: before.manifest().body.segments.len(),
             ..MergeReport::default()
         };
         let mut withheld = None;
         for _ in 0..MERGES_MAX {
-            if deadline.is_some_and(|deadline| self.clock.now() >= deadline) {
+            if deadline.is_some_and(|deadline| self.history.clock.now() >= deadline) {
                 break;
             }
             match self.merge_once(choose, deadline, &mut withheld)? {
@@ -103,7 +108,7 @@ impl Writer {
                 Progress::Lost => {}
             }
         }
-        let after = self.follower.newest()?;
+        let after = self.history.follower.newest()?;
         report.version = after.version();
         report.segments = after.manifest().body.segments.len();
         report.postponed = withheld == Some(Limit::Time);
@@ -126,8 +131,12 @@ impl Writer {
         let mut limit = u64::MAX;
         loop {
             let mut fit = Fit {
-                budget: &self.config.budget,
-                in_time: fit::in_time(deadline, self.clock.now(), !self.config.after_answer),
+                budget: &self.history.config.budget,
+                in_time: fit::in_time(
+                    deadline,
+                    self.history.clock.now(),
+                    !self.history.config.after_answer,
+                ),
                 unharmed: None,
             };
             let mut chosen = choose(&candidates, limit);
@@ -142,7 +151,7 @@ impl Writer {
             if size.bytes >= attempts::MERGE_FROM {
                 let told = match told {
                     Some(told) => told,
-                    None => *told.insert(self.told()?),
+                    None => *told.insert(attempts::told_to(&self.history)?),
                 };
                 if told.elsewhere {
                     tracing::info!("another process is at a large merge: this one leaves it alone");
@@ -168,20 +177,14 @@ impl Writer {
         }
     }
 
-    /// What earlier attempts tell.
-    pub(super) fn told(&self) -> Result<Told> {
-        let memory = self.config.budget.memory_bytes();
-        attempts::told(&*self.follower.source().mount, memory)
-    }
-
     fn merge_once(
         &self,
         choose: Choose,
         deadline: Option<Instant>,
         withheld: &mut Option<Limit>,
     ) -> Result<Progress> {
-        let base = self.follower.newest()?;
-        let draft = Draft::new(Arc::clone(&base), Cause::Merge, &*self.ids);
+        let base = self.history.follower.newest()?;
+        let draft = Draft::new(Arc::clone(&base), Cause::Merge, &*self.history.ids);
         let mut due = None;
         for kind in Kind::ALL {
             let (chosen, size) = self.choose_fitting(choose, &draft, kind, deadline, withheld)?;
@@ -193,21 +196,21 @@ impl Writer {
         let Some((kind, chosen, size)) = due else {
             return Ok(Progress::Nothing);
         };
-        let attempt = self.attempt(size.bytes)?;
-        self.config.observer.reached(Step::BeforeBundle);
-        let began = self.clock.now();
-        let mut prepared = Prepared::new(&base, &chosen, self.clock.wall_ms())?;
-        let mount = &self.follower.source().mount;
-        let budget = &self.config.budget;
+        let attempt = self.history.attempt(size.bytes)?;
+        self.history.config.observer.reached(Step::BeforeBundle);
+        let began = self.history.clock.now();
+        let mut prepared = Prepared::new(&base, &chosen, self.history.clock.wall_ms())?;
+        let mount = self.history.mount();
+        let budget = &self.history.config.budget;
         let (ahead, schema) = (Ahead::of(chosen.len(), budget), draft.schema(kind));
         let inputs = inputs(&draft, &chosen, prepared.deletes(), schema, &ahead)?;
-        let place = fit::place(&size, budget, mount, &self.ids);
+        let place = fit::place(&size, budget, mount, &self.history.ids);
         match merge::merge(&inputs, schema, place)? {
             Some(merged) if merged.bytes() > pack::EMBED_MAX => {
                 prepared.bundle = Some(pack::bundle(
                     &[merged],
                     &**mount,
-                    &*self.ids,
+                    &*self.history.ids,
                     draft.version(),
                 )?);
             }
@@ -216,9 +219,9 @@ impl Writer {
         drop((inputs, attempt));
         fit::measured(
             size.bytes,
-            self.clock.now().saturating_duration_since(began),
+            self.history.clock.now().saturating_duration_since(began),
         );
-        let deadline = deadline.unwrap_or_else(|| self.clock.now() + LOCK_WAIT);
+        let deadline = deadline.unwrap_or_else(|| self.history.clock.now() + LOCK_WAIT);
         let result = self.publish_merge(&mut prepared, deadline);
         // After an error the version may exist all the same; then only a collection may tell.
         if matches!(result, Ok(Progress::Lost))
@@ -234,17 +237,17 @@ impl Writer {
         if let Some(bundle) = &prepared.bundle {
             prepared.path = Some(bundle.container.id.path());
         }
-        let mount = &self.follower.source().mount;
-        let published = self.publish_maintenance(deadline, |tip| {
+        let history = &*self.history;
+        let published = history.maintain(Cause::Merge, deadline, |mut draft| {
+            let tip = Arc::clone(draft.base());
             if let Some(path) = &prepared.path
-                && self.may_be_collected(&prepared.base, &tip, path)?
+                && may_be_collected(history, &prepared.base, &tip, path)?
             {
-                return Ok(None);
+                return Ok(Proposal::Nothing(()));
             }
             let Some(positions) = prepared.positions(&tip) else {
-                return Ok(None);
+                return Ok(Proposal::Nothing(()));
             };
-            let mut draft = Draft::new(Arc::clone(&tip), Cause::Merge, &*self.ids);
             let deletes = prepared.replayed(&draft, &positions)?;
             positions
                 .into_iter()
@@ -253,108 +256,23 @@ impl Writer {
                 (Some(bundle), _) => Some(bundle.clone()),
                 (None, Some(small)) => {
                     let small = std::slice::from_ref(small);
-                    Some(pack::pack(small, &**mount, &*self.ids, draft.name())?)
+                    let mount = &**history.mount();
+                    Some(pack::pack(small, mount, &*history.ids, draft.name())?)
                 }
                 (None, None) => None,
             };
-            if let Some(packed) = packed {
-                let docs = packed
-                    .segments
-                    .iter()
-                    .map(|s| u64::from(s.max_doc))
-                    .sum::<u64>();
-                if deletes.len() < docs {
-                    draft.add(packed, vec![deletes]);
-                }
+            if let Some(packed) = packed
+                && deletes.len() < packed.docs()
+            {
+                draft.add(packed, vec![deletes]);
             }
-            Ok(Some(draft))
+            Ok(Proposal::Version(draft, ()))
         })?;
-        Ok(if published {
-            Progress::Merged
-        } else {
-            Progress::Lost
+        Ok(match published {
+            Maintained::Published(()) => Progress::Merged,
+            Maintained::Nothing(()) => Progress::Lost,
         })
     }
-
-    /// Takes the lock, lets `prepare` make a draft of the newest version, publishes it; again when another
-    /// writer was first. `false` when `prepare` gave none.
-    pub(super) fn publish_maintenance(
-        &self,
-        deadline: Instant,
-        mut prepare: impl FnMut(Arc<Snapshot>) -> Result<Option<Draft>>,
-    ) -> Result<bool> {
-        for _ in 0..ATTEMPTS {
-            let held = self.acquire(deadline)?;
-            let tip = self.follower.newest()?;
-            if !held.serves(&tip) {
-                continue;
-            }
-            let Some(mut draft) = prepare(Arc::clone(&tip))? else {
-                return Ok(false);
-            };
-            draft.applied = self.unconfirmed(&tip);
-            let last = draft.cause() == Cause::Delete;
-            match self.publish(draft, &held, 0) {
-                Ok(_) if last => return Ok(true),
-                Ok(published) => {
-                    self.finish(&tip, &published)?;
-                    return Ok(true);
-                }
-                Err(Failure::Fenced(error)) => {
-                    tracing::info!(%error, "starting over from the newest version");
-                }
-                Err(Failure::Nothing(error) | Failure::Unknown(error)) => {
-                    self.follower.forget();
-                    return Err(error);
-                }
-            }
-        }
-        Err(busy())
-    }
-
-    /// Waits for the lock of the newest version.
-    pub(super) fn acquire(&self, deadline: Instant) -> Result<Held> {
-        loop {
-            let tip = self.follower.newest()?;
-            let generation = tip.manifest().body.lock_generation;
-            if let Some(held) = self.lock.attempt(generation, tip.version())? {
-                return Ok(held);
-            }
-            if self.clock.now() >= deadline {
-                return Err(busy());
-            }
-            self.clock.sleep(POLL);
-        }
-    }
-
-    /// Whether a collection that was published since `base` was the newest version may have taken a file for an
-    /// orphan that was written after that. One that is younger than retention, by the server's clock, it leaves alone.
-    pub(super) fn may_be_collected(
-        &self,
-        base: &Snapshot,
-        tip: &Snapshot,
-        path: &str,
-    ) -> Result<bool> {
-        if tip.manifest().body.collected == base.manifest().body.collected {
-            return Ok(false);
-        }
-        let mount = &*self.follower.source().mount;
-        let written = match mount.metadata(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
-            metadata => metadata.map_err(|error| Error::io(path, error))?.modified,
-        };
-        let age = server_time(mount, &*self.ids)?
-            .duration_since(written)
-            .unwrap_or_default();
-        Ok(age >= self.config.retention / 2)
-    }
-}
-
-fn busy() -> Error {
-    Error::new(
-        ErrorKind::Busy,
-        "another process is writing: try again later",
-    )
 }
 
 /// Chooses candidates to merge, of at most so many live bytes.

@@ -4,7 +4,9 @@ use roaring::RoaringBitmap;
 use tantivy::fastfield::{AliveBitSet, write_alive_bitset};
 use tantivy::indexer::merge_filtered_segments;
 
-use super::ahead::Input;
+use super::ahead::{Ahead, Input};
+use super::draft::Draft;
+use super::policy::Candidate;
 use super::scratch::{Place, RawSegment, Scratch};
 use super::store_settings;
 use super::stores::Stores;
@@ -59,6 +61,45 @@ pub(super) fn replay(inputs: &[(u32, RoaringBitmap, RoaringBitmap)]) -> RoaringB
         base += max_doc - u32::try_from(then.len()).unwrap_or(*max_doc);
     }
     moved
+}
+
+/// The kept segments of a draft as candidates for a merge.
+pub(super) fn candidates(draft: &Draft, positions: &[usize]) -> Result<Vec<Candidate>> {
+    let segments = &draft.content().manifest().body.segments;
+    let candidate = |&position: &usize| {
+        let segment = segments.get(position).ok_or_else(no_segment)?;
+        let deleted = draft.deleted(position)?;
+        Ok(Candidate {
+            bytes: segment.bytes(),
+            docs: u64::from(segment.max_doc),
+            deleted,
+        })
+    };
+    positions.iter().map(candidate).collect()
+}
+
+/// The kept segments of a draft as inputs of a merge, each without its `deletes`.
+pub(super) fn inputs(
+    draft: &Draft,
+    positions: &[usize],
+    deletes: Vec<RoaringBitmap>,
+    schema: &IndexSchema,
+    ahead: &Ahead,
+) -> Result<Vec<Input>> {
+    let content = draft.content();
+    let input = |(&position, deletes): (&usize, RoaringBitmap)| {
+        let segment = content.manifest().body.segments.get(position);
+        let (segment, files) = segment
+            .zip(content.segment_files(position))
+            .ok_or_else(no_segment)?;
+        let (id, max_doc) = (segment.id, segment.max_doc);
+        Input::of_snapshot(id, max_doc, files.iter(), deletes, schema, ahead)
+    };
+    positions.iter().zip(deletes).map(input).collect()
+}
+
+fn no_segment() -> Error {
+    Error::internal("a position names no segment")
 }
 
 #[cfg(test)]

@@ -1,13 +1,21 @@
-//! The writer: batches become versions.
+//! The writer: documents become versions.
 //!
-//! Requests hand their batches to [`Writer::submit`]. One thread at a time leads: it takes the
-//! lock, applies what is queued in this process and what lies in the inbox as **one** commit,
-//! and gives everybody their result; the others wait. While another process holds the lock, batches are laid
-//! into the inbox, where the holder finds them.
+//! [`history`] is the handle over an index's history and has the one loop that publishes. Each job is a type of its own that
+//! holds this handle:
+//!
+//! | Type | File | Publishes with the cause |
+//! |---|---|---|
+//! | [`Committer`] | `group`, `commit` | `Commit`: batches that were posted |
+//! | [`Bulk`] | `bulk` | `Commit`: many documents at once |
+//! | [`Merger`] | `maintain` | `Merge`: segments become one |
+//! | [`Collector`] | `collect` | `Collect`: the fence before files are removed |
+//! | [`Rebuilder`] | `rebuild` | `Job` and `Swap`: the index is built anew |
+//! | [`create`], [`Writer::delete`] | `create` | `Create`, `Delete` |
 
 mod age;
 mod ahead;
 mod alone;
+mod apply;
 mod assembly;
 mod attempts;
 mod build;
@@ -20,7 +28,9 @@ mod draft;
 mod fit;
 mod group;
 mod head;
+mod history;
 mod ledger;
+mod leftovers;
 mod lock;
 mod maintain;
 mod manifests;
@@ -36,23 +46,17 @@ mod skips;
 mod stored;
 mod stores;
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
+use std::time::Instant;
 
-use uuid::Uuid;
-
-use self::collect::Rest;
-use self::group::Leader;
-use self::lock::Lock;
-use self::publish::Publisher;
-use self::queue::Queue;
-use crate::clock::Clock;
+use self::collect::Collector;
+use self::group::Committer;
+use self::history::History;
+use self::rebuild::Rebuilder;
 use crate::config::Config;
-use crate::ids::Ids;
+use crate::error::Result;
 use crate::inbox::Inbox;
-use crate::layout::BatchId;
 use crate::snapshot::follow::Follower;
-use crate::world::World;
 
 pub use self::bulk::{Bulk, BulkReport};
 pub use self::collect::GcReport;
@@ -60,6 +64,7 @@ pub use self::create::create;
 pub(crate) use self::group::Drained;
 pub(crate) use self::ledger::schema as ledger_schema;
 pub use self::maintain::MergeReport;
+pub(crate) use self::maintain::Merger;
 pub use self::queue::{Outcome, Wait};
 
 /// How hard documents are compressed. Higher levels of zstd take half a percent off a block of 16 KiB and twice the time.
@@ -77,58 +82,40 @@ fn store_settings() -> tantivy::IndexSettings {
     }
 }
 
-/// Writes one index. Shared by all threads of a process.
+/// Writes one index: a part for each kind of work, over one history. Shared by all threads of a process.
 #[derive(Debug)]
 pub struct Writer {
-    id: Uuid,
-    follower: Arc<Follower>,
-    inbox: Arc<Inbox>,
-    lock: Lock,
-    publisher: Publisher,
-    clock: Arc<dyn Clock>,
-    ids: Arc<dyn Ids>,
-    config: Config,
-    queue: Mutex<Queue>,
-    changed: Condvar,
-    leader: Mutex<Leader>,
-    /// Applied batches whose files this process knows to be gone.
-    confirmed: Mutex<BTreeSet<BatchId>>,
-    /// When the next collection has to look.
-    rest: Mutex<Option<Rest>>,
+    history: Arc<History>,
+    pub(crate) commits: Arc<Committer>,
+    pub(crate) merges: Merger,
+    pub(crate) collections: Collector,
+    pub(crate) jobs: Rebuilder,
 }
 
 impl Writer {
     /// A writer of the index that `follower`, which must be writable, follows.
     pub fn new(follower: Arc<Follower>, config: Config) -> Self {
-        let World { clock, ids } = config.world.clone();
-        let id = ids.next();
         let mount = Arc::clone(&follower.source().mount);
-        let lock = Lock::new(
-            Arc::clone(&mount),
-            Arc::clone(&clock),
-            id,
-            config.overtake_after,
-        );
         let inbox = Inbox::new(mount, config.world.clone()).counted_in(follower.counters());
+        let inbox = Arc::new(inbox);
+        let history = Arc::new(History::new(follower, Arc::clone(&inbox), config));
+        let commits = Arc::new(Committer::new(Arc::clone(&history), Arc::clone(&inbox)));
         Self {
-            id,
-            inbox: Arc::new(inbox),
-            lock,
-            publisher: Publisher::new(Arc::clone(&follower), config.observer.clone()),
-            follower,
-            clock,
-            ids,
-            config,
-            queue: Mutex::default(),
-            changed: Condvar::new(),
-            leader: Mutex::default(),
-            confirmed: Mutex::default(),
-            rest: Mutex::default(),
+            merges: Merger::new(Arc::clone(&history)),
+            collections: Collector::new(Arc::clone(&history), inbox),
+            jobs: Rebuilder::new(Arc::clone(&history), Arc::clone(&commits)),
+            commits,
+            history,
         }
     }
 
-    /// The inbox it draws from.
-    pub fn inbox(&self) -> &Inbox {
-        &self.inbox
+    /// Begins to load many documents.
+    pub(crate) fn bulk(&self) -> Result<Bulk> {
+        Bulk::new(Arc::clone(&self.history), Arc::clone(&self.commits))
+    }
+
+    /// Publishes the last version of the index.
+    pub(crate) fn delete(&self, deadline: Instant) -> Result<()> {
+        create::delete(&self.history, deadline)
     }
 }

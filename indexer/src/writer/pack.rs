@@ -59,6 +59,14 @@ pub(super) struct Packed {
     pub(super) pages: Vec<u8>,
 }
 
+impl Packed {
+    /// Documents in all its segments.
+    pub(super) fn docs(&self) -> u64 {
+        let segments = self.segments.iter();
+        segments.map(|segment| u64::from(segment.max_doc)).sum()
+    }
+}
+
 /// Packs `segments` for the manifest `name`. A bundle is durable when this returns.
 pub(super) fn pack(
     segments: &[RawSegment],

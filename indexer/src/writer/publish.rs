@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 
-use super::commit::Failure;
 use super::head::HeadWriter;
 use crate::config::{Observer, Step};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,13 +23,37 @@ pub(super) struct Publisher {
 
 /// A version that exists, until its HEAD is written.
 #[derive(Debug)]
-pub(super) struct Published {
-    pub(super) id: ManifestId,
+pub(super) struct Version {
     pub(super) manifest: Manifest,
     /// Its header and body, for HEAD.
     pub(super) copy: Vec<u8>,
     /// What it was written through: its mark can be read and set through it without opening it again.
     pub(super) file: Arc<dyn MountFile>,
+}
+
+/// Why there is no new version.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Another writer was first; nothing was published.
+    Fenced(Error),
+    /// Something failed before anything was published.
+    Nothing(Error),
+    /// Something failed later, or the outcome is not known.
+    Unknown(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Nothing(error)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Fenced(error) | Failure::Nothing(error) | Failure::Unknown(error) => error,
+        }
+    }
 }
 
 impl Publisher {
@@ -49,7 +72,7 @@ impl Publisher {
         base: &Snapshot,
         mut manifest: Manifest,
         pages: &[u8],
-    ) -> Result<Published, Failure> {
+    ) -> Result<Version, Failure> {
         let bytes = manifest.encode_file(pages)?;
         let path = manifest.path();
         let copy = Manifest::copy_of(&bytes, &path)?;
@@ -82,8 +105,7 @@ impl Publisher {
             tracing::debug!(%error, "the pages just written are read back when they are needed");
         }
         self.observer.reached(Step::BeforeHead);
-        Ok(Published {
-            id,
+        Ok(Version {
             manifest,
             copy,
             file,
@@ -214,7 +236,7 @@ impl Publisher {
     /// Whether a version that was linked while its base was collected is part of the history: somebody
     /// has gone on from it, or it is the newest.
     fn is_real(&self, id: ManifestId) -> Result<bool> {
-        self.follower.distrust_head();
+        self.follower.restart_from_listing();
         if self.follower.newest()?.manifest().id() == id {
             return self.is_in_place();
         }
@@ -231,9 +253,8 @@ impl Publisher {
     }
 
     /// What may come after the answer: HEAD.
-    pub(super) fn finish(&self, published: &Published, snapshot: &Snapshot) {
-        self.head
-            .write(&published.manifest, &published.copy, snapshot);
+    pub(super) fn finish(&self, version: &Version, snapshot: &Snapshot) {
+        self.head.write(&version.manifest, &version.copy, snapshot);
     }
 
     pub(super) fn remove(&self, path: &str) {

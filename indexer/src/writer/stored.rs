@@ -1,27 +1,23 @@
-//! Batches in the inbox, as the thread that leads finds and leaves them.
+//! Batches in the inbox, as the thread that leads finds them.
 
-use std::collections::{BTreeSet, HashSet};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::collections::HashSet;
+use std::sync::Arc;
 
-use super::Writer;
 use super::commit::Member;
+use super::group::Committer;
 use super::queue::{GROUP_BATCHES_MAX, GROUP_BYTES_MAX};
 use crate::concurrent;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch::{Kind, Stored, StoredOperation};
 use crate::format::damaged;
-use crate::format::manifest::Applied;
-use crate::inbox::{Batch, Change, Operation};
+use crate::inbox::{Batch, Change, Operation, TOGETHER};
 use crate::layout::BatchId;
 use crate::mapping::IndexSchema;
 use crate::order::{Order, Position};
 use crate::snapshot::Snapshot;
 
-/// Batch files that are read or removed at once: each is a round trip or two, and may hold 6 MB of documents.
-const TOGETHER: usize = 8;
-
-impl Writer {
+impl Committer {
     /// The batches in the inbox that `base` has not applied, oldest first, and whether these are all.
     pub(super) fn read_inbox(&self, base: &Snapshot) -> Result<(Vec<Member>, bool)> {
         let mut ids = self.inbox.list()?;
@@ -60,44 +56,6 @@ impl Writer {
             }
         }
         Ok((members, all))
-    }
-
-    /// Applied batches whose files may still lie in the inbox: tries to remove them; the next version
-    /// must go on naming those that could not be.
-    pub(super) fn unconfirmed(&self, base: &Snapshot) -> Vec<Applied> {
-        let applied = &base.manifest().body.applied;
-        let left = || applied.iter().filter(|entry| entry.in_inbox);
-        self.remove_applied(left().map(|entry| entry.batch));
-        let mut confirmed = self.confirmed();
-        let named: HashSet<BatchId> = left().map(|entry| entry.batch).collect();
-        confirmed.retain(|id| named.contains(id));
-        left()
-            .filter(|entry| !confirmed.contains(&entry.batch))
-            .copied()
-            .collect()
-    }
-
-    pub(super) fn remove_applied(&self, ids: impl Iterator<Item = BatchId>) {
-        let known = |id: &BatchId| self.confirmed().contains(id);
-        let ids: Vec<BatchId> = ids.filter(|id| !known(id)).collect();
-        for together in ids.chunks(TOGETHER) {
-            let inbox = Arc::clone(&self.inbox);
-            let removed = match concurrent::each(together, move |id| inbox.remove(id)) {
-                Ok(removed) => removed,
-                Err(error) => {
-                    tracing::warn!(%error, "applied batches stay in the inbox");
-                    return;
-                }
-            };
-            let gone = together.iter().zip(removed).filter(|(_, gone)| *gone);
-            self.confirmed().extend(gone.map(|(id, _)| *id));
-        }
-    }
-
-    fn confirmed(&self) -> MutexGuard<'_, BTreeSet<BatchId>> {
-        self.confirmed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -22,7 +22,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use self::pile::{Pile, Ticket};
-use super::Writer;
+use super::group::Committer;
+use super::history::History;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::{Body, Cause, Manifest};
@@ -73,7 +74,8 @@ pub struct Bulk {
 /// What the threads of a load share.
 #[derive(Debug)]
 struct Load {
-    writer: Arc<Writer>,
+    history: Arc<History>,
+    commits: Arc<Committer>,
     /// The newest version when it began.
     began: Arc<Snapshot>,
     /// An index without documents, to put the own segments into.
@@ -108,22 +110,22 @@ struct State {
 }
 
 impl Bulk {
-    pub(crate) fn new(writer: Arc<Writer>) -> Result<Self> {
-        let began = writer.follower.newest()?;
+    pub(super) fn new(history: Arc<History>, commits: Arc<Committer>) -> Result<Self> {
+        let began = history.follower.newest()?;
         let manifest = began.manifest();
         let body = Body::empty(Cause::Commit, 0, manifest.body.definition.clone());
         let nothing = Manifest::empty(0, manifest.lineage, body);
-        let source = writer.follower.source();
+        let source = history.follower.source();
         let empty = Snapshot::open(nothing, source, None, &Sections::default())?;
-        let retention = writer.config.retention;
+        let retention = history.config.retention;
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let worth = writer.config.writer_memory_bytes / MEMORY_FOR_A_THREAD;
+        let worth = history.config.writer_memory_bytes / MEMORY_FOR_A_THREAD;
         let ordinary = manifest.body.job.is_some() || retention < RETENTION_MIN;
         let threads = worth.clamp(1, cores);
         let gather_bytes = if ordinary {
             BATCH_BYTES
         } else {
-            writer.config.writer_memory_bytes / threads / TEXT_ONE_IN
+            history.config.writer_memory_bytes / threads / TEXT_ONE_IN
         };
         let load = Arc::new(Load {
             ordinary,
@@ -133,7 +135,8 @@ impl Bulk {
             threads,
             gather_bytes: AtomicUsize::new(gather_bytes),
             publish_after: retention / PUBLISH_ONE_IN,
-            writer,
+            history,
+            commits,
             state: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -163,7 +166,7 @@ impl Bulk {
         let limit = load.gather_bytes.load(Ordering::Relaxed);
         let mut documents = documents.into_iter();
         loop {
-            let now = load.writer.clock.now();
+            let now = load.history.clock.now();
             let mut state = load.lock();
             state.check()?;
             if !state.gather(&mut documents, limit, now) {
@@ -278,7 +281,7 @@ impl Load {
     }
 
     fn memory_for_a_thread(&self) -> usize {
-        self.writer.config.writer_memory_bytes / self.threads
+        self.history.config.writer_memory_bytes / self.threads
     }
 
     /// Does `work`; if it fails, so does every later call.
@@ -304,7 +307,7 @@ fn watch(load: &Arc<Load>) -> Result<JoinHandle<()>> {
             }
             let waited = load.changed.wait_timeout(state, pause);
             let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            let age = |since| load.writer.clock.now().saturating_duration_since(since);
+            let age = |since| load.history.clock.now().saturating_duration_since(since);
             let due = state.since().map(age) >= Some(load.publish_after);
             drop(state);
             if due && let Err(error) = load.keeping(Load::flush) {

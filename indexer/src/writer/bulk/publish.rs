@@ -8,7 +8,8 @@ use roaring::RoaringBitmap;
 use tantivy::DocAddress;
 use uuid::Uuid;
 
-use super::super::draft::Draft;
+use super::super::age::may_be_collected;
+use super::super::history::{Maintained, Proposal};
 use super::super::queue::{Outcome, Wait};
 use super::super::resolve::locate_in;
 use super::keys::replaced;
@@ -30,14 +31,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 const KEYS: usize = 65_536;
 /// Documents that are read back at once.
 const READ: u32 = 256;
-
-/// What publishing came to.
-enum Published {
-    /// The version, and the documents of the index that were replaced in it.
-    Version(u64, u64),
-    /// A job runs that has to learn of every key, or the mapping was changed.
-    Unfit,
-}
 
 /// The documents of the index whose keys the load has, by segment: a segment never changes.
 #[derive(Default)]
@@ -73,10 +66,10 @@ impl Load {
         })?;
         // Most of the looking happens before the lock is taken.
         let mut located = Located::default();
-        located.look(&built, &*self.writer.follower.newest()?)?;
-        let (version, existing) = match self.publish_version(parts, &built, &replaced, located)? {
-            Published::Version(version, existing) => (version, existing),
-            Published::Unfit => return self.commit_parts(parts, &built),
+        located.look(&built, &*self.history.follower.newest()?)?;
+        let published = self.publish_version(parts, &built, &replaced, located)?;
+        let Some((version, existing)) = published else {
+            return self.commit_parts(parts, &built);
         };
         drop(built);
         for (position, part) in parts.iter().enumerate() {
@@ -95,29 +88,29 @@ impl Load {
         })
     }
 
+    /// The version, and the documents of the index that were replaced in it. `None` where ordinary commits have to do it: a
+    /// job runs that has to learn of every key, or the mapping was changed.
     fn publish_version(
         &self,
         parts: &[Part],
         built: &Snapshot,
         replaced: &BTreeMap<usize, RoaringBitmap>,
         mut located: Located,
-    ) -> Result<Published> {
-        let writer = &self.writer;
-        let deadline = writer.clock.now() + PATIENCE;
+    ) -> Result<Option<(u64, u64)>> {
+        let history = &*self.history;
+        let deadline = history.clock.now() + PATIENCE;
         let lineage = self.empty.manifest().lineage;
-        let mut done = Published::Unfit;
-        writer.publish_maintenance(deadline, |tip| {
-            done = Published::Unfit;
+        let published = history.maintain(Cause::Commit, deadline, |mut draft| {
+            let tip = Arc::clone(draft.base());
             if tip.manifest().lineage != lineage || tip.manifest().body.job.is_some() {
-                return Ok(None);
+                return Ok(Proposal::Nothing(()));
             }
             for part in parts {
-                if writer.may_be_collected(&self.began, &tip, &part.path())? {
+                if may_be_collected(history, &self.began, &tip, &part.path())? {
                     return Err(collected());
                 }
             }
             located.look(built, &tip)?;
-            let mut draft = Draft::new(Arc::clone(&tip), Cause::Commit, &*writer.ids);
             let mut existing = 0;
             for (position, segment) in tip.manifest().body.segments.iter().enumerate() {
                 if let Some(docs) = located.0.get(&segment.id)
@@ -134,10 +127,13 @@ impl Load {
                     draft.add(part.packed.clone(), vec![deletes]);
                 }
             }
-            done = Published::Version(draft.version(), existing);
-            Ok(Some(draft))
+            let version = draft.version();
+            Ok(Proposal::Version(draft, (version, existing)))
         })?;
-        Ok(done)
+        Ok(match published {
+            Maintained::Published(done) => Some(done),
+            Maintained::Nothing(()) => None,
+        })
     }
 
     /// Commits what was gathered as an ordinary batch. One thread at a time, so that the order stays.
@@ -161,14 +157,14 @@ impl Load {
     }
 
     fn commit(&self, documents: Vec<Document>) -> Result<BulkReport> {
-        let clock = &self.writer.clock;
+        let clock = &self.history.clock;
         let count = documents.len() as u64;
         let operations: Vec<Operation> = documents.into_iter().map(Operation::Upsert).collect();
         let batch = Batch { operations };
         let mut attempts = 1;
         loop {
             let deadline = clock.now() + PATIENCE;
-            match self.writer.submit(batch.clone(), Wait::Visible, deadline) {
+            match self.commits.submit(batch.clone(), Wait::Visible, deadline) {
                 Err(error)
                     if attempts < ATTEMPTS
                         && matches!(error.kind(), ErrorKind::Busy | ErrorKind::Fenced) =>
@@ -196,7 +192,7 @@ impl Load {
 
     /// Reads the documents back and commits them as ordinary batches, by whatever the mapping is now.
     fn commit_parts(&self, parts: &[Part], built: &Snapshot) -> Result<BulkReport> {
-        let schema = self.writer.follower.newest()?.intake()?;
+        let schema = self.history.follower.newest()?.intake()?;
         let mut report = BulkReport::default();
         let mut documents = Vec::new();
         let mut bytes = 0;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::super::ahead::Ahead;
 use super::super::build::{build_in_turn, place};
-use super::super::commit::inputs;
-use super::super::draft::{Draft, Kind, Stamp};
+use super::super::draft::{Draft, Kind};
 use super::super::fit::{self, Size};
+use super::super::merge::{self, inputs};
+use super::super::pack;
 use super::super::policy::FAN_IN;
 use super::super::scratch::RawSegment;
-use super::super::{merge, pack};
 use super::keys::replaced;
 use super::pile::{Part, Ticket};
 use super::{Cut, Load, PUBLISH_BYTES};
@@ -41,7 +41,7 @@ impl Load {
     pub(super) fn flush(&self) -> Result<()> {
         let cut = {
             let mut state = self.lock();
-            let now = self.writer.clock.now();
+            let now = self.history.clock.now();
             (!state.gathered.is_empty()).then(|| state.cut(now))
         };
         if let Some(cut) = cut {
@@ -65,7 +65,7 @@ impl Load {
             drop(state);
             return self.commit_gathered();
         }
-        let now = self.writer.clock.now();
+        let now = self.history.clock.now();
         let cut = (!state.gathered.is_empty()).then(|| state.cut(now));
         drop(state);
         if let Some(cut) = cut {
@@ -102,7 +102,7 @@ impl Load {
     }
 
     fn build_parts(&self, documents: &[Document]) -> Result<Vec<Part>> {
-        self.writer.config.observer.reached(Step::BeforeBundle);
+        self.history.config.observer.reached(Step::BeforeBundle);
         let schema = self.empty.schema();
         // The mapping may have been changed since they were read.
         let read: HashMap<usize, Document> = documents
@@ -126,7 +126,7 @@ impl Load {
             .collect();
         let memory = self.memory_for_a_thread();
         let bytes = kept.iter().map(|document| document.source().len()).sum();
-        let place = place(bytes, memory, &self.writer.config.budget);
+        let place = place(bytes, memory, &self.history.config.budget);
         let segments = build_in_turn(&kept, schema, memory, &place)?;
         let mut more = (documents.len() - kept.len()) as u64;
         let mut parts = Vec::new();
@@ -138,8 +138,8 @@ impl Load {
     }
 
     fn bundle(&self, segment: &RawSegment, documents: u64) -> Result<Part> {
-        let mount = &self.writer.follower.source().mount;
-        let (segment, ids) = (std::slice::from_ref(segment), &*self.writer.ids);
+        let mount = self.history.mount();
+        let (segment, ids) = (std::slice::from_ref(segment), &*self.history.ids);
         let packed = pack::bundle(segment, &**mount, ids, self.version)?;
         Ok(Part { packed, documents })
     }
@@ -155,18 +155,18 @@ impl Load {
     }
 
     fn merge(&self, ticket: Ticket, parts: Vec<Part>) -> Result<bool> {
-        self.writer.config.observer.reached(Step::BeforeBundle);
+        self.history.config.observer.reached(Step::BeforeBundle);
         let built = self.open(&parts)?;
-        let mut draft = Draft::new(Arc::clone(&built), Cause::Merge, &*self.writer.ids);
+        let mut draft = Draft::new(Arc::clone(&built), Cause::Merge, &*self.history.ids);
         for (position, docs) in replaced(&built, |_| Ok(()))? {
             draft.delete(position, &docs)?;
         }
         let kept: Vec<usize> = draft.kept(Kind::Documents).collect();
-        let budget = &self.writer.config.budget;
-        let mount = &self.writer.follower.source().mount;
+        let budget = &self.history.config.budget;
+        let mount = self.history.mount();
         let (ahead, schema) = (Ahead::of(kept.len(), budget), draft.schema(Kind::Documents));
         let inputs = inputs(&draft, &kept, draft.deletes_of(&kept)?, schema, &ahead)?;
-        let place = fit::place(&Size::of_inputs(&inputs), budget, mount, &self.writer.ids);
+        let place = fit::place(&Size::of_inputs(&inputs), budget, mount, &self.history.ids);
         let merged = merge::merge(&inputs, built.schema(), place)?;
         drop(inputs);
         let documents = parts.iter().map(|part| part.documents).sum();
@@ -182,26 +182,20 @@ impl Load {
 
     /// The segments of some parts, in their order, as an index of their own.
     pub(super) fn open(&self, parts: &[Part]) -> Result<Arc<Snapshot>> {
-        let mut draft = Draft::new(Arc::clone(&self.empty), Cause::Commit, &*self.writer.ids);
+        let mut draft = Draft::new(Arc::clone(&self.empty), Cause::Commit, &*self.history.ids);
         draft.stand_alone();
         for part in parts {
             draft.add(part.packed.clone(), Vec::new());
         }
-        let stamp = Stamp {
-            writer: self.writer.id,
-            written_ms: self.writer.clock.wall_ms(),
-            lock_generation: 0,
-        };
-        let (manifest, _) = draft.finish(stamp, 0)?;
-        let source = self.writer.follower.source();
+        let (manifest, _) = draft.finish(self.history.stamp())?;
+        let source = self.history.follower.source();
         let opened = Snapshot::open(manifest, source, None, &Sections::default())?;
         Ok(Arc::new(opened))
     }
 
     /// Removes bundles that no version names.
     pub(super) fn remove(&self, parts: &[Part]) {
-        for part in parts {
-            self.writer.publisher.remove(&part.path());
-        }
+        let paths: Vec<String> = parts.iter().map(Part::path).collect();
+        self.history.remove(&paths);
     }
 }

@@ -1,13 +1,12 @@
 //! Starting and ending a job, and what is known of it.
 
-use std::sync::Arc;
+use std::convert::Infallible;
 use std::time::Instant;
 
 use uuid::Uuid;
 
-use super::super::Writer;
-use super::super::draft::Draft;
-use super::ended;
+use super::super::history::{History, Maintained, Proposal};
+use super::{Rebuilder, ended};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::job::{Job, JobState, JobStatus, Position};
 use crate::format::manifest::Cause;
@@ -16,22 +15,22 @@ use crate::mapping::IndexSchema;
 use crate::reindex::ReindexRequest;
 use crate::snapshot::Snapshot;
 
-impl Writer {
+impl Rebuilder {
     /// Publishes a version that starts a job.
     ///
     /// # Errors
     /// See [`crate::Index::start_reindex`].
-    pub fn start_job(&self, request: &ReindexRequest, deadline: Instant) -> Result<JobStatus> {
+    pub(crate) fn start(&self, request: &ReindexRequest, deadline: Instant) -> Result<JobStatus> {
         if let Some(definition) = &request.definition {
             IndexSchema::compile(definition)?;
         }
-        let mount = &self.follower.source().mount;
+        let mount = self.history.mount();
         mount
             .make_dir(JOBS)
             .map_err(|error| Error::io(JOBS, error))?;
-        let id = self.ids.next();
-        let mut started = None;
-        self.publish_maintenance(deadline, |tip| {
+        let id = self.history.ids.next();
+        let started = self.history.maintain(Cause::Job, deadline, |mut draft| {
+            let tip = draft.base();
             if let Some(job) = tip.manifest().body.job.as_deref() {
                 return Err(Error::new(
                     ErrorKind::Conflict,
@@ -41,17 +40,19 @@ impl Writer {
                     ),
                 ));
             }
-            let job = self.new_job(id, request, &tip);
-            started = Some(job.status.clone());
-            let mut draft = Draft::new(tip, Cause::Job, &*self.ids);
+            let job = self.new_job(id, request, tip);
+            let status = job.status.clone();
             draft.job = Some(Box::new(job));
-            Ok(Some(draft))
+            Ok(Proposal::<_, Infallible>::Version(draft, status))
         })?;
-        started.ok_or_else(|| Error::internal("a job was not started"))
+        match started {
+            Maintained::Published(status) => Ok(status),
+            Maintained::Nothing(never) => match never {},
+        }
     }
 
     fn new_job(&self, id: Uuid, request: &ReindexRequest, tip: &Snapshot) -> Job {
-        let now = self.clock.wall_ms();
+        let now = self.history.clock.wall_ms();
         let body = &tip.manifest().body;
         let version = tip.version() + 1;
         let documents = body.live_docs();
@@ -77,7 +78,7 @@ impl Writer {
             status,
             on_refused: request.on_refused,
             definition: definition.clone(),
-            lineage: self.ids.next(),
+            lineage: self.history.ids.next(),
             position: Position::Start,
             replayed_to: version,
             checkpoint: None,
@@ -88,39 +89,43 @@ impl Writer {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Busy`].
-    pub fn end_job(
-        &self,
-        id: Uuid,
-        state: JobState,
-        reason: Option<String>,
-        deadline: Instant,
-    ) -> Result<JobStatus> {
-        let mut outcome = None;
-        let mut left = None;
-        self.publish_maintenance(deadline, |tip| {
-            let running = tip.manifest().body.job.as_deref();
-            let Some(job) = running.filter(|job| job.status.id == id) else {
-                outcome = ended(&tip, id);
-                return Ok(None);
-            };
-            let status = JobStatus {
-                state,
-                error: reason.clone(),
-                updated_ms: self.clock.wall_ms(),
-                ended_version: Some(tip.version() + 1),
-                ..job.status.clone()
-            };
-            left = job.checkpoint.map(|checkpoint| (job.status.id, checkpoint));
-            outcome = Some(status.clone());
-            let mut draft = Draft::new(Arc::clone(&tip), Cause::Job, &*self.ids);
-            draft.job = None;
-            draft.ended_job = Some(status);
-            Ok(Some(draft))
-        })?;
-        if let Some((id, checkpoint)) = left {
-            self.publisher.remove(&checkpoint.path(id));
+    pub(crate) fn cancel(&self, id: Uuid, deadline: Instant) -> Result<JobStatus> {
+        end_job(&self.history, id, JobState::Cancelled, None, deadline)
+    }
+}
+
+/// Ends a job without a result, in `state` and for a `reason`; gives one that has ended already as it is.
+pub(in crate::writer) fn end_job(
+    history: &History,
+    id: Uuid,
+    state: JobState,
+    reason: Option<String>,
+    deadline: Instant,
+) -> Result<JobStatus> {
+    let ending = history.maintain(Cause::Job, deadline, |mut draft| {
+        let tip = draft.base();
+        let running = tip.manifest().body.job.as_deref();
+        let Some(job) = running.filter(|job| job.status.id == id) else {
+            return Ok(Proposal::Nothing(ended(tip, id)));
+        };
+        let status = JobStatus {
+            state,
+            error: reason.clone(),
+            updated_ms: history.clock.wall_ms(),
+            ended_version: Some(draft.version()),
+            ..job.status.clone()
+        };
+        let checkpoint = job.checkpoint.map(|checkpoint| checkpoint.path(id));
+        draft.job = None;
+        draft.ended_job = Some(status.clone());
+        Ok(Proposal::Version(draft, (status, checkpoint)))
+    })?;
+    match ending {
+        Maintained::Published((status, checkpoint)) => {
+            history.remove(&checkpoint);
+            Ok(status)
         }
-        outcome.ok_or_else(|| no_job(id))
+        Maintained::Nothing(ended) => ended.ok_or_else(|| no_job(id)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::Writer;
+use super::super::history::History;
 use super::super::resolve::locate;
 use crate::error::Result;
 use crate::snapshot::Snapshot;
@@ -16,24 +16,22 @@ pub(super) struct Touched {
     pub(super) to: u64,
 }
 
-impl Writer {
-    /// The keys touched by the versions after `after`, up to `to`, or up to an earlier version where there are more than
-    /// `most`. Their manifests are there: collection leaves those alone that a job still needs.
-    pub(super) fn touched(&self, after: u64, to: u64, most: usize) -> Result<Touched> {
-        let mut touched = Touched {
-            keys: BTreeSet::new(),
-            to: after,
-        };
-        for version in after + 1..=to {
-            let (manifest, ..) = self.follower.read_version(version)?;
-            touched.keys.extend(manifest.body.touched);
-            touched.to = version;
-            if touched.keys.len() >= most {
-                break;
-            }
+/// The keys touched by the versions after `after`, up to `to`, or up to an earlier version where there are more than
+/// `most`. Their manifests are there: collection leaves those alone that a job still needs.
+pub(super) fn touched(history: &History, after: u64, to: u64, most: usize) -> Result<Touched> {
+    let mut touched = Touched {
+        keys: BTreeSet::new(),
+        to: after,
+    };
+    for version in after + 1..=to {
+        let (manifest, ..) = history.follower.read_version(version)?;
+        touched.keys.extend(manifest.body.touched);
+        touched.to = version;
+        if touched.keys.len() >= most {
+            break;
         }
-        Ok(touched)
     }
+    Ok(touched)
 }
 
 /// The source of the document that each of `keys`, which are sorted, has in `tip`; none where there is no document.

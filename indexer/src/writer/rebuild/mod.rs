@@ -21,11 +21,13 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
+use self::control::end_job;
 use self::pace::Pace;
 use self::shadow::Work;
 use self::step::Turn;
-use super::Writer;
 use super::attempts::{self, Attempt, Told};
+use super::group::Committer;
+use super::history::History;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::job::{Job, JobState, JobStatus};
 use crate::reindex::Sources;
@@ -72,34 +74,48 @@ impl From<Error> for Stop {
     }
 }
 
-impl Writer {
+/// Builds one index anew, beside itself.
+#[derive(Debug)]
+pub(crate) struct Rebuilder {
+    history: Arc<History>,
+    /// What is in the inbox is applied before a job ends.
+    commits: Arc<Committer>,
+}
+
+impl Rebuilder {
+    pub(super) fn new(history: Arc<History>, commits: Arc<Committer>) -> Self {
+        Self { history, commits }
+    }
+
     /// Works on the job that runs, if one does, until it has ended or `until`.
     ///
     /// # Errors
     /// See [`crate::Index::carry_on`].
-    pub fn carry_on(
+    pub(crate) fn carry_on(
         &self,
         sources: &dyn Sources,
         until: Instant,
         watch: &mut dyn FnMut(&JobStatus),
     ) -> Result<Option<JobStatus>> {
         let mut work: Option<Work> = None;
-        let told = match self.follower.newest()?.manifest().body.job {
-            Some(_) => self.told()?,
+        let told = match self.history.follower.newest()?.manifest().body.job {
+            Some(_) => attempts::told_to(&self.history)?,
             None => Told::default(),
         };
         let most = told.step.and_then(|bytes| usize::try_from(bytes).ok());
-        let most = most.unwrap_or(usize::MAX).min(self.config.job_step_max());
-        let mut pace = Pace::new(self.config.job_step_bytes, most);
+        let most = most
+            .unwrap_or(usize::MAX)
+            .min(self.history.config.job_step_max());
+        let mut pace = Pace::new(self.history.config.job_step_bytes, most);
         let mut attempt = Attempted::default();
         let (mut stale, mut again, mut met) = (0, 0, false);
         let mut source_tries = 0;
         loop {
-            let tip = self.follower.newest()?;
+            let tip = self.history.follower.newest()?;
             let Some(job) = tip.manifest().body.job.as_deref() else {
                 return Ok(work.and_then(|work| ended(&tip, work.id)));
             };
-            let began = self.clock.now();
+            let began = self.history.clock.now();
             if !pace.allows(began, until) {
                 return Ok(Some(job.status.clone()));
             }
@@ -110,7 +126,7 @@ impl Writer {
             match step {
                 Ok(Stepped::Checkpoint(status)) => {
                     (stale, again, source_tries) = (0, 0, 0);
-                    pace.took(self.clock.now().saturating_duration_since(began));
+                    pace.took(self.history.clock.now().saturating_duration_since(began));
                     watch(&status);
                 }
                 Ok(Stepped::Ended(status)) => {
@@ -129,29 +145,26 @@ impl Writer {
                     tracing::info!(%error, "a step of a job starts over");
                     stale += 1;
                     work = None;
-                    self.follower.distrust(&tip);
+                    self.history.follower.invalidate(&tip);
                 }
                 Err(Stop::Step(error)) => return Err(error),
                 Err(Stop::Source(error)) => {
                     source_tries += 1;
                     if source_tries == SOURCE_TRIES {
-                        let reason = Some(error.to_string());
-                        let status =
-                            self.end_job(job.status.id, JobState::Failed, reason, until)?;
+                        let status = self.fail(job, error.to_string(), until)?;
                         watch(&status);
                         return Ok(Some(status));
                     }
                     let pause = SOURCE_PAUSE * 2_u32.pow(source_tries - 1);
-                    if self.clock.now() + pause >= until {
+                    if self.history.clock.now() + pause >= until {
                         return Err(error);
                     }
                     tracing::warn!(%error, ?pause, "a source is read again after a pause");
-                    self.clock.sleep(pause);
+                    self.history.clock.sleep(pause);
                     work = None;
                 }
                 Err(Stop::Job(reason)) => {
-                    let status =
-                        self.end_job(job.status.id, JobState::Failed, Some(reason), until)?;
+                    let status = self.fail(job, reason, until)?;
                     watch(&status);
                     return Ok(Some(status));
                 }
@@ -167,21 +180,20 @@ struct Attempted {
     file: Option<Attempt>,
 }
 
-impl Writer {
+impl Rebuilder {
+    fn fail(&self, job: &Job, reason: String, until: Instant) -> Result<JobStatus> {
+        let (id, reason) = (job.status.id, Some(reason));
+        end_job(&self.history, id, JobState::Failed, reason, until)
+    }
+
     /// Writes a step down before it begins, if it is larger than those before.
     fn attempt_step(&self, attempted: &mut Attempted, bytes: usize) -> Result<()> {
         if attempted.file.is_some() && bytes <= attempted.bytes {
             return Ok(());
         }
-        let memory = self.config.budget.memory_bytes();
-        let mount = &self.follower.source().mount;
-        let file = attempts::begin(
-            mount,
-            &*self.ids,
-            attempts::Work::Step,
-            bytes as u64,
-            memory,
-        )?;
+        let memory = self.history.config.budget.memory_bytes();
+        let (mount, ids) = (self.history.mount(), &*self.history.ids);
+        let file = attempts::begin(mount, ids, attempts::Work::Step, bytes as u64, memory)?;
         attempted.file = Some(file);
         attempted.bytes = bytes;
         Ok(())

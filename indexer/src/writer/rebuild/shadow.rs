@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::super::apply::Merging;
 use super::super::attempts::Told;
-use super::super::draft::{Draft, Kind, Stamp};
+use super::super::draft::Draft;
 use super::super::resolve::resolve;
-use super::super::{Writer, build, pack};
-use super::Shadow;
+use super::{Rebuilder, Shadow};
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::format::damaged;
@@ -100,7 +100,7 @@ pub(in crate::writer) fn read_checkpoint(
     Ok(manifest)
 }
 
-impl Writer {
+impl Rebuilder {
     /// Builds the next checkpoint: `shadow` with `changes`, and with documents whose keys it certainly does not have. It is
     /// durable when this returns.
     pub(super) fn extend(
@@ -111,32 +111,13 @@ impl Writer {
         fresh: &[Document],
         merge_max: u64,
     ) -> Result<Written> {
-        let mount = &self.follower.source().mount;
-        let resolution = resolve(shadow, &[changes], self.clock.wall_ms())?;
-        let mut draft = Draft::new(Arc::clone(shadow), Cause::Job, &*self.ids);
+        let history = &*self.history;
+        let resolution = resolve(shadow, &[changes], history.clock.wall_ms())?;
+        let mut draft = Draft::new(Arc::clone(shadow), Cause::Job, &*history.ids);
         draft.stand_alone();
-        for (&position, docs) in &resolution.deletes {
-            draft.delete(position, docs)?;
-        }
-        let mut documents = resolution.documents;
-        documents.extend(fresh);
-        let memory = self.config.writer_memory_bytes;
-        let budget = &self.config.budget;
-        let mut segments = build::build(&documents, shadow.schema(), memory, budget)?;
-        self.merge_inline(&mut draft, &mut segments, Kind::Documents, merge_max)?;
-        let mut paths = Vec::new();
-        if !segments.is_empty() {
-            let packed = pack::bundle(&segments, &**mount, &*self.ids, draft.version())?;
-            paths.push(packed.container.id.path());
-            draft.add(packed, Vec::new());
-        }
-        drop(segments);
-        let stamp = Stamp {
-            writer: self.id,
-            written_ms: self.clock.wall_ms(),
-            lock_generation: 0,
-        };
-        let (mut manifest, _) = draft.finish(stamp, 0)?;
+        history.apply(&mut draft, &resolution, fresh, Merging::UpTo(merge_max))?;
+        let mut paths = draft.made().to_vec();
+        let (mut manifest, _) = draft.finish(history.stamp())?;
         // No reader has ever needed them.
         manifest.body.retired.clear();
         let bytes = manifest.encode_file(&[])?;
@@ -147,22 +128,18 @@ impl Writer {
         };
         let path = id.path(job);
         paths.push(path.clone());
+        let mount = history.mount();
         let written = mount.open(&path, Access::CreateNew).and_then(|file| {
             file.write_durably_at(&bytes, 0)?;
             mount.sync_dir(JOBS)
         });
         if let Err(error) = written {
-            self.remove_all(&paths);
+            history.remove(&paths);
             return Err(Error::io(&path, error));
         }
-        let source = self.follower.source();
+        let source = history.follower.source();
         let sections = Sections::default();
         let shadow = Arc::new(Snapshot::open(manifest, source, Some(shadow), &sections)?);
         Ok(Written { id, shadow, paths })
-    }
-
-    /// Removes files that certainly belong to no version.
-    pub(super) fn remove_all(&self, paths: &[String]) {
-        paths.iter().for_each(|path| self.publisher.remove(path));
     }
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::Writer;
+use super::super::age::may_be_collected;
 use super::super::attempts::Told;
-use super::super::draft::Draft;
 use super::super::fit;
-use super::log::current;
+use super::super::history::{Maintained, Proposal};
+use super::log::{current, touched};
 use super::shadow::{Work, Written};
 use super::stored::read_after;
-use super::{Stepped, Stop, elsewhere, ended, unchanged};
+use super::{Rebuilder, Stepped, Stop, elsewhere, ended, unchanged};
 use crate::config::Step;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
@@ -50,7 +50,7 @@ struct Additions {
     fresh: Vec<Document>,
 }
 
-impl Writer {
+impl Rebuilder {
     pub(super) fn step(
         &self,
         tip: &Arc<Snapshot>,
@@ -60,13 +60,13 @@ impl Writer {
         turn: &Turn,
     ) -> Result<Stepped, Stop> {
         let (bytes, until) = (turn.bytes, turn.until);
-        self.config.observer.reached(Step::BeforeBundle);
+        self.history.config.observer.reached(Step::BeforeBundle);
         let work = match work {
             Some(work) if work.is_at(job) => work,
             Some(work) => return Ok(elsewhere(ended(tip, work.id))),
-            None => work.insert(Work::open(job, self.follower.source(), &turn.told)?),
+            None => work.insert(Work::open(job, self.history.follower.source(), &turn.told)?),
         };
-        let touched = self.touched(job.replayed_to, tip.version(), REPLAY_KEYS)?;
+        let touched = touched(&self.history, job.replayed_to, tip.version(), REPLAY_KEYS)?;
         let mut next = job.clone();
         let mut additions = Additions::default();
         let schema = Arc::clone(work.shadow.schema());
@@ -105,14 +105,18 @@ impl Writer {
             &additions.fresh,
             self.merge_max(work, until),
         )?;
-        next.arrive(&written, self.clock.wall_ms());
+        next.arrive(&written, self.history.clock.wall_ms());
         self.publish_checkpoint(tip, job, next, written, work, until)
     }
 
     /// Bytes of a merge within a step at the most: what memory holds several times over, and what there is time for.
     fn merge_max(&self, work: &Work, until: Instant) -> u64 {
-        let memory = self.config.budget.merging_bytes() * MERGE_MEMORIES;
-        let time = fit::in_time(Some(until), self.clock.now(), !self.config.after_answer);
+        let memory = self.history.config.budget.merging_bytes() * MERGE_MEMORIES;
+        let time = fit::in_time(
+            Some(until),
+            self.history.clock.now(),
+            !self.history.config.after_answer,
+        );
         work.merge_max.min(memory).min(time.unwrap_or(u64::MAX))
     }
 
@@ -126,29 +130,28 @@ impl Writer {
         work: &mut Work,
         until: Instant,
     ) -> Result<Stepped, Stop> {
-        let mut met = None;
-        let published = self.publish_maintenance(until, |tip| {
-            if !unchanged(&tip, job) {
-                met = Some(ended(&tip, job.status.id));
-                return Ok(None);
+        let history = &*self.history;
+        let published = history.maintain(Cause::Job, until, |mut draft| {
+            let tip = draft.base();
+            if !unchanged(tip, job) {
+                return Ok(Proposal::Nothing(elsewhere(ended(tip, job.status.id))));
             }
             for path in &written.paths {
-                if self.may_be_collected(base, &tip, path)? {
-                    return Ok(None);
+                if may_be_collected(history, base, tip, path)? {
+                    return Ok(Proposal::Nothing(Stepped::Again));
                 }
             }
-            let mut draft = Draft::new(tip, Cause::Job, &*self.ids);
             draft.job = Some(Box::new(next.clone()));
-            Ok(Some(draft))
+            Ok(Proposal::Version(draft, ()))
         })?;
-        if !published {
-            self.remove_all(&written.paths);
-            return Ok(met.map_or(Stepped::Again, elsewhere));
+        if let Maintained::Nothing(stepped) = published {
+            history.remove(&written.paths);
+            return Ok(stepped);
         }
         if let Some(before) = &job.checkpoint {
-            self.publisher.remove(&before.path(job.status.id));
+            history.remove([&before.path(job.status.id)]);
             // No version has ever named them, nobody but this job has read them, and it is past them.
-            self.remove_all(&only_of(&work.shadow, &written.shadow));
+            history.remove(&only_of(&work.shadow, &written.shadow));
         }
         work.number = next.status.checkpoints;
         work.shadow = written.shadow;

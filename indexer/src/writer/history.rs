@@ -1,0 +1,329 @@
+//! The handle over an index's history, and the one loop that publishes versions.
+//!
+//! Committing, merging, collecting, rebuilding and deleting are types of their own. Each holds this handle and gives
+//! [`History::publish`] a function that turns a draft of the next version into what it wants to publish. The loop takes the
+//! lock, looks for the newest version, asks for the proposal, publishes it, and starts over where another writer was
+//! first. Nothing else takes the lock, and nothing else publishes.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::alone::Alone;
+use super::draft::{Draft, Stamp};
+use super::leftovers::Leftovers;
+use super::lock::{Held, Lock};
+use super::publish::{Failure, Publisher, Version};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::manifest::{Applied, Cause};
+use crate::ids::Ids;
+use crate::inbox::Inbox;
+use crate::mount::Mount;
+use crate::snapshot::Snapshot;
+use crate::snapshot::follow::{Follower, is_stale};
+use crate::world::World;
+
+/// Attempts at one version when other writers come first.
+const ATTEMPTS: usize = 16;
+/// Pause between two tries of a lock that another process holds.
+const POLL: Duration = Duration::from_millis(20);
+
+/// What every job that writes an index needs: the way to the newest version, and to the next.
+#[derive(Debug)]
+pub(super) struct History {
+    /// Which writer this is.
+    pub(super) id: Uuid,
+    pub(super) follower: Arc<Follower>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) ids: Arc<dyn Ids>,
+    pub(super) config: Config,
+    pub(super) leftovers: Leftovers,
+    lock: Lock,
+    publisher: Publisher,
+    alone: Mutex<Alone>,
+}
+
+/// What a job makes of a draft of the next version.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+pub(super) enum Proposal<V, N> {
+    /// Publish it.
+    Version(Draft, V),
+    /// There is nothing to publish.
+    Nothing(N),
+}
+
+/// The result of [`History::publish`].
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+pub(super) enum Publication<'a, V, N> {
+    /// The proposed version exists.
+    Version(Published<'a>, V),
+    /// There was nothing to publish after the newest version.
+    Nothing { newest: Arc<Snapshot>, value: N },
+    /// Another process held the lock until the deadline.
+    Locked,
+}
+
+/// The result of [`History::maintain`].
+pub(super) enum Maintained<V, N> {
+    /// The proposed version exists, and this process has gone on from it.
+    Published(V),
+    /// There was nothing to publish.
+    Nothing(N),
+}
+
+/// A version that was just published. The lock is held until this is dropped.
+#[must_use = "a version is announced in HEAD by `finish`"]
+pub(super) struct Published<'a> {
+    history: &'a History,
+    base: Arc<Snapshot>,
+    version: Version,
+    _lock: Held,
+}
+
+/// The version that a draft is made of.
+struct Base {
+    snapshot: Arc<Snapshot>,
+    /// Whether it was taken for the newest without looking.
+    trusted: bool,
+}
+
+impl History {
+    /// The history of the index that `follower`, which must be writable, follows.
+    pub(super) fn new(follower: Arc<Follower>, inbox: Arc<Inbox>, config: Config) -> Self {
+        let World { clock, ids } = config.world.clone();
+        let id = ids.next();
+        let mount = Arc::clone(&follower.source().mount);
+        Self {
+            lock: Lock::new(mount, Arc::clone(&clock), id, config.overtake_after),
+            publisher: Publisher::new(Arc::clone(&follower), config.observer.clone()),
+            leftovers: Leftovers::new(inbox),
+            alone: Mutex::default(),
+            id,
+            follower,
+            clock,
+            ids,
+            config,
+        }
+    }
+
+    /// The folder of the index.
+    pub(super) fn mount(&self) -> &Arc<dyn Mount> {
+        &self.follower.source().mount
+    }
+
+    /// Publishes the version that `propose` makes of a draft, which has the newest version as its base and everything that
+    /// is in it. Waits for the lock until `deadline`. Where another writer was first, `propose` is asked again.
+    ///
+    /// # Errors
+    /// Whatever `propose` or publishing met. [`Failure`] says whether anything was published.
+    pub(super) fn publish<V, N>(
+        &self,
+        cause: Cause,
+        deadline: Instant,
+        mut propose: impl FnMut(Draft) -> Result<Proposal<V, N>>,
+    ) -> Result<Publication<'_, V, N>, Failure> {
+        let mut held = None;
+        for _ in 0..ATTEMPTS {
+            let Some(lock) = held
+                .take()
+                .map_or_else(|| self.acquire(deadline), |lock| Ok(Some(lock)))?
+            else {
+                return Ok(Publication::Locked);
+            };
+            let Base {
+                snapshot: base,
+                trusted,
+            } = self.base(cause)?;
+            if !lock.serves(&base) {
+                // It was overtaken while it was held. The next attempt takes the one that is current.
+                continue;
+            }
+            let leftovers = self.leftovers.named_by(&base);
+            let failure = match propose(Draft::new(Arc::clone(&base), cause, &*self.ids)) {
+                Ok(Proposal::Nothing(value)) => {
+                    // Only publishing shows whether a version that was trusted is the newest.
+                    if !trusted || self.follower.newest()?.version() == base.version() {
+                        return Ok(Publication::Nothing {
+                            newest: base,
+                            value,
+                        });
+                    }
+                    self.alone().met(true);
+                    held = Some(lock);
+                    continue;
+                }
+                Ok(Proposal::Version(draft, value)) => match self.write(draft, &lock, leftovers) {
+                    Ok(version) => {
+                        let next = version.manifest.version;
+                        let now = self.clock.now();
+                        self.alone().published(base.version(), next, now);
+                        let published = Published {
+                            history: self,
+                            base,
+                            version,
+                            _lock: lock,
+                        };
+                        return Ok(Publication::Version(published, value));
+                    }
+                    Err(failure) => failure,
+                },
+                Err(error) => Failure::Nothing(error),
+            };
+            self.start_over(failure, trusted)?;
+            held = Some(lock);
+        }
+        Err(Failure::Nothing(Error::new(
+            ErrorKind::Busy,
+            format!("other writers published first, {ATTEMPTS} times in a row: try again later"),
+        )))
+    }
+
+    /// Like [`Self::publish`], for work that nobody waits for: goes on from the version at once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] when the lock could not be had; like [`Self::publish`].
+    pub(super) fn maintain<V, N>(
+        &self,
+        cause: Cause,
+        deadline: Instant,
+        propose: impl FnMut(Draft) -> Result<Proposal<V, N>>,
+    ) -> Result<Maintained<V, N>> {
+        match self.publish(cause, deadline, propose)? {
+            Publication::Version(published, value) => {
+                published.finish()?;
+                Ok(Maintained::Published(value))
+            }
+            Publication::Nothing { value, .. } => Ok(Maintained::Nothing(value)),
+            Publication::Locked => Err(Error::new(
+                ErrorKind::Busy,
+                "another process is writing: try again later",
+            )),
+        }
+    }
+
+    /// Removes files that certainly belong to no version.
+    pub(super) fn remove<'a>(&self, paths: impl IntoIterator<Item = &'a String>) {
+        for path in paths {
+            self.publisher.remove(path);
+        }
+    }
+
+    /// Waits for the lock of the newest version. `None`: another process held it until the deadline.
+    fn acquire(&self, deadline: Instant) -> Result<Option<Held>> {
+        loop {
+            // The lock can be tried at the version that is known. Once it is held, the newest is looked for.
+            let tip = match self.follower.held() {
+                Some(held) => held,
+                None => self.follower.newest()?,
+            };
+            let generation = tip.manifest().body.lock_generation;
+            if let Some(held) = self.lock.attempt(generation, tip.version())? {
+                return Ok(Some(held));
+            }
+            self.alone().met(false);
+            self.follower.newest()?;
+            if self.clock.now() >= deadline {
+                return Ok(None);
+            }
+            self.clock.sleep(POLL);
+        }
+    }
+
+    fn base(&self, cause: Cause) -> Result<Base> {
+        let held = self.follower.held().filter(|held| {
+            cause == Cause::Commit && self.alone().trusts(held.version(), self.clock.now())
+        });
+        let trusted = held.is_some();
+        let snapshot = match held {
+            Some(held) => held,
+            None => self.follower.newest()?,
+        };
+        Ok(Base { snapshot, trusted })
+    }
+
+    /// Publishes a draft under the lock. Files that were made for it go if it certainly is no version.
+    fn write(
+        &self,
+        mut draft: Draft,
+        lock: &Held,
+        mut applied: Vec<Applied>,
+    ) -> Result<Version, Failure> {
+        applied.append(&mut draft.applied);
+        draft.applied = applied;
+        let (base, made) = (Arc::clone(draft.base()), draft.made().to_vec());
+        let stamp = Stamp {
+            lock_generation: lock.generation,
+            ..self.stamp()
+        };
+        let published = draft
+            .finish(stamp)
+            .map_err(Failure::Nothing)
+            .and_then(|(manifest, pages)| self.publisher.publish(&base, manifest, &pages));
+        if matches!(published, Err(Failure::Fenced(_) | Failure::Nothing(_))) {
+            self.remove(&made);
+        }
+        published
+    }
+
+    /// What a manifest of this writer is stamped with that is published without the lock.
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp {
+            writer: self.id,
+            written_ms: self.clock.wall_ms(),
+            lock_generation: 0,
+        }
+    }
+
+    /// Prepares another attempt after a failure; gives the failure back where another attempt does not help.
+    fn start_over(&self, failure: Failure, trusted: bool) -> Result<(), Failure> {
+        match failure {
+            Failure::Fenced(error) => {
+                self.alone().met(trusted);
+                self.follower.counters().fenced();
+                tracing::info!(%error, "starting over from the newest version");
+                Ok(())
+            }
+            Failure::Nothing(error) if is_stale(&error) => {
+                self.alone().met(trusted);
+                tracing::info!(%error, "starting over from HEAD");
+                self.follower.restart();
+                Ok(())
+            }
+            Failure::Nothing(_) | Failure::Unknown(_) => {
+                self.alone().met(false);
+                Err(failure)
+            }
+        }
+    }
+
+    fn alone(&self) -> MutexGuard<'_, Alone> {
+        self.alone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Published<'_> {
+    /// The number of the version.
+    pub(super) fn version(&self) -> u64 {
+        self.version.manifest.version
+    }
+
+    /// What may come after the answer: this process goes on from the version, and HEAD names it.
+    pub(super) fn finish(self) -> Result<()> {
+        let Self {
+            history,
+            base,
+            version,
+            ..
+        } = &self;
+        if version.manifest.body.cause == Cause::Delete {
+            return Ok(());
+        }
+        let (manifest, file) = (version.manifest.clone(), Arc::clone(&version.file));
+        let snapshot = history.follower.install(base, manifest, file)?;
+        history.publisher.finish(version, &snapshot);
+        Ok(())
+    }
+}
