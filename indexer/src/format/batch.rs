@@ -75,15 +75,12 @@ pub fn encode<'a>(id: BatchId, operations: impl Iterator<Item = Written<'a>>) ->
             body.extend(text.as_bytes());
         }
     }
-    let mut bytes = Vec::with_capacity(HEADER + body.len());
-    bytes.extend(MAGIC);
-    bytes.extend(super::FORMAT_VERSION.to_le_bytes());
-    bytes.extend([0; 2]);
+    let mut bytes = super::begin(MAGIC);
     bytes.extend(id.clock.to_le_bytes());
     bytes.extend(id.random.to_le_bytes());
     bytes.extend((body.len() as u64).to_le_bytes());
     bytes.extend(crc(&body).to_le_bytes());
-    bytes.extend(crc(&bytes).to_le_bytes());
+    super::seal(&mut bytes);
     bytes.append(&mut body);
     Ok(bytes)
 }
@@ -99,17 +96,15 @@ pub fn decode(bytes: &[u8], id: BatchId, path: &str) -> Result<Stored> {
     if header.iter().all(|&byte| byte == 0) {
         return Ok(Stored::Torn);
     }
-    let mut fields = Fields::new(header, path);
-    fields.expect_format(MAGIC)?;
-    fields.take(2)?;
+    let mut fields = Fields::of_header(header, MAGIC, path, "the header of the batch")?;
     let written_for = BatchId {
         clock: fields.u64()?,
         random: fields.u64()?,
     };
     let body_len = fields.u64()?;
     let body_crc = fields.u32()?;
-    if fields.u32()? != crc(header.get(..HEADER - 4).unwrap_or_default()) || written_for != id {
-        return Err(fields.damaged("the header of the batch"));
+    if written_for != id {
+        return Err(fields.damaged("the identity of the batch"));
     }
     if (body.len() as u64) < body_len {
         return Ok(Stored::Torn);

@@ -48,15 +48,12 @@ pub struct Entry {
 pub fn encode(table: &Table, offset: u64) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec(table)
         .map_err(|error| Error::internal("a file table cannot be written").because(error))?;
-    let mut trailer = MAGIC.to_vec();
-    trailer.extend(super::FORMAT_VERSION.to_le_bytes());
-    trailer.extend([0; 2]);
+    let mut trailer = super::begin(MAGIC);
     trailer.extend(table.container.uuid.as_bytes());
     trailer.extend(offset.to_le_bytes());
     trailer.extend((bytes.len() as u64).to_le_bytes());
     trailer.extend(crc(&bytes).to_le_bytes());
-    let checksum = crc(&trailer);
-    trailer.extend(checksum.to_le_bytes());
+    super::seal(&mut trailer);
     bytes.append(&mut trailer);
     Ok(bytes)
 }
@@ -81,14 +78,11 @@ pub fn verify(file: &dyn MountFile, path: &str, container: Uuid) -> Result<Table
     let end = len.checked_sub(TRAILER as u64);
     let end = end.ok_or_else(|| super::damaged(path, "the length"))?;
     let trailer = read(end, TRAILER as u64)?;
-    let mut fields = Fields::new(&trailer, path);
-    fields.expect_format(MAGIC)?;
-    fields.take(2)?;
+    let mut fields = Fields::of_header(&trailer, MAGIC, path, "the trailer")?;
     let (owner, table_offset, table_len) = (fields.uuid()?, fields.u64()?, fields.u64()?);
     let table_crc = fields.u32()?;
-    let content = trailer.get(..TRAILER - 4).unwrap_or_default();
     let whole = table_offset.checked_add(table_len) == Some(end);
-    if fields.u32()? != crc(content) || owner != container || !whole {
+    if owner != container || !whole {
         return Err(fields.damaged("the trailer"));
     }
     let table = read(table_offset, table_len)?;

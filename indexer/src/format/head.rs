@@ -71,15 +71,8 @@ impl Head {
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`] when the header is damaged: the reader must list the manifests.
     pub fn decode(bytes: Vec<u8>, path: &str) -> Result<Self> {
-        let mut fields = Fields::new(&bytes, path);
-        let header = fields.take(HEADER)?;
-        let mut fields = Fields::new(header, path);
-        fields.expect_format(MAGIC)?;
-        let (content, checksum) = header.split_at(HEADER - 4);
-        if checksum != crc(content).to_le_bytes() {
-            return Err(fields.damaged("the checksum of HEAD"));
-        }
-        fields.take(2)?;
+        let header = Fields::new(&bytes, path).take(HEADER)?;
+        let mut fields = Fields::of_header(header, MAGIC, path, "HEAD")?;
         let id = ManifestId {
             version: fields.u64()?,
             nonce: fields.uuid()?,
@@ -162,10 +155,7 @@ pub(super) fn encode(
         .flat_map(|place| [place.offset, place.len, place.crc])
         .flat_map(u32::to_le_bytes)
         .collect();
-    let mut bytes = Vec::with_capacity(HEADER + copy.len() + directory.len());
-    bytes.extend(MAGIC);
-    bytes.extend(super::FORMAT_VERSION.to_le_bytes());
-    bytes.extend([0; 2]);
+    let mut bytes = super::begin(MAGIC);
     bytes.extend(id.version.to_le_bytes());
     bytes.extend(id.nonce.as_bytes());
     bytes.extend(id.len.to_le_bytes());
@@ -174,7 +164,7 @@ pub(super) fn encode(
     bytes.extend(super::len_field(directory.len())?);
     bytes.extend(crc(&directory).to_le_bytes());
     bytes.extend(super::len_field(image_offset)?);
-    bytes.extend(crc(&bytes).to_le_bytes());
+    super::seal(&mut bytes);
     bytes.extend(copy);
     bytes.extend(directory);
     Ok(bytes)

@@ -239,6 +239,11 @@ impl Body {
         self.segments.iter().filter(|segment| !segment.ledger)
     }
 
+    /// The position of a segment.
+    pub fn position(&self, id: Uuid) -> Option<usize> {
+        self.segments.iter().position(|segment| segment.id == id)
+    }
+
     /// Documents that are not deleted.
     pub fn live_docs(&self) -> u64 {
         let live = self.document_segments().map(Segment::live_docs);

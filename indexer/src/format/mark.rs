@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use super::{Fields, crc};
+use super::Fields;
 use crate::error::Result;
 use crate::layout::ManifestName;
 use crate::mount::COHERENT_PAGE;
@@ -79,31 +79,21 @@ impl MarkPage {
 }
 
 fn encode_block(id: &ManifestId) -> Vec<u8> {
-    let mut block = Vec::with_capacity(BLOCK);
-    block.extend(MAGIC);
-    block.extend(super::FORMAT_VERSION.to_le_bytes());
-    block.extend([0; 2]);
+    let mut block = super::begin(MAGIC);
     block.extend(id.version.to_le_bytes());
     block.extend(id.nonce.as_bytes());
     block.extend(id.len.to_le_bytes());
-    block.extend(crc(&block).to_le_bytes());
+    super::seal(&mut block);
     block
 }
 
 fn decode_block(block: &[u8], path: &str) -> Result<ManifestId> {
-    let mut fields = Fields::new(block, path);
-    fields.expect_format(MAGIC)?;
-    fields.take(2)?;
-    let id = ManifestId {
+    let mut fields = Fields::of_header(block, MAGIC, path, "a successor mark")?;
+    Ok(ManifestId {
         version: fields.u64()?,
         nonce: fields.uuid()?,
         len: fields.u64()?,
-    };
-    let covered = block.get(..BLOCK - 4).unwrap_or_default();
-    if fields.u32()? != crc(covered) {
-        return Err(fields.damaged("the checksum of a successor mark"));
-    }
-    Ok(id)
+    })
 }
 
 #[cfg(test)]

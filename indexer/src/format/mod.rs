@@ -22,6 +22,23 @@ use crate::error::{Error, Result};
 /// The version of all formats together; a reader refuses any other.
 pub const FORMAT_VERSION: u16 = 3;
 
+/// Bytes of a header that are kept for later formats, after the version.
+const RESERVED: usize = 2;
+
+/// Begins a header: magic number, format version, and room for later formats.
+pub(crate) fn begin(magic: [u8; 4]) -> Vec<u8> {
+    let mut header = magic.to_vec();
+    header.extend(FORMAT_VERSION.to_le_bytes());
+    header.extend([0; RESERVED]);
+    header
+}
+
+/// Ends a header with its checksum.
+pub(crate) fn seal(header: &mut Vec<u8>) {
+    let checksum = crc(header);
+    header.extend(checksum.to_le_bytes());
+}
+
 /// A cursor over bytes that may be too short.
 #[derive(Debug)]
 pub(crate) struct Fields<'a> {
@@ -85,8 +102,28 @@ impl<'a> Fields<'a> {
         damaged(self.file, what)
     }
 
+    /// Reads the fields of a header that [`begin`] and [`seal`] made. `what` it is.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] when the magic number, the format or the checksum is wrong.
+    pub(crate) fn of_header(
+        header: &'a [u8],
+        magic: [u8; 4],
+        file: &'a str,
+        what: &str,
+    ) -> Result<Self> {
+        let mut fields = Self::new(header, file);
+        fields.expect_format(magic)?;
+        match header.split_last_chunk() {
+            Some((content, checksum)) if crc(content).to_le_bytes() == *checksum => {}
+            _ => return Err(fields.damaged(&format!("the checksum of {what}"))),
+        }
+        fields.take(RESERVED)?;
+        Ok(fields)
+    }
+
     /// Checks a magic number and the format version that follows it.
-    pub(crate) fn expect_format(&mut self, magic: [u8; 4]) -> Result<()> {
+    fn expect_format(&mut self, magic: [u8; 4]) -> Result<()> {
         if self.array::<4>()? != magic {
             return Err(self.damaged("the magic number"));
         }

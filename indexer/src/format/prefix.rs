@@ -67,10 +67,7 @@ impl Manifest {
     }
 
     fn header(&self, body: &[u8], json: usize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEADER);
-        bytes.extend(MAGIC);
-        bytes.extend(super::FORMAT_VERSION.to_le_bytes());
-        bytes.extend([0; 2]);
+        let mut bytes = super::begin(MAGIC);
         bytes.extend(self.version.to_le_bytes());
         bytes.extend(self.epoch.to_le_bytes());
         bytes.extend(self.nonce.as_bytes());
@@ -82,7 +79,7 @@ impl Manifest {
         bytes.extend(self.pages_len.to_le_bytes());
         bytes.extend(crc(&self.blob).to_le_bytes());
         bytes.extend(crc(body).to_le_bytes());
-        bytes.extend(crc(&bytes).to_le_bytes());
+        super::seal(&mut bytes);
         bytes
     }
 
@@ -147,19 +144,13 @@ impl Manifest {
 }
 
 fn decode_header(bytes: &[u8], path: &str) -> Result<(Manifest, Lengths)> {
-    let mut fields = Fields::new(bytes, path);
-    let header = fields.take(HEADER)?;
-    let mut fields = Fields::new(header, path);
-    fields.expect_format(MAGIC)?;
-    fields.take(2)?;
+    let header = Fields::new(bytes, path).take(HEADER)?;
+    let mut fields = Fields::of_header(header, MAGIC, path, "the header")?;
     let (version, epoch) = (fields.u64()?, fields.u64()?);
     let (nonce, lineage) = (fields.uuid()?, fields.uuid()?);
     let (blob, body, json) = (fields.u64()?, fields.u64()?, fields.u64()?);
     let (pages_base, pages_len) = (fields.u64()?, fields.u64()?);
     let (blob_crc, body_crc) = (fields.u32()?, fields.u32()?);
-    if fields.u32()? != crc(header.get(..HEADER - 4).unwrap_or_default()) {
-        return Err(fields.damaged("the checksum of the header"));
-    }
     let len = |len: u64| {
         let fits = usize::try_from(len).ok().filter(|_| len <= BODY_MAX);
         fits.ok_or_else(|| super::damaged(path, "the length of the body"))

@@ -123,6 +123,13 @@ impl SnapshotDirectory {
 
 /// A `.del` file as tantivy writes it: which documents are alive, then its footer.
 pub(crate) fn alive_file(deleted: &roaring::RoaringBitmap, max_doc: u32) -> Result<OwnedBytes> {
+    let mut bytes = alive_bits(deleted, max_doc)?;
+    bytes.extend(footer(crate::format::crc(&bytes))?);
+    Ok(OwnedBytes::new(bytes))
+}
+
+/// Which of `max_doc` documents are alive, as tantivy writes it.
+pub(crate) fn alive_bits(deleted: &roaring::RoaringBitmap, max_doc: u32) -> Result<Vec<u8>> {
     let mut alive = tantivy::BitSet::with_max_value_and_full(max_doc);
     for doc in deleted {
         if doc < max_doc {
@@ -132,8 +139,7 @@ pub(crate) fn alive_file(deleted: &roaring::RoaringBitmap, max_doc: u32) -> Resu
     let mut bytes = Vec::new();
     let written = tantivy::fastfield::write_alive_bitset(&alive, &mut bytes);
     written.map_err(|error| Error::internal("a bitset cannot be written").because(error))?;
-    bytes.extend(footer(crate::format::crc(&bytes))?);
-    Ok(OwnedBytes::new(bytes))
+    Ok(bytes)
 }
 
 /// What tantivy writes behind each file: its own version, and the checksum of the file.

@@ -21,7 +21,7 @@ use std::sync::{Arc, OnceLock};
 
 use roaring::RoaringBitmap;
 use tantivy::directory::{FileHandle, OwnedBytes};
-use tantivy::{DocAddress, DocId, IndexReader, ReloadPolicy, Searcher};
+use tantivy::{DocAddress, DocId, IndexReader, ReloadPolicy, Searcher, SegmentReader};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -296,6 +296,17 @@ impl Snapshot {
         let ordinal = ordinal.and_then(|ordinal| u32::try_from(ordinal).ok());
         let ordinal = ordinal.ok_or_else(|| Error::internal("a segment is not open"))?;
         Ok(DocAddress::new(ordinal, doc))
+    }
+
+    /// The positions in the manifest of the segments of a searcher of this version, in the searcher's order.
+    pub(crate) fn positions(&self, searcher: &Searcher) -> Result<Vec<usize>> {
+        let readers = searcher.segment_readers().iter();
+        let position = |reader: &SegmentReader| {
+            let id = Uuid::try_parse(&reader.segment_id().uuid_string()).ok();
+            let position = id.and_then(|id| self.manifest.body.position(id));
+            position.ok_or_else(|| Error::internal("a segment has no entry"))
+        };
+        readers.map(position).collect()
     }
 
     /// The deleted documents of a segment of this version.

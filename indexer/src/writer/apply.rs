@@ -125,7 +125,7 @@ impl History {
             }
         }
         let size = Size::of_inputs(&inputs);
-        let _attempt = self.attempt(size.bytes)?;
+        let _attempt = self.record_merge(size.bytes)?;
         let place = fit::place(&size, &self.config.budget, self.mount(), &self.ids);
         rest.extend(merge::merge(&inputs, &schema, place)?);
         *segments = rest;
@@ -134,7 +134,7 @@ impl History {
     }
 
     /// Writes a merge down before it begins, if it is large.
-    pub(super) fn attempt(&self, bytes: u64) -> Result<Option<Attempt>> {
+    pub(super) fn record_merge(&self, bytes: u64) -> Result<Option<Attempt>> {
         if bytes < attempts::MERGE_FROM {
             return Ok(None);
         }

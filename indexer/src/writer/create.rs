@@ -4,11 +4,12 @@ use std::convert::Infallible;
 use std::time::Instant;
 
 use super::history::{History, Maintained, Proposal};
+use super::publish;
 use crate::error::{Error, Result};
 use crate::format::manifest::{Body, Cause, Manifest};
 use crate::layout::{self, FOLDERS, MANIFESTS};
 use crate::mapping::Definition;
-use crate::mount::{Access, Mount};
+use crate::mount::Mount;
 use crate::world::World;
 
 /// The first version.
@@ -39,11 +40,7 @@ pub fn create(mount: &dyn Mount, definition: &Definition, world: &World) -> Resu
     let mut manifest = Manifest::empty(FIRST, world.ids.next(), body);
     manifest.nonce = world.ids.next();
     let bytes = manifest.encode_file(&[])?;
-    let path = manifest.path();
-    let io = |error| Error::io(&path, error);
-    let file = mount.open(&path, Access::CoherentNew).map_err(io)?;
-    file.write_durably_at(&bytes, 0).map_err(io)?;
-    mount.sync_dir(MANIFESTS).map_err(io)?;
+    publish::write(mount, &manifest.path(), &bytes)?;
     let link = layout::version_link(FIRST);
     match mount.symlink(&manifest.name().to_string(), &link) {
         Ok(()) => {

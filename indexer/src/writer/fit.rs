@@ -81,7 +81,7 @@ impl Size {
         let mut size = Self::default();
         for (candidate, segment) in chosen {
             let file = |name| segment.files.get(name).map_or(0, |span| span.len);
-            size.docs += candidate.docs.saturating_sub(candidate.deleted);
+            size.docs += candidate.live_docs();
             size.bytes += candidate.live_bytes();
             size.scratch += candidate.bytes.saturating_sub(file(super::scratch::STORE));
             size.dictionaries += file("term");

@@ -14,7 +14,7 @@ use super::alone::Alone;
 use super::draft::{Draft, Stamp};
 use super::leftovers::Leftovers;
 use super::lock::{Held, Lock};
-use super::publish::{Failure, Publisher, Version};
+use super::publish::{Failure, Publisher, Version, preceded};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -83,6 +83,13 @@ pub(super) struct Published<'a> {
     _lock: Held,
 }
 
+/// What one attempt came to.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+enum Attempt<V, N> {
+    Version(Version, V),
+    Nothing(N),
+}
+
 /// The version that a draft is made of.
 struct Base {
     snapshot: Arc<Snapshot>,
@@ -127,58 +134,68 @@ impl History {
     ) -> Result<Publication<'_, V, N>, Failure> {
         let mut held = None;
         for _ in 0..ATTEMPTS {
-            let Some(lock) = held
-                .take()
-                .map_or_else(|| self.acquire(deadline), |lock| Ok(Some(lock)))?
-            else {
+            if held.is_none() {
+                held = self.acquire(deadline)?;
+            }
+            let Some(lock) = held.take() else {
                 return Ok(Publication::Locked);
             };
-            let Base {
-                snapshot: base,
-                trusted,
-            } = self.base(cause)?;
-            if !lock.serves(&base) {
+            let base = self.base(cause)?;
+            if !lock.serves(&base.snapshot) {
                 // It was overtaken while it was held. The next attempt takes the one that is current.
                 continue;
             }
-            let leftovers = self.leftovers.named_by(&base);
-            let failure = match propose(Draft::new(Arc::clone(&base), cause, &*self.ids)) {
-                Ok(Proposal::Nothing(value)) => {
-                    // Only publishing shows whether a version that was trusted is the newest.
-                    if !trusted || self.follower.newest()?.version() == base.version() {
-                        return Ok(Publication::Nothing {
-                            newest: base,
-                            value,
-                        });
-                    }
-                    self.alone().met(true);
-                    held = Some(lock);
-                    continue;
+            match self.attempt(cause, &base, &lock, &mut propose) {
+                Ok(Attempt::Version(version, value)) => {
+                    let (history, base, _lock) = (self, base.snapshot, lock);
+                    let published = Published {
+                        history,
+                        base,
+                        version,
+                        _lock,
+                    };
+                    return Ok(Publication::Version(published, value));
                 }
-                Ok(Proposal::Version(draft, value)) => match self.write(draft, &lock, leftovers) {
-                    Ok(version) => {
-                        let next = version.manifest.version;
-                        let now = self.clock.now();
-                        self.alone().published(base.version(), next, now);
-                        let published = Published {
-                            history: self,
-                            base,
-                            version,
-                            _lock: lock,
-                        };
-                        return Ok(Publication::Version(published, value));
-                    }
-                    Err(failure) => failure,
-                },
-                Err(error) => Failure::Nothing(error),
-            };
-            self.start_over(failure, trusted)?;
+                Ok(Attempt::Nothing(value)) => {
+                    let newest = base.snapshot;
+                    return Ok(Publication::Nothing { newest, value });
+                }
+                Err(failure) => self.start_over(failure, base.trusted)?,
+            }
             held = Some(lock);
         }
         Err(Failure::Nothing(Error::new(
             ErrorKind::Busy,
             format!("other writers published first, {ATTEMPTS} times in a row: try again later"),
         )))
+    }
+
+    /// Asks for a proposal for the version after `base`, and publishes it.
+    fn attempt<V, N>(
+        &self,
+        cause: Cause,
+        base: &Base,
+        lock: &Held,
+        propose: &mut impl FnMut(Draft) -> Result<Proposal<V, N>>,
+    ) -> Result<Attempt<V, N>, Failure> {
+        let Base { snapshot, trusted } = base;
+        let leftovers = self.leftovers.named_by(snapshot);
+        match propose(Draft::new(Arc::clone(snapshot), cause, &*self.ids))? {
+            Proposal::Version(draft, value) => {
+                let version = self.write(draft, lock, leftovers)?;
+                let (before, now) = (snapshot.version(), self.clock.now());
+                self.alone()
+                    .published(before, version.manifest.version, now);
+                Ok(Attempt::Version(version, value))
+            }
+            // Only publishing shows whether a version that was trusted is the newest.
+            Proposal::Nothing(_)
+                if *trusted && self.follower.newest()?.version() != snapshot.version() =>
+            {
+                Err(preceded())
+            }
+            Proposal::Nothing(value) => Ok(Attempt::Nothing(value)),
+        }
     }
 
     /// Like [`Self::publish`], for work that nobody waits for: goes on from the version at once.
@@ -262,6 +279,9 @@ impl History {
             .finish(stamp)
             .map_err(Failure::Nothing)
             .and_then(|(manifest, pages)| self.publisher.publish(&base, manifest, &pages));
+        if matches!(published, Err(Failure::Fenced(_))) {
+            self.follower.counters().fenced();
+        }
         if matches!(published, Err(Failure::Fenced(_) | Failure::Nothing(_))) {
             self.remove(&made);
         }
@@ -282,7 +302,6 @@ impl History {
         match failure {
             Failure::Fenced(error) => {
                 self.alone().met(trusted);
-                self.follower.counters().fenced();
                 tracing::info!(%error, "starting over from the newest version");
                 Ok(())
             }

@@ -210,12 +210,10 @@ impl Heartbeat {
 }
 
 fn heartbeat_page(writer: Uuid, count: u64) -> Vec<u8> {
-    let mut page = b"AQLK".to_vec();
-    page.extend(crate::format::FORMAT_VERSION.to_le_bytes());
-    page.extend([0; 2]);
+    let mut page = crate::format::begin(*b"AQLK");
     page.extend(writer.as_bytes());
     page.extend(count.to_le_bytes());
-    page.extend(crate::format::crc(&page).to_le_bytes());
+    crate::format::seal(&mut page);
     page.resize(COHERENT_PAGE, 0);
     page
 }

@@ -196,7 +196,7 @@ impl Merger {
         let Some((kind, chosen, size)) = due else {
             return Ok(Progress::Nothing);
         };
-        let attempt = self.history.attempt(size.bytes)?;
+        let attempt = self.history.record_merge(size.bytes)?;
         self.history.config.observer.reached(Step::BeforeBundle);
         let began = self.history.clock.now();
         let mut prepared = Prepared::new(&base, &chosen, self.history.clock.wall_ms())?;
@@ -327,9 +327,11 @@ impl Prepared {
 
     /// Where the inputs are in `tip`; `None` if one is gone.
     fn positions(&self, tip: &Snapshot) -> Option<Vec<usize>> {
-        let segments = &tip.manifest().body.segments;
-        let find = |id| segments.iter().position(|segment| segment.id == id);
-        self.inputs.iter().map(|(id, ..)| find(*id)).collect()
+        let body = &tip.manifest().body;
+        self.inputs
+            .iter()
+            .map(|(id, ..)| body.position(*id))
+            .collect()
     }
 
     fn replayed(&self, draft: &Draft, positions: &[usize]) -> Result<RoaringBitmap> {

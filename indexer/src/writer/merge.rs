@@ -1,7 +1,8 @@
 //! How segments are merged. Which ones, the policy says.
 
 use roaring::RoaringBitmap;
-use tantivy::fastfield::{AliveBitSet, write_alive_bitset};
+use tantivy::directory::OwnedBytes;
+use tantivy::fastfield::AliveBitSet;
 use tantivy::indexer::merge_filtered_segments;
 
 use super::ahead::{Ahead, Input};
@@ -12,6 +13,7 @@ use super::store_settings;
 use super::stores::Stores;
 use crate::error::{Error, Result};
 use crate::mapping::IndexSchema;
+use crate::snapshot::directory::alive_bits;
 
 /// Merges segments; documents keep their order. `None` when no document is left. The stored documents of a large result
 /// are not copied before it is packed, so that `place` needs room for the rest alone.
@@ -33,19 +35,8 @@ fn alive(input: &Input) -> Result<Option<AliveBitSet>> {
     if input.deletes.is_empty() {
         return Ok(None);
     }
-    let max_doc = input.segment.meta().max_doc();
-    let mut alive = tantivy::BitSet::with_max_value_and_full(max_doc);
-    input
-        .deletes
-        .iter()
-        .filter(|&doc| doc < max_doc)
-        .for_each(|doc| alive.remove(doc));
-    let mut bytes = Vec::new();
-    let written = write_alive_bitset(&alive, &mut bytes);
-    written.map_err(|error| Error::internal("a bitset cannot be written").because(error))?;
-    Ok(Some(AliveBitSet::open(
-        tantivy::directory::OwnedBytes::new(bytes),
-    )))
+    let bits = alive_bits(&input.deletes, input.segment.meta().max_doc())?;
+    Ok(Some(AliveBitSet::open(OwnedBytes::new(bits))))
 }
 
 /// Where the documents deleted since the merge began are in the merged segment. `inputs` gives, for each

@@ -49,7 +49,7 @@ impl Candidate {
         u64::try_from(bytes / u128::from(self.docs.max(1))).unwrap_or(u64::MAX)
     }
 
-    fn live_docs(self) -> u64 {
+    pub(super) fn live_docs(self) -> u64 {
         self.docs.saturating_sub(self.deleted)
     }
 

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::Manifest;
 use crate::format::mark::ManifestId;
 use crate::layout::{self, ManifestName};
-use crate::mount::{Access, MountFile};
+use crate::mount::{Access, Mount, MountFile};
 use crate::snapshot::Snapshot;
 use crate::snapshot::follow::{Follower, is_stale};
 
@@ -65,6 +65,10 @@ impl Publisher {
         }
     }
 
+    fn mount(&self) -> &Arc<dyn Mount> {
+        &self.follower.source().mount
+    }
+
     /// Makes `manifest` the version after `base`. When this returns, every reader's next refresh
     /// finds it, and it survives the loss of every process.
     pub(super) fn publish(
@@ -77,7 +81,7 @@ impl Publisher {
         let path = manifest.path();
         let copy = Manifest::copy_of(&bytes, &path)?;
         let id = manifest.id();
-        let file = match self.write(&path, &bytes) {
+        let file = match write(&**self.mount(), &path, &bytes) {
             Ok(file) => file,
             Err(error) => {
                 self.remove(&path);
@@ -112,20 +116,10 @@ impl Publisher {
         })
     }
 
-    /// Writes the manifest under its own name, which nothing refers to yet. File and name are durable when this returns.
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<Arc<dyn MountFile>> {
-        let io = |error| Error::io(path, error);
-        let mount = &self.follower.source().mount;
-        let file = mount.open(path, Access::CoherentNew).map_err(io)?;
-        file.write_durably_at(bytes, 0).map_err(io)?;
-        mount.sync_dir(layout::MANIFESTS).map_err(io)?;
-        Ok(file)
-    }
-
     /// Creates the version exclusively, by a symbolic link to its manifest. Its reply may be lost, so after anything but a
     /// clean success the text that is there decides.
     fn link(&self, base: &Snapshot, id: ManifestId) -> Result<(), Failure> {
-        let mount = &self.follower.source().mount;
+        let mount = self.mount();
         let path = layout::version_link(id.version);
         if let Err(refused) = mount.symlink(&id.name().to_string(), &path) {
             self.settle(base, id, refused)?;
@@ -190,7 +184,7 @@ impl Publisher {
     /// not looked up but looked for in a fresh listing.
     fn existing(&self, version: u64, refused: &io::Error) -> Result<Option<ManifestName>> {
         let there = refused.kind() == io::ErrorKind::AlreadyExists || {
-            let mount = &self.follower.source().mount;
+            let mount = self.mount();
             let names = mount.list(layout::MANIFESTS);
             let names = names.map_err(|error| Error::io(layout::MANIFESTS, error))?;
             names
@@ -247,7 +241,7 @@ impl Publisher {
     /// Whether the manifests are still part of the index. When it is deleted they are moved away before any of them
     /// is removed; until then none is missing.
     fn is_in_place(&self) -> Result<bool> {
-        let names = self.follower.source().mount.list(".");
+        let names = self.mount().list(".");
         let names = names.map_err(|error| Error::io(layout::MANIFESTS, error))?;
         Ok(names.iter().any(|name| name == layout::MANIFESTS))
     }
@@ -258,14 +252,23 @@ impl Publisher {
     }
 
     pub(super) fn remove(&self, path: &str) {
-        if let Err(error) = self.follower.source().mount.unlink(path) {
+        if let Err(error) = self.mount().unlink(path) {
             tracing::debug!(%error, path, "a file could not be removed; it is swept later");
         }
     }
 }
 
+/// Writes a manifest under its own name, which nothing refers to yet. File and name are durable when this returns.
+pub(super) fn write(mount: &dyn Mount, path: &str, bytes: &[u8]) -> Result<Arc<dyn MountFile>> {
+    let io = |error| Error::io(path, error);
+    let file = mount.open(path, Access::CoherentNew).map_err(io)?;
+    file.write_durably_at(bytes, 0).map_err(io)?;
+    mount.sync_dir(layout::MANIFESTS).map_err(io)?;
+    Ok(file)
+}
+
 /// The failure of a writer that came second.
-fn preceded() -> Failure {
+pub(super) fn preceded() -> Failure {
     let message = "another writer published this version first: nothing was changed";
     Failure::Fenced(Error::new(ErrorKind::Fenced, message))
 }

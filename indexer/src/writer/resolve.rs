@@ -134,12 +134,13 @@ pub(super) fn locate_in<'a>(
         .map(|key| Term::from_field_text(field, key))
         .collect();
     let mut indexes = Vec::new();
-    for reader in searcher.segment_readers() {
-        let id = reader.segment_id().uuid_string();
-        let mut segments = snapshot.manifest().body.segments.iter().enumerate();
-        let entry = segments.find(|(_, segment)| segment.id.simple().to_string() == id);
-        let (position, entry) = entry.ok_or_else(|| Error::internal("a segment has no entry"))?;
-        if wanted(entry.id) {
+    let segments = &snapshot.manifest().body.segments;
+    let positions = snapshot.positions(searcher)?.into_iter();
+    for (position, reader) in positions.zip(searcher.segment_readers()) {
+        if segments
+            .get(position)
+            .is_some_and(|segment| wanted(segment.id))
+        {
             indexes.push((position, reader, reader.inverted_index(field)?));
         }
     }

@@ -16,18 +16,17 @@ pub(super) fn replaced(
     mut each: impl FnMut(&str) -> Result<()>,
 ) -> Result<BTreeMap<usize, RoaringBitmap>> {
     let field = built.schema().key();
-    let readers = built.searcher()?.segment_readers();
-    let mut indexes = Vec::new();
-    for segment in &built.manifest().body.segments {
-        let id = segment.id.simple().to_string();
-        let reader = readers
-            .iter()
-            .find(|reader| reader.segment_id().uuid_string() == id);
-        let reader = reader.ok_or_else(|| Error::internal("a segment is not open"))?;
-        indexes.push(reader.inverted_index(field)?);
+    let searcher = built.searcher()?;
+    let mut indexes = BTreeMap::new();
+    for (position, reader) in built
+        .positions(searcher)?
+        .into_iter()
+        .zip(searcher.segment_readers())
+    {
+        indexes.insert(position, reader.inverted_index(field)?);
     }
     let mut streams = Vec::new();
-    for (position, index) in indexes.iter().enumerate() {
+    for (&position, index) in &indexes {
         let mut terms = index.terms().stream().map_err(io)?;
         if terms.advance() {
             streams.push((position, index, terms));
