@@ -1,17 +1,23 @@
-//! Saving the look for a newer version that a commit begins with, where nobody else writes.
+//! What a commit leaves out while no other process writes: the look for a newer version, and the lock.
 
 use std::time::{Duration, Instant};
 
+use super::history::Patience;
+
 /// A process whose last version is older has to look whether there is a newer one.
 const ALONE_FOR: Duration = Duration::from_secs(5);
+/// Of so many commits in a row one takes the lock. A process that holds the lock, and whose large commits come second
+/// again and again, is met then and has its turn.
+const LOCKED_ONE_IN: u32 = 8;
 
-/// Whether this process seems to be the only one that writes. Then its own last version is taken for the
-/// newest without looking: if it is not, the next one cannot be linked, and the work was for nothing.
+/// Whether this process seems to be the only one that writes. Then its own last version is taken for the newest without
+/// looking, and the lock is not taken. If that is wrong, the next version cannot be linked, and the work was for nothing.
+/// Of the RPCs of a small post, looking is one and the lock is three.
 #[derive(Debug, Default)]
 pub(super) struct Alone {
-    /// Versions published in a row, with nobody's in between.
+    /// Commits in a row, with no version of another process in between.
     streak: u32,
-    /// The last of them, and when it was published.
+    /// The version of the last of them, and when it was published.
     last: Option<(u64, Instant)>,
     /// How often that was wrong. Each time asks for a streak twice as long before the next.
     wrong: u32,
@@ -27,17 +33,27 @@ impl Alone {
             })
     }
 
-    pub(super) fn published(&mut self, base: u64, version: u64, now: Instant) {
+    /// Whether the version after `held` may be published without the lock.
+    pub(super) fn skips_lock(&self, held: u64, now: Instant) -> bool {
+        self.trusts(held, now) && !self.streak.is_multiple_of(LOCKED_ONE_IN)
+    }
+
+    /// Takes note of the version after `base`, which this process has published. Only commits make a streak: other work
+    /// of the process holds the lock, and commits give it its turn.
+    pub(super) fn published(&mut self, base: u64, patience: Patience, now: Instant) {
+        let Patience::None = patience else {
+            return self.met(false);
+        };
         let in_a_row = self.last.is_some_and(|(last, _)| last == base);
         self.streak = if in_a_row {
             self.streak.saturating_add(1)
         } else {
             1
         };
-        self.last = Some((version, now));
+        self.last = Some((base + 1, now));
     }
 
-    /// Somebody else was met.
+    /// Another process was met; `trusted` if its version came as a surprise.
     pub(super) fn met(&mut self, trusted: bool) {
         self.last = None;
         self.streak = 0;
@@ -49,28 +65,60 @@ impl Alone {
 mod tests {
     use super::*;
 
+    fn commit(alone: &mut Alone, base: u64, now: Instant) {
+        alone.published(base, Patience::None, now);
+    }
+
     #[test]
     fn trusts_a_streak_of_its_own_and_asks_for_longer_ones_once_it_was_wrong() {
         let now = Instant::now();
         let mut alone = Alone::default();
         assert!(!alone.trusts(1, now));
-        alone.published(1, 2, now);
+        commit(&mut alone, 1, now);
         assert!(!alone.trusts(2, now), "who wrote version 1?");
-        alone.published(2, 3, now);
+        commit(&mut alone, 2, now);
         assert!(alone.trusts(3, now));
         assert!(!alone.trusts(3, now + ALONE_FOR));
-        assert!(!alone.trusts(4, now), "somebody else wrote it");
-        alone.published(4, 5, now);
+        assert!(!alone.trusts(4, now), "another process wrote it");
+        commit(&mut alone, 4, now);
         assert!(!alone.trusts(5, now));
-        alone.published(5, 6, now);
+        commit(&mut alone, 5, now);
         assert!(alone.trusts(6, now));
         alone.met(true);
         for base in 7..9 {
             assert!(!alone.trusts(base, now));
-            alone.published(base, base + 1, now);
+            commit(&mut alone, base, now);
         }
         assert!(!alone.trusts(9, now));
-        alone.published(9, 10, now);
+        commit(&mut alone, 9, now);
         assert!(alone.trusts(10, now));
+    }
+
+    #[test]
+    fn one_of_some_commits_takes_the_lock() {
+        let now = Instant::now();
+        let mut alone = Alone::default();
+        let locked = |base: &u64| {
+            let locked = !alone.skips_lock(*base, now);
+            commit(&mut alone, *base, now);
+            locked
+        };
+        let with_lock: Vec<u64> = (1..20).filter(locked).collect();
+        assert_eq!(
+            with_lock,
+            [1, 2, 9, 17],
+            "the first two, and then one in eight"
+        );
+        assert!(alone.skips_lock(20, now));
+    }
+
+    #[test]
+    fn other_work_of_the_process_has_its_turn() {
+        let now = Instant::now();
+        let mut alone = Alone::default();
+        (1..4).for_each(|base| commit(&mut alone, base, now));
+        assert!(alone.trusts(4, now));
+        alone.published(4, Patience::Until(now), now);
+        assert!(!alone.trusts(5, now));
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::commit::{Group, Member};
-use super::history::{History, Proposal, Publication};
+use super::history::{History, Patience, Proposal, Publication};
 use super::publish::Failure;
 use super::queue::{Outcome, Queue, Ticket, Wait};
 use crate::clock::Clock;
@@ -216,16 +216,17 @@ impl Committer {
     }
 
     fn try_commit(&self, leader: &mut Leader, tickets: &[Arc<Ticket>]) -> Result<Turn> {
-        // A request does not wait for the lock: its batch goes into the inbox.
-        let now = self.clock().now();
-        let published = self.history.publish(Cause::Commit, now, |draft| {
-            self.settle_waiting(leader);
-            let members = self.members(draft.base(), tickets)?;
-            if members.is_empty() {
-                return Ok(Proposal::Nothing(None));
-            }
-            self.commit(draft, members)
-        });
+        // Where another process holds the lock, the batches go into the inbox.
+        let published = self
+            .history
+            .publish(Cause::Commit, Patience::None, |draft| {
+                self.settle_waiting(leader);
+                let members = self.members(draft.base(), tickets)?;
+                if members.is_empty() {
+                    return Ok(Proposal::Nothing(None));
+                }
+                self.commit(draft, members)
+            });
         match published {
             Ok(Publication::Version(published, group)) => {
                 self.settle(leader, tickets, &group, published.version());

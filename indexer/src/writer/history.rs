@@ -74,13 +74,60 @@ pub(super) enum Maintained<V, N> {
     Nothing(N),
 }
 
-/// A version that was just published. The lock is held until this is dropped.
+/// A version that was just published. The turn lasts until this is dropped.
 #[must_use = "a version is announced in HEAD by `finish`"]
 pub(super) struct Published<'a> {
     history: &'a History,
     base: Arc<Snapshot>,
     version: Version,
-    _lock: Held,
+    _turn: Turn,
+}
+
+/// How long to wait for the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Not at all: clients wait. What saves them time is done while no other process seems to write ([`Alone`]).
+    None,
+    Until(Instant),
+}
+
+impl Patience {
+    fn lasts_at(self, now: Instant) -> bool {
+        matches!(self, Self::Until(deadline) if now < deadline)
+    }
+}
+
+/// The right to publish next, as a courtesy to other processes. Correctness does not depend on it.
+enum Turn {
+    Locked(Held),
+    /// No other process seems to write.
+    Alone,
+}
+
+impl Turn {
+    /// Whether a version after `tip` may be published in this turn. Otherwise the lock was overtaken while it was held.
+    fn serves(&self, tip: &Snapshot) -> bool {
+        match self {
+            Self::Locked(held) => held.serves(tip),
+            Self::Alone => true,
+        }
+    }
+
+    /// The lock that a version after `base` names.
+    fn generation(&self, base: &Snapshot) -> u32 {
+        match self {
+            Self::Locked(held) => held.generation,
+            Self::Alone => base.manifest().body.lock_generation,
+        }
+    }
+
+    /// The turn for another attempt: a process that was not alone takes the lock.
+    fn again(self) -> Option<Self> {
+        match self {
+            Self::Locked(_) => Some(self),
+            Self::Alone => None,
+        }
+    }
 }
 
 /// What one attempt came to.
@@ -129,30 +176,32 @@ impl History {
     pub(super) fn publish<V, N>(
         &self,
         cause: Cause,
-        deadline: Instant,
+        patience: Patience,
         mut propose: impl FnMut(Draft) -> Result<Proposal<V, N>>,
     ) -> Result<Publication<'_, V, N>, Failure> {
         let mut held = None;
         for _ in 0..ATTEMPTS {
             if held.is_none() {
-                held = self.acquire(deadline)?;
+                held = self.turn(patience)?;
             }
-            let Some(lock) = held.take() else {
+            let Some(turn) = held.take() else {
                 return Ok(Publication::Locked);
             };
-            let base = self.base(cause)?;
-            if !lock.serves(&base.snapshot) {
+            let base = self.base(patience)?;
+            if !turn.serves(&base.snapshot) {
                 // It was overtaken while it was held. The next attempt takes the one that is current.
                 continue;
             }
-            match self.attempt(cause, &base, &lock, &mut propose) {
+            match self.attempt(cause, &base, &turn, &mut propose) {
                 Ok(Attempt::Version(version, value)) => {
-                    let (history, base, _lock) = (self, base.snapshot, lock);
+                    let before = base.snapshot.version();
+                    self.alone().published(before, patience, self.clock.now());
+                    let (history, base, _turn) = (self, base.snapshot, turn);
                     let published = Published {
                         history,
                         base,
                         version,
-                        _lock,
+                        _turn,
                     };
                     return Ok(Publication::Version(published, value));
                 }
@@ -162,7 +211,7 @@ impl History {
                 }
                 Err(failure) => self.start_over(failure, base.trusted)?,
             }
-            held = Some(lock);
+            held = turn.again();
         }
         Err(Failure::Nothing(Error::new(
             ErrorKind::Busy,
@@ -175,17 +224,14 @@ impl History {
         &self,
         cause: Cause,
         base: &Base,
-        lock: &Held,
+        turn: &Turn,
         propose: &mut impl FnMut(Draft) -> Result<Proposal<V, N>>,
     ) -> Result<Attempt<V, N>, Failure> {
         let Base { snapshot, trusted } = base;
         let leftovers = self.leftovers.named_by(snapshot);
         match propose(Draft::new(Arc::clone(snapshot), cause, &*self.ids))? {
             Proposal::Version(draft, value) => {
-                let version = self.write(draft, lock, leftovers)?;
-                let (before, now) = (snapshot.version(), self.clock.now());
-                self.alone()
-                    .published(before, version.manifest.version, now);
+                let version = self.write(draft, turn, leftovers)?;
                 Ok(Attempt::Version(version, value))
             }
             // Only publishing shows whether a version that was trusted is the newest.
@@ -198,7 +244,7 @@ impl History {
         }
     }
 
-    /// Like [`Self::publish`], for work that nobody waits for: goes on from the version at once.
+    /// Like [`Self::publish`], for work that no client waits for: waits for the lock, and goes on from the version at once.
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] when the lock could not be had; like [`Self::publish`].
@@ -208,7 +254,7 @@ impl History {
         deadline: Instant,
         propose: impl FnMut(Draft) -> Result<Proposal<V, N>>,
     ) -> Result<Maintained<V, N>> {
-        match self.publish(cause, deadline, propose)? {
+        match self.publish(cause, Patience::Until(deadline), propose)? {
             Publication::Version(published, value) => {
                 published.finish()?;
                 Ok(Maintained::Published(value))
@@ -228,8 +274,15 @@ impl History {
         }
     }
 
-    /// Waits for the lock of the newest version. `None`: another process held it until the deadline.
-    fn acquire(&self, deadline: Instant) -> Result<Option<Held>> {
+    /// The right to publish next: the lock of the newest version, which a process that seems to be alone need not take.
+    /// `None`: another process held it for too long.
+    fn turn(&self, patience: Patience) -> Result<Option<Turn>> {
+        if patience == Patience::None
+            && let Some(held) = self.follower.held()
+            && self.alone().skips_lock(held.version(), self.clock.now())
+        {
+            return Ok(Some(Turn::Alone));
+        }
         loop {
             // The lock can be tried at the version that is known. Once it is held, the newest is looked for.
             let tip = match self.follower.held() {
@@ -238,20 +291,20 @@ impl History {
             };
             let generation = tip.manifest().body.lock_generation;
             if let Some(held) = self.lock.attempt(generation, tip.version())? {
-                return Ok(Some(held));
+                return Ok(Some(Turn::Locked(held)));
             }
             self.alone().met(false);
             self.follower.newest()?;
-            if self.clock.now() >= deadline {
+            if !patience.lasts_at(self.clock.now()) {
                 return Ok(None);
             }
             self.clock.sleep(POLL);
         }
     }
 
-    fn base(&self, cause: Cause) -> Result<Base> {
+    fn base(&self, patience: Patience) -> Result<Base> {
         let held = self.follower.held().filter(|held| {
-            cause == Cause::Commit && self.alone().trusts(held.version(), self.clock.now())
+            patience == Patience::None && self.alone().trusts(held.version(), self.clock.now())
         });
         let trusted = held.is_some();
         let snapshot = match held {
@@ -261,18 +314,18 @@ impl History {
         Ok(Base { snapshot, trusted })
     }
 
-    /// Publishes a draft under the lock. Files that were made for it go if it certainly is no version.
+    /// Publishes a draft. Files that were made for it go if it certainly is no version.
     fn write(
         &self,
         mut draft: Draft,
-        lock: &Held,
+        turn: &Turn,
         mut applied: Vec<Applied>,
     ) -> Result<Version, Failure> {
         applied.append(&mut draft.applied);
         draft.applied = applied;
         let (base, made) = (Arc::clone(draft.base()), draft.made().to_vec());
         let stamp = Stamp {
-            lock_generation: lock.generation,
+            lock_generation: turn.generation(&base),
             ..self.stamp()
         };
         let published = draft
