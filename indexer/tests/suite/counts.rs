@@ -7,16 +7,18 @@ use aquifer_indexer::mount::{CountingMount, OperationCounts};
 
 use crate::rig::{Folder, config, document, open, post, search};
 
-/// Write-class calls of a small uncontended post: lock, unlock; the manifest's creation, write and folder sync; the link and
-/// the folder sync after it; the mark; HEAD.
-const POST_WRITES: u64 = 9;
+/// Write-class calls of a small post of a process that seems to be the only writer: the manifest's creation, write and folder
+/// sync; the link and the folder sync after it; the mark; HEAD.
+const POST_WRITES: u64 = 7;
+/// Another process locks and unlocks, too.
+const LOCKING: u64 = 2;
 
 fn print(what: &str, counts: &OperationCounts) {
     println!("{what}: {:?}", counts.calls);
 }
 
 #[test]
-fn a_small_post_makes_nine_changing_calls() {
+fn a_small_post_makes_seven_changing_calls() {
     let folder = Folder::new();
     let counting = CountingMount::new(folder.mount());
     let index = open(Arc::new(counting.clone()), &config());
@@ -26,7 +28,13 @@ fn a_small_post_makes_nine_changing_calls() {
         post(&index, vec![document(&format!("k{round}"), "some words")]).unwrap();
         let counts = counting.take();
         print("post of one document", &counts);
-        assert_eq!(counts.write_class(), POST_WRITES, "{:#?}", counts.log);
+        let locking = if round == 0 { LOCKING } else { 0 };
+        assert_eq!(
+            counts.write_class(),
+            POST_WRITES + locking,
+            "{:#?}",
+            counts.log
+        );
         // The mark before the link, unless this process has written alone for a while, and after it; the inbox.
         // What was written is not opened again.
         let marks = if round == 0 { 2 } else { 1 };

@@ -13,6 +13,7 @@
     reason = "a test that needs another time or the same identities again sets a world of its own"
 )]
 
+mod alone;
 mod bulk;
 mod counts;
 mod crash;

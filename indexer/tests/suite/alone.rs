@@ -1,0 +1,65 @@
+//! What a process leaves out while no other process writes, and how others get their turn.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aquifer_indexer::config::{Config, Observer, Step};
+use aquifer_indexer::index::{Batch, Outcome, Wait};
+use aquifer_indexer::mount::CountingMount;
+
+use crate::rig::{Folder, assert_clean, config, contents, document, open, post, soon};
+
+/// Commits in a row of which one takes the lock (`writer::alone`).
+const LOCKED_ONE_IN: u64 = 8;
+
+#[test]
+fn one_post_of_eight_takes_the_lock() {
+    let folder = Folder::new();
+    let counting = CountingMount::new(folder.mount());
+    let index = open(Arc::new(counting.clone()), &config());
+    let mut locked = Vec::new();
+    for number in 1..=2 * LOCKED_ONE_IN + 1 {
+        counting.take();
+        post(&index, vec![document(&number.to_string(), "x")]).unwrap();
+        if counting.take().of("lock") > 0 {
+            locked.push(number);
+        }
+    }
+    let streak = LOCKED_ONE_IN;
+    assert_eq!(locked, [1, 2, streak + 1, 2 * streak + 1]);
+}
+
+/// Of two processes one posts whenever the other is about to link its version, and needs no lock for it. The other one
+/// holds the lock, and is first once the process that was alone has tried to take it.
+#[test]
+fn a_process_that_holds_the_lock_and_keeps_coming_second_has_its_turn() {
+    let folder = Folder::new();
+    let alone = Arc::new(folder.open(&config()));
+    for round in 0..3 {
+        post(&alone, vec![document("alone", &round.to_string())]).unwrap();
+    }
+    let rival = Arc::clone(&alone);
+    let observer = Observer::new(move |step| {
+        if step == Step::BeforeLink {
+            let operations = vec![document("rival", "x")];
+            // Short, since a post that meets the lock waits for its result.
+            let deadline = Instant::now() + Duration::from_millis(200);
+            let posted = rival.submit(Batch { operations }, Wait::Visible, deadline);
+            assert!(matches!(
+                posted.unwrap(),
+                Outcome::Applied { .. } | Outcome::Durable { .. }
+            ));
+        }
+    });
+    let second = folder.open(&Config {
+        observer,
+        ..config()
+    });
+    post(&second, vec![document("second", "x")]).unwrap();
+    let fenced = second.counters().fenced;
+    assert!((1..=LOCKED_ONE_IN).contains(&fenced), "{fenced} attempts");
+    alone.drain(soon()).unwrap();
+    let (found, _) = contents(&folder.reader()).unwrap();
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert_clean(&alone);
+}
