@@ -1,4 +1,4 @@
-//! Checking an index: every checksum, every reference, every key once.
+//! Checking an index: every checksum, and every rule of [`crate::invariants`].
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
@@ -10,8 +10,8 @@ use tantivy::{DocSet as _, Searcher, TERMINATED};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::hot;
 use crate::format::manifest::Manifest;
-use crate::format::retired::RANGES_MAX;
 use crate::inbox::Inbox;
+use crate::invariants::{self, Folder, Found, History, Keys, Past, Violation};
 use crate::layout::{self, INBOX, MANIFESTS};
 use crate::mount::Mount;
 use crate::snapshot::Snapshot;
@@ -51,24 +51,35 @@ impl CheckReport {
             detail: error.copy().message().to_owned(),
         });
     }
+
+    fn violated(&mut self, violation: Violation) {
+        let detail = violation.to_string();
+        let file = violation.file;
+        self.problems.push(Problem { file, detail });
+    }
 }
 
-/// Checks the newest version and everything beside it. Changes nothing.
+/// Checks every version that is there, and everything that the newest one uses. Changes nothing.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] when there is no index. Damage is not an error but a [`Problem`].
 pub fn check(follower: &Follower, inbox: &Inbox) -> Result<CheckReport> {
     let mut report = CheckReport::default();
     check_head(follower, &mut report);
-    check_manifests(follower, &mut report)?;
+    let newest = match follower.newest() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
+        newest => newest,
+    };
+    let manifest = newest.as_deref().ok().map(Snapshot::manifest);
+    let history = check_versions(follower, manifest, &mut report)?;
     check_inbox(follower, inbox, &mut report)?;
-    match follower.newest() {
+    match &newest {
         Ok(snapshot) => {
             report.version = snapshot.version();
-            check_snapshot(&*follower.source().mount, &snapshot, &mut report);
+            check_folder(follower, snapshot.manifest(), history.past(), &mut report);
+            check_snapshot(&*follower.source().mount, snapshot, &mut report);
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
-        Err(error) => report.blame(MANIFESTS, &error),
+        Err(error) => report.blame(MANIFESTS, error),
     }
     report.problems.dedup();
     Ok(report)
@@ -99,45 +110,60 @@ fn check_head(follower: &Follower, report: &mut CheckReport) {
     }
 }
 
-/// Every manifest that lies there, and that each one's mark leads to the next that is there.
-fn check_manifests(follower: &Follower, report: &mut CheckReport) -> Result<()> {
+/// Every version that is linked: that it can be read, and that it keeps the rules.
+fn check_versions(
+    follower: &Follower,
+    newest: Option<&Manifest>,
+    report: &mut CheckReport,
+) -> Result<History> {
     let names = follower.source().mount.list(MANIFESTS).map_err(|error| {
         if error.kind() == std::io::ErrorKind::NotFound {
             return crate::snapshot::follow::no_index();
         }
         Error::io(MANIFESTS, error)
     })?;
-    let mut versions: Vec<u64> = names
-        .iter()
+    let links = names.iter();
+    let mut versions: Vec<u64> = links
         .filter_map(|name| layout::parse_version_link(name))
         .collect();
     versions.sort_unstable();
-    let mut expected = None;
+    let mut history = History::new(newest.map(Manifest::id));
     for version in versions {
-        let path = layout::version_link(version);
         match follower.read_version(version) {
             Ok((manifest, page, _)) => {
                 report.files += 1;
-                let wrong = expected
-                    .filter(|expected: &crate::format::mark::ManifestId| {
-                        expected.version == version
-                    })
-                    .is_some_and(|expected| expected != manifest.id());
-                if wrong {
-                    let detail = "the mark of the version before names another manifest";
-                    report.problems.push(Problem {
-                        file: path,
-                        detail: detail.into(),
-                    });
+                for violation in history.visit(manifest, &page) {
+                    report.violated(violation);
                 }
-                expected = page.successor;
             }
-            Err(error) if error.kind() == ErrorKind::Corrupt => report.blame(&path, &error),
-            // Collected meanwhile.
-            Err(_) => {}
+            Err(error) => {
+                history.pass_over();
+                // Any other was collected meanwhile.
+                if error.kind() == ErrorKind::Corrupt {
+                    report.blame(&layout::version_link(version), &error);
+                }
+            }
         }
     }
-    Ok(())
+    Ok(history)
+}
+
+/// The files that the newest version needs. Where others publish versions at the same time, what is missing may have been
+/// collected, and the next check tells.
+fn check_folder(follower: &Follower, newest: &Manifest, past: &Past, report: &mut CheckReport) {
+    let looked = Folder::look(&*follower.source().mount, newest, past);
+    if !follower
+        .newest()
+        .is_ok_and(|again| again.version() == newest.version)
+    {
+        return;
+    }
+    match looked {
+        Ok(folder) => invariants::check_folder(newest, &folder)
+            .into_iter()
+            .for_each(|violation| report.violated(violation)),
+        Err(error) => report.blame(MANIFESTS, &error),
+    }
 }
 
 fn check_inbox(follower: &Follower, inbox: &Inbox, report: &mut CheckReport) -> Result<()> {
@@ -164,29 +190,6 @@ fn check_inbox(follower: &Follower, inbox: &Inbox, report: &mut CheckReport) -> 
         });
     }
     Ok(())
-}
-
-/// What a manifest says that none should say.
-fn wrong_in(manifest: &Manifest) -> Option<&'static str> {
-    let body = &manifest.body;
-    let retired = || body.retired.iter();
-    let refers_ahead = body
-        .segments
-        .iter()
-        .filter_map(|segment| segment.base())
-        .any(|base| base.manifest.version > manifest.version);
-    if refers_ahead {
-        return Some("it refers to a bitmap of a later version");
-    }
-    if retired().any(|range| {
-        range.from > range.to || range.since > range.until || range.until > manifest.version
-    }) {
-        return Some("a range of retired files is none, or was retired later");
-    }
-    if retired().len() > RANGES_MAX {
-        return Some("it names more ranges of retired files than there may be");
-    }
-    None
 }
 
 fn check_snapshot(mount: &dyn Mount, snapshot: &Snapshot, report: &mut CheckReport) {
@@ -217,12 +220,6 @@ fn check_snapshot(mount: &dyn Mount, snapshot: &Snapshot, report: &mut CheckRepo
             whole = false;
         }
     }
-    if let Some(detail) = wrong_in(snapshot.manifest()) {
-        report.problems.push(Problem {
-            file: snapshot.manifest().path(),
-            detail: detail.into(),
-        });
-    }
     if whole && let Err(error) = check_keys(snapshot, report) {
         report.blame(&snapshot.manifest().path(), &error);
     }
@@ -231,36 +228,28 @@ fn check_snapshot(mount: &dyn Mount, snapshot: &Snapshot, report: &mut CheckRepo
 /// Every live document has one key, and no two have the same; the records of the ledger likewise.
 fn check_keys(snapshot: &Snapshot, report: &mut CheckReport) -> Result<()> {
     let file = snapshot.manifest().path();
-    let documents = snapshot.searcher()?;
-    let (live, keys) = count_keys(documents, snapshot.schema().key(), &file, report)?;
-    report.documents = keys;
-    let listed = snapshot.manifest().body.live_docs();
-    if live != listed || live != keys {
-        let detail =
-            format!("the manifest counts {listed} documents, the segments {live}, the keys {keys}");
-        let file = file.clone();
-        report.problems.push(Problem { file, detail });
-    }
+    let documents = find_keys(snapshot.searcher()?, snapshot.schema().key(), &file)?;
+    report.documents = documents.keyed;
     let schema = crate::writer::ledger_schema();
-    if let Some(ledger) = snapshot.ledger(schema)? {
-        count_keys(ledger, schema.key(), &file, report)?;
+    let records = match snapshot.ledger(schema)? {
+        Some(ledger) => find_keys(ledger, schema.key(), &file)?,
+        None => Found::default(),
+    };
+    let keys = Keys { documents, records };
+    for violation in invariants::check_keys(snapshot.manifest(), &keys) {
+        report.violated(violation);
     }
     Ok(())
 }
 
 /// How many documents are live, and how many live documents the keys lead to.
-fn count_keys(
-    searcher: &Searcher,
-    field: Field,
-    file: &str,
-    report: &mut CheckReport,
-) -> Result<(u64, u64)> {
+fn find_keys(searcher: &Searcher, field: Field, file: &str) -> Result<Found> {
     let io = |error| Error::io(file, error);
     let hasher = RandomState::new();
     let mut seen = HashSet::new();
-    let (mut live, mut count) = (0, 0);
+    let mut found = Found::default();
     for reader in searcher.segment_readers() {
-        live += u64::from(reader.num_docs());
+        found.live += u64::from(reader.num_docs());
         let index = reader.inverted_index(field)?;
         let mut terms = index.terms().stream().map_err(io)?;
         while terms.advance() {
@@ -269,19 +258,15 @@ fn count_keys(
                 .map_err(io)?;
             while postings.doc() != TERMINATED {
                 if !reader.is_deleted(postings.doc()) {
-                    count += 1;
+                    found.keyed += 1;
                     if !seen.insert(hasher.hash_one(terms.key())) {
-                        let key = String::from_utf8_lossy(terms.key()).into_owned();
-                        let (file, detail) = (
-                            file.to_owned(),
-                            format!("two documents have the key `{key}`"),
-                        );
-                        report.problems.push(Problem { file, detail });
+                        let key = String::from_utf8_lossy(terms.key());
+                        found.twice.get_or_insert_with(|| key.into_owned());
                     }
                 }
                 postings.advance();
             }
         }
     }
-    Ok((live, count))
+    Ok(found)
 }

@@ -28,6 +28,7 @@ pub mod format;
 pub mod ids;
 pub mod inbox;
 pub mod index;
+pub mod invariants;
 pub mod layout;
 pub mod mapping;
 pub mod mount;

@@ -8,6 +8,7 @@ use crate::config::{Observer, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::Manifest;
 use crate::format::mark::ManifestId;
+use crate::invariants;
 use crate::layout::{self, ManifestName};
 use crate::mount::{Access, Mount, MountFile};
 use crate::snapshot::Snapshot;
@@ -78,6 +79,7 @@ impl Publisher {
         pages: &[u8],
     ) -> Result<Version, Failure> {
         let bytes = manifest.encode_file(pages)?;
+        invariants::check_draft(base, &manifest)?;
         let path = manifest.path();
         let copy = Manifest::copy_of(&bytes, &path)?;
         let id = manifest.id();

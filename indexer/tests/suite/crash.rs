@@ -85,6 +85,7 @@ impl Scenario {
         let hit = mount.hit();
         assert!(hit || result.is_ok(), "{at}: {result:?}");
         mount.arm(u64::MAX);
+        folder.assert_rules(&at);
         // Readers go on whatever happened, and see all of it or nothing.
         let seen = see(&at, &folder, &warm);
         assert!(seen == before || seen == after, "{at}: torn: {seen:?}");
@@ -99,6 +100,7 @@ impl Scenario {
         let next = survivor.as_ref().unwrap_or(&other);
         let later = vec![document("later", &format!("after {target}"))];
         post(next, later.clone()).unwrap_or_else(|error| panic!("{at}: afterwards: {error}"));
+        folder.assert_rules(&at);
         let seen = see(&at, &folder, &warm);
         let (without, with) = (applied(&before, &later), applied(&after, &later));
         assert!(
@@ -113,6 +115,7 @@ impl Scenario {
         let settled = applied(&seen, &[delete("later")]);
         // A job that a crash has left behind goes on where it was.
         carry_on(&other).unwrap_or_else(|error| panic!("{at}: carried on: {error}"));
+        folder.assert_rules(&at);
         assert_clean(next);
         folder.assert_swept(&other);
         assert_eq!(see(&at, &folder, &warm), settled, "{at}: after collecting");
@@ -263,8 +266,10 @@ fn a_post_that_finds_a_batch_in_the_inbox() {
             let index = open(Arc::new(mount.clone()), &config());
             let posted = post(&index, vec![document("a0", "version 3")]);
             drop(index);
+            folder.assert_rules(&at);
             let other = folder.open(&config());
             post(&other, vec![document("later", "x")]).unwrap();
+            folder.assert_rules(&at);
             let seen = contents(&other).unwrap().0;
             let honest = match posted {
                 Ok(_) => &["version 3"][..],
@@ -314,6 +319,7 @@ fn accepting_a_batch_while_somebody_else_holds_the_lock() {
             let accepted = index.submit(batch, Wait::Durable, soon());
             assert_eq!(see(&at, &folder, &warm), before);
             drop((held, index));
+            folder.assert_rules(&at);
             let other = folder.open(&config());
             post(&other, vec![document("later", "x")]).unwrap();
             post(&other, vec![delete("later")]).unwrap();
