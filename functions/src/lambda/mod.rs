@@ -35,9 +35,8 @@
 //! | `RUST_LOG`, else `AWS_LAMBDA_LOG_LEVEL` | what is written to the log | `info` |
 //! | `AWS_ENDPOINT_URL_LAMBDA`, else `AWS_ENDPOINT_URL` | where functions are invoked | Amazon's address |
 //!
-//! **SIGTERM.** Lambda sends one only to functions that register an extension, which costs a call at
-//! every start, and here nothing would be done with it: what was answered is durable. Where one
-//! comes all the same (a container, an emulator), the invocation that runs is finished.
+//! **SIGTERM** ends a function at once, as SIGKILL does: what was answered is durable. Lambda sends it only when it ends the
+//! environment of a function that registered an extension.
 
 pub mod answer;
 pub mod bare;

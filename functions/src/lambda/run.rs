@@ -1,18 +1,12 @@
 //! Taking invocations from Lambda's runtime interface, one after the other.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
 
-use aquifer_indexer::{Error, Result, descriptors};
-use lambda_runtime::tower::layer::layer_fn;
-use lambda_runtime::{Diagnostic, LambdaEvent, LambdaInvocation, Runtime, Service, service_fn};
+use aquifer_indexer::{Error, ErrorKind, Result, descriptors};
+use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use serde_json::value::RawValue;
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Mutex;
 
 use super::{init, log};
 
@@ -28,7 +22,7 @@ const GIVEN: [&str; 4] = [
 /// threads of the library's own.
 const BLOCKING_THREADS: usize = 8;
 
-/// A function: it starts with what `make` makes, answers invocations until the process is told to end, and gives its exit
+/// A function: it starts with what `make` makes, answers invocations as long as the runtime interface gives any, and returns its exit
 /// status. Why it cannot start is logged, and reported to Lambda.
 pub fn function<F, Fut>(make: impl FnOnce() -> Result<F>) -> ExitCode
 where
@@ -113,12 +107,6 @@ where
     F: Fn(LambdaEvent<Box<RawValue>>) -> Fut + 'static,
     Fut: Future<Output = Result<Box<RawValue>>> + 'static,
 {
-    let turn = Arc::new(Mutex::new(()));
-    let gate = Arc::clone(&turn);
-    let layer = layer_fn(move |inner| Turn {
-        inner,
-        gate: Arc::clone(&gate),
-    });
     let answer_and_log = |event| {
         let answered = answer(event);
         async move {
@@ -127,56 +115,12 @@ where
             answered.map_err(Failed)
         }
     };
-    let runtime = Runtime::new(service_fn(answer_and_log)).layer(layer);
-    tokio::select! {
-        ended = runtime.run() => ended.map_err(|error| {
-            Error::new(
-                aquifer_indexer::ErrorKind::Unavailable,
-                "the runtime interface does not answer any more",
-            )
-            .because(error)
-        }),
-        told = told_to_end(turn) => told,
-    }
-}
-
-/// Waits for SIGTERM, and then for the invocation that runs.
-async fn told_to_end(turn: Arc<Mutex<()>>) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())
-        .map_err(|error| Error::internal("cannot listen for signals").because(error))?;
-    terminate.recv().await;
-    let _last = turn.lock().await;
-    tracing::info!("told to end");
-    Ok(())
-}
-
-/// Holds the turn from an invocation's arrival until its answer has been taken.
-struct Turn<S> {
-    inner: S,
-    gate: Arc<Mutex<()>>,
-}
-
-impl<S> Service<LambdaInvocation> for Turn<S>
-where
-    S: Service<LambdaInvocation, Response = (), Error = lambda_runtime::Error>,
-    S::Future: 'static,
-{
-    type Response = ();
-    type Error = lambda_runtime::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<(), Self::Error>>>>;
-
-    fn poll_ready(&mut self, context: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, invocation: LambdaInvocation) -> Self::Future {
-        // Only whoever ends the process competes for it, and then there is no next invocation.
-        let taken = Arc::clone(&self.gate).try_lock_owned().ok();
-        let answered = self.inner.call(invocation);
-        Box::pin(async move {
-            let answered = answered.await;
-            drop(taken);
-            answered
-        })
-    }
+    let ended = Runtime::new(service_fn(answer_and_log)).run().await;
+    ended.map_err(|error| {
+        Error::new(
+            ErrorKind::Unavailable,
+            "the runtime interface does not answer any more",
+        )
+        .because(error)
+    })
 }

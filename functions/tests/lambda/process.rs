@@ -10,7 +10,6 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -112,11 +111,6 @@ impl Function {
         answer
     }
 
-    fn terminate(&self) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM).unwrap();
-    }
-
     async fn ended(&mut self) -> ExitStatus {
         let ended = async {
             loop {
@@ -212,20 +206,16 @@ pub(crate) const SEARCH: &str = env!("CARGO_BIN_EXE_aquifer-search");
 pub(crate) const REINDEX: &str = env!("CARGO_BIN_EXE_aquifer-reindex");
 
 #[tokio::test]
-async fn an_invocation_writes_its_log_and_its_metrics_and_sigterm_ends_the_program() {
+async fn an_invocation_writes_its_log_and_its_metrics() {
     let root = TempDir::new().unwrap();
     let mut writer = Function::start(WRITER, &root, &[]).await;
     for id in ["first", "second"] {
         let answer = writer.ask(id, json!({"unique_key": id}).to_string()).await;
         assert_eq!(answer["statusCode"], 200, "{answer}");
     }
-    writer.terminate();
-    assert!(writer.ended().await.success(), "{}", writer.text("err"));
     for line in writer.lines("err") {
-        if line["message"] != "told to end" {
-            assert_eq!(line["xrayTraceId"], "1-abc", "{line}");
-            assert!(line["requestId"].is_string(), "{line}");
-        }
+        assert_eq!(line["xrayTraceId"], "1-abc", "{line}");
+        assert!(line["requestId"].is_string(), "{line}");
     }
     let metrics = writer.lines("out");
     assert_eq!(metrics.len(), 2, "{metrics:?}");
@@ -343,24 +333,6 @@ async fn the_reindex_function_examines_its_mount_with_a_second_process() {
     let logged = lines.iter().filter(|line| line["check"].is_string());
     assert_eq!(logged.count(), findings, "{lines:?}");
     assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
-}
-
-#[tokio::test]
-async fn sigterm_lets_the_invocation_that_runs_be_answered() {
-    let root = TempDir::new().unwrap();
-    let mut writer = Function::start(WRITER, &root, &[("RUST_LOG", "debug")]).await;
-    writer.ask("fill", r#"{"unique_key":"1"}"#).await;
-    let future = http_v2(&Asked::new("GET", "/search?min_version=1000")).to_string();
-    writer.send("waits", future, Duration::from_secs(2)).await;
-    writer.wrote(|line| line["requestId"] == "waits").await;
-    writer.terminate();
-    let (outcome, answer) = writer.answer().await;
-    assert_eq!(
-        (&*outcome, &answer["statusCode"]),
-        ("response", &json!(503)),
-        "{answer}"
-    );
-    assert!(writer.ended().await.success(), "{}", writer.text("err"));
 }
 
 #[tokio::test]
@@ -483,7 +455,5 @@ async fn what_is_refused_is_logged_with_the_names_of_its_request_and_counted() {
 
     let mut silent = Function::start(WRITER, &root, &[("AQUIFER_METRICS", "off")]).await;
     silent.ask("third", r#"{"unique_key":"1"}"#).await;
-    silent.terminate();
-    assert!(silent.ended().await.success(), "{}", silent.text("err"));
     assert_eq!(silent.text("out"), "");
 }

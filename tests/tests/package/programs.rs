@@ -55,6 +55,18 @@ fn the_program_needs_nothing_newer_either_or_nothing_at_all() {
     }
 }
 
+/// Only tests may stop a program in the middle of its work.
+#[test]
+fn the_program_has_no_stop_points() {
+    let Some(packages) = Packages::given() else {
+        return;
+    };
+    let mut merge = Command::new(packages.program());
+    let asked = merge.args(["merge", "--stop-at", "before-bundle"]).output();
+    let error = String::from_utf8(asked.unwrap().stderr).unwrap();
+    assert!(error.contains("unexpected argument '--stop-at'"), "{error}");
+}
+
 #[test]
 fn no_program_names_a_folder_of_the_machine_that_built_it() {
     let Some(packages) = Packages::given() else {

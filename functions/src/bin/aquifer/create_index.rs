@@ -13,7 +13,6 @@ use clap::Args;
 use crate::load::{self, Emit, Input, Local};
 use crate::place::Place;
 use crate::resources::Resources;
-use crate::stop_at::StopAt;
 
 /// Fill an index with a folder of JSON files
 ///
@@ -33,8 +32,6 @@ pub(crate) struct CreateIndex {
     /// The language to read every document in, whatever it says
     #[arg(long, value_name = "LANGUAGE")]
     force_language: Option<Language>,
-    #[command(flatten)]
-    stop_at: StopAt,
 }
 
 impl CreateIndex {
@@ -46,10 +43,7 @@ impl CreateIndex {
             );
         }
         let input = Input::open_folder(&self.folder)?;
-        let aquifer = self
-            .place
-            .root
-            .open(load::config(self.resources, self.stop_at))?;
+        let aquifer = self.place.root.open(load::config(self.resources))?;
         let index = self.index(&aquifer)?;
         let progress = load::Progress::new(None);
         let read = |emit: &mut Emit<'_>| input.read(&progress, emit);

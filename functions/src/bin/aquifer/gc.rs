@@ -10,7 +10,6 @@ use clap::Args;
 
 use crate::place::Place;
 use crate::report;
-use crate::stop_at::StopAt;
 
 /// Delete the files of an index that no version has needed for longer than the retention, and what is left in the root
 /// of indexes that were deleted or never completed
@@ -22,8 +21,6 @@ pub(crate) struct Gc {
     /// takes
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
     retention: Duration,
-    #[command(flatten)]
-    stop_at: StopAt,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -33,7 +30,6 @@ impl Gc {
     pub(crate) fn run(self) -> Result<ExitCode> {
         let config = Config {
             retention: self.retention,
-            observer: self.stop_at.observer(),
             ..Config::default()
         };
         let aquifer = self.place.root.open(config)?;

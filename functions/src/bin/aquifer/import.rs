@@ -9,7 +9,6 @@ use clap::Args;
 use crate::load::{self, Emit, Input, Local, Remote};
 use crate::place::{DEFAULT_INDEX, Root};
 use crate::resources::Resources;
-use crate::stop_at::StopAt;
 
 /// Requests under way at once to a service.
 const REMOTE_LANES: usize = 4;
@@ -41,8 +40,6 @@ pub(crate) struct Import {
     /// Bytes of text that become one segment at first; for trying out much with little
     #[arg(long, value_name = "BYTES", hide = true)]
     segment_bytes: Option<usize>,
-    #[command(flatten)]
-    stop_at: StopAt,
 }
 
 impl Import {
@@ -54,7 +51,7 @@ impl Import {
             let service = Remote::new(url, self.index.as_deref(), progress.clone())?;
             return load::run(read, &service, self.jobs.unwrap_or(REMOTE_LANES), &progress);
         }
-        let aquifer = self.root.open(load::config(self.resources, self.stop_at))?;
+        let aquifer = self.root.open(load::config(self.resources))?;
         let name = self.index.as_deref().unwrap_or(DEFAULT_INDEX);
         let index = Local::new(aquifer.index_or_create(name)?, self.segment_bytes)?;
         load::run(read, &index, self.jobs.unwrap_or(index.lanes()), &progress)

@@ -23,6 +23,7 @@ mod resources;
 mod search;
 mod serve;
 mod stats;
+#[cfg(feature = "stop-points")]
 mod stop_at;
 mod terminal;
 

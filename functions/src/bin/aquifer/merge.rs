@@ -4,13 +4,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use aquifer_indexer::config::Config;
 use clap::Args;
 
 use crate::place::Place;
 use crate::report;
 use crate::resources::Resources;
-use crate::stop_at::StopAt;
 
 /// Compact an index: few large segments, and no deleted documents
 #[derive(Args, Debug)]
@@ -22,8 +20,6 @@ pub(crate) struct Merge {
     within: Option<u64>,
     #[command(flatten)]
     resources: Resources,
-    #[command(flatten)]
-    stop_at: StopAt,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -33,11 +29,8 @@ impl Merge {
     pub(crate) fn run(self) -> Result<ExitCode> {
         let within = self.within.map(Duration::from_secs);
         let deadline = within.and_then(|within| Instant::now().checked_add(within));
-        let config = Config {
-            observer: self.stop_at.observer(),
-            ..self.resources.config()
-        };
-        report::print(&self.place.change(config)?.compact(deadline)?, self.json)?;
+        let index = self.place.change(self.resources.config())?;
+        report::print(&index.compact(deadline)?, self.json)?;
         Ok(ExitCode::SUCCESS)
     }
 }

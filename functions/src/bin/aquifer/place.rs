@@ -8,6 +8,9 @@ use aquifer_indexer::config::Config;
 use aquifer_indexer::index::{Aquifer, Index};
 use clap::Args;
 
+#[cfg(feature = "stop-points")]
+use crate::stop_at::StopAt;
+
 /// The index of those who do not care.
 pub(crate) const DEFAULT_INDEX: &str = "default";
 
@@ -17,6 +20,9 @@ pub(crate) struct Root {
     /// The folder that the indexes lie in
     #[arg(long, env = "AQUIFER_ROOT", default_value = DEFAULT_ROOT, alias = "output")]
     pub(crate) root: PathBuf,
+    #[cfg(feature = "stop-points")]
+    #[command(flatten)]
+    stop_at: StopAt,
 }
 
 /// The root folder of those who name none. It is theirs to create.
@@ -24,6 +30,11 @@ pub(crate) const DEFAULT_ROOT: &str = "./data";
 
 impl Root {
     pub(crate) fn open(&self, config: Config) -> Result<Aquifer> {
+        #[cfg(feature = "stop-points")]
+        let config = Config {
+            observer: self.stop_at.observer(),
+            ..config
+        };
         // The cause names the folder.
         Aquifer::open(&self.root, config).context("cannot open the folder of --root (AQUIFER_ROOT)")
     }

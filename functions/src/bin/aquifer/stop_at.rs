@@ -1,4 +1,5 @@
-//! Stopping this process in the middle of its work, to try out what the others do then.
+//! Stopping this process in the middle of its work, so that a test sees what the others do then. Only programs with the
+//! feature `stop-points` have it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

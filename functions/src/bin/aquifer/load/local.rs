@@ -13,7 +13,6 @@ use super::Destination;
 use super::outcome::{Item, Refusal, Sent};
 use super::progress::Progress;
 use crate::resources::Resources;
-use crate::stop_at::StopAt;
 
 /// Lanes at the least: while one builds a segment, the other reads its documents.
 const LANES_MIN: usize = 2;
@@ -28,13 +27,12 @@ const MEMORY_MAX: usize = 1024 * MIB;
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The settings of a process that loads documents.
-pub(crate) fn config(resources: Resources, stop_at: StopAt) -> Config {
+pub(crate) fn config(resources: Resources) -> Config {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let config = resources.config();
     let wanted = (cores * MEMORY_PER_CORE).clamp(MEMORY_MIN, MEMORY_MAX);
     Config {
         writer_memory_bytes: wanted.min(config.budget.loading_bytes()),
-        observer: stop_at.observer(),
         // Whoever loads documents means to have an index there.
         create_root: true,
         ..config

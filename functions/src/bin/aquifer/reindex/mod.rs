@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use aquifer_functions::sources::ExternalSources;
 use aquifer_indexer::ErrorKind;
-use aquifer_indexer::config::Config;
 use aquifer_indexer::index::Index;
 use aquifer_indexer::reindex::{JobState, JobStatus, OnRefused, ReindexRequest, Sources};
 use clap::Args;
@@ -19,7 +18,6 @@ use uuid::Uuid;
 use crate::place::Place;
 use crate::report;
 use crate::resources::Resources;
-use crate::stop_at::StopAt;
 use crate::terminal::complain;
 
 /// How long starting and cancelling wait for other writers.
@@ -54,8 +52,6 @@ pub(crate) struct Reindex {
     cancel: Option<Uuid>,
     #[command(flatten)]
     resources: Resources,
-    #[command(flatten)]
-    stop_at: StopAt,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -71,10 +67,7 @@ impl Reindex {
             }
             return Ok(ExitCode::SUCCESS);
         }
-        let index = self.place.change(Config {
-            observer: self.stop_at.observer(),
-            ..self.resources.config()
-        })?;
+        let index = self.place.change(self.resources.config())?;
         if let Some(id) = self.cancel {
             let status = index.cancel_job(id, Instant::now() + PATIENCE)?;
             report::print(&status, self.json)?;

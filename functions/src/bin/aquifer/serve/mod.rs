@@ -28,7 +28,6 @@ use self::maintenance::{Left, Maintenance};
 use self::pages::Pages;
 use crate::place::Place;
 use crate::resources::Resources;
-use crate::stop_at::StopAt;
 
 /// Where a server listens that is told nothing: to this machine only.
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
@@ -74,8 +73,6 @@ pub(crate) struct Serve {
     /// How long a writer that holds the lock may show no sign of life before it is overtaken
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     overtake_after: Duration,
-    #[command(flatten)]
-    stop_at: StopAt,
     /// Where a reindex over HTTP may read documents from: folders and s3://BUCKET/PREFIX/, between commas, with what
     /// lies below them; a relative path begins at the root folder
     #[arg(long, env = "AQUIFER_SOURCES", value_name = "LIST", default_value = "")]
@@ -168,7 +165,6 @@ impl Serve {
             cache_bytes,
             retention: self.retention,
             overtake_after: self.overtake_after,
-            observer: self.stop_at.observer(),
             ..default
         })?;
         if !self.read_only {
