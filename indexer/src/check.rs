@@ -1,19 +1,20 @@
 //! Checking an index: every checksum, every reference, every key once.
 
 use std::collections::HashSet;
+use std::error::Error as _;
 use std::hash::{BuildHasher as _, RandomState};
 
 use serde::Serialize;
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocSet as _, Searcher, TERMINATED};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, joined};
 use crate::format::hot;
 use crate::format::manifest::Manifest;
 use crate::format::retired::RANGES_MAX;
 use crate::inbox::Inbox;
 use crate::layout::{self, INBOX, MANIFESTS};
-use crate::mount::Mount;
+use crate::mount::{FailureClass, Mount};
 use crate::snapshot::Snapshot;
 use crate::snapshot::follow::Follower;
 
@@ -48,7 +49,7 @@ impl CheckReport {
             .map_or_else(|| file.to_owned(), |path| path.display().to_string());
         self.problems.push(Problem {
             file,
-            detail: error.copy().message().to_owned(),
+            detail: joined(error.message().to_owned(), error.source()),
         });
     }
 }
@@ -67,7 +68,7 @@ pub fn check(follower: &Follower, inbox: &Inbox) -> Result<CheckReport> {
             report.version = snapshot.version();
             check_snapshot(&*follower.source().mount, &snapshot, &mut report);
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
+        Err(error) if error.is_index_gone() => return Err(error),
         Err(error) => report.blame(MANIFESTS, &error),
     }
     report.problems.dedup();
@@ -101,11 +102,11 @@ fn check_head(follower: &Follower, report: &mut CheckReport) {
 
 /// Every manifest that lies there, and that each one's mark leads to the next that is there.
 fn check_manifests(follower: &Follower, report: &mut CheckReport) -> Result<()> {
-    let names = follower.source().mount.list(MANIFESTS).map_err(|error| {
-        if error.kind() == std::io::ErrorKind::NotFound {
+    let names = follower.source().mount.list(MANIFESTS).map_err(|failure| {
+        if failure.class() == FailureClass::Missing {
             return crate::snapshot::follow::no_index();
         }
-        Error::io(MANIFESTS, error)
+        failure.into()
     })?;
     let mut versions: Vec<u64> = names
         .iter()
@@ -147,11 +148,7 @@ fn check_inbox(follower: &Follower, inbox: &Inbox, report: &mut CheckReport) -> 
             Err(error) => report.blame(&layout::batch(id), &error),
         }
     }
-    let names = follower
-        .source()
-        .mount
-        .list(INBOX)
-        .map_err(|error| Error::io(INBOX, error))?;
+    let names = follower.source().mount.list(INBOX)?;
     for id in names
         .iter()
         .filter_map(|name| layout::parse_damaged_batch(name))

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
 
 use super::{init, log};
+use crate::advice::advised;
 
 /// What Lambda, or an emulator of it, tells every function.
 const GIVEN: [&str; 4] = [
@@ -74,7 +75,7 @@ fn check_given() -> Result<()> {
 pub(super) fn diagnostic(error: &Error) -> Diagnostic {
     Diagnostic {
         error_type: format!("Aquifer.{:?}", error.kind()),
-        error_message: error.to_string(),
+        error_message: advised(error),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::error::{Error, Result};
 use crate::ids::Ids;
 use crate::layout;
-use crate::mount::{Access, Mount};
+use crate::mount::{Access, FailureClass, Mount};
 
 /// The time by the file server's clock: what it stamps on a file made now.
 pub(super) fn server_time(mount: &dyn Mount, ids: &dyn Ids) -> Result<SystemTime> {
@@ -69,7 +69,7 @@ impl Ages {
         };
         let modified = match self.mount.metadata(path) {
             Ok(metadata) => metadata.modified,
-            Err(error) => return Ok(error.kind() == std::io::ErrorKind::NotFound),
+            Err(error) => return Ok(error.class() == FailureClass::Missing),
         };
         // Touched after the clock was read: no age at all.
         let age = now.duration_since(modified).ok();

@@ -26,6 +26,7 @@ use crate::config::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::Cause;
 use crate::ids::RandomIds;
+use crate::mount::FailureClass;
 use crate::snapshot::Snapshot;
 
 /// How long maintenance waits for the lock when nothing else bounds it.
@@ -340,7 +341,7 @@ impl Writer {
         }
         let mount = &*self.follower.source().mount;
         let written = match mount.metadata(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+            Err(error) if error.class() == FailureClass::Missing => return Ok(true),
             metadata => metadata.map_err(|error| Error::io(path, error))?.modified,
         };
         let age = server_time(mount, &*self.ids)?

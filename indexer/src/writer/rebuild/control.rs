@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::super::Writer;
 use super::super::draft::Draft;
 use super::ended;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::format::job::{Job, JobState, JobStatus, Position};
 use crate::format::manifest::Cause;
 use crate::layout::JOBS;
@@ -133,7 +133,5 @@ pub(crate) fn jobs(tip: &Snapshot) -> Vec<JobStatus> {
 
 /// The error for a job that is not known.
 pub(crate) fn no_job(id: Uuid) -> Error {
-    Error::not_found(format!(
-        "no job {id} is known: `/jobs` lists the one that runs and the last that ended"
-    ))
+    Error::new(Reason::JobUnknown, format!("no job {id} is known"))
 }
