@@ -13,6 +13,7 @@
     )
 )]
 
+pub mod advice;
 pub mod allocator;
 pub mod doctor;
 pub mod duration;
@@ -22,3 +23,4 @@ pub mod log_queue;
 pub mod object;
 pub mod sources;
 pub mod texts;
+pub mod variables;

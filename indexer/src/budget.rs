@@ -22,7 +22,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::config::MIB;
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
+use crate::mount::FailureClass;
 
 /// Bytes that no share gets.
 const RESERVED: u64 = 32 * MIB as u64;
@@ -46,10 +47,6 @@ const SCRATCH_LEFT_ONE_IN: u64 = 10;
 const TMPFS: u64 = 0x0102_1994;
 /// The share of the memory that scratch files may take on such a file system, as a divisor.
 const IN_MEMORY_SHARE: u64 = 8;
-/// The variable of the environment that says how much memory a process may use, in MiB.
-pub const MEMORY_VARIABLE: &str = "AQUIFER_MEMORY_MIB";
-/// The variable of the environment that says how much scratch disk a process may use, in MiB.
-pub const SCRATCH_VARIABLE: &str = "AQUIFER_SCRATCH_MIB";
 
 /// What a process may use. Clones share the scratch disk.
 #[derive(Clone, Debug)]
@@ -273,9 +270,8 @@ impl ScratchDisk {
 
     /// The error of a write that failed.
     pub(crate) fn failed(&self, error: std::io::Error) -> Error {
-        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        match error.kind() {
-            StorageFull | QuotaExceeded => self.full(Some(error)),
+        match FailureClass::of(&error) {
+            FailureClass::Full => self.full(Some(error)),
             _ => Error::io(&self.folder, error),
         }
     }
@@ -287,11 +283,10 @@ impl ScratchDisk {
             None => String::new(),
         };
         let error = Error::new(
-            crate::ErrorKind::Unavailable,
+            Reason::ScratchFull,
             format!(
                 "the scratch disk is full{limit}: {folder} is on this machine and not the shared folder; free \
-                 some space there, name a larger disk with TMPDIR, raise --scratch or {SCRATCH_VARIABLE}, or \
-                 give the function a larger /tmp"
+                 some space there, or give this process more scratch disk"
             ),
         );
         match cause {
@@ -358,5 +353,17 @@ mod tests {
         disk.take(100).unwrap();
         let full = std::io::Error::from_raw_os_error(28);
         assert!(disk.failed(full).to_string().contains("scratch disk"));
+    }
+
+    #[test]
+    fn a_scratch_folder_that_is_missing_says_nothing_about_the_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        let budget = Budget::new(MEMORY_MIN, None).with_scratch_folder(missing.clone());
+        let refused = tempfile::tempfile_in(&missing).unwrap_err();
+        let error = budget.scratch().failed(refused);
+        assert!(matches!(error.reason(), Reason::Local(_)), "{error:?}");
+        assert!(!error.is_stale() && !error.is_index_gone());
+        assert!(error.to_string().contains("does not exist"), "{error}");
     }
 }

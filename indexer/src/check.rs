@@ -1,19 +1,20 @@
 //! Checking an index: every checksum, and every rule of [`crate::invariants`].
 
 use std::collections::HashSet;
+use std::error::Error as _;
 use std::hash::{BuildHasher as _, RandomState};
 
 use serde::Serialize;
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocSet as _, Searcher, TERMINATED};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, joined};
 use crate::format::hot;
 use crate::format::manifest::Manifest;
 use crate::inbox::Inbox;
 use crate::invariants::{self, Folder, Found, History, Keys, Past, Violation};
 use crate::layout::{self, INBOX, MANIFESTS};
-use crate::mount::Mount;
+use crate::mount::{FailureClass, Mount};
 use crate::snapshot::Snapshot;
 use crate::snapshot::follow::Follower;
 
@@ -48,7 +49,7 @@ impl CheckReport {
             .map_or_else(|| file.to_owned(), |path| path.display().to_string());
         self.problems.push(Problem {
             file,
-            detail: error.copy().message().to_owned(),
+            detail: joined(error.message().to_owned(), error.source()),
         });
     }
 
@@ -67,7 +68,7 @@ pub fn check(follower: &Follower, inbox: &Inbox) -> Result<CheckReport> {
     let mut report = CheckReport::default();
     check_head(follower, &mut report);
     let newest = match follower.newest() {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
+        Err(error) if error.is_index_gone() => return Err(error),
         newest => newest,
     };
     let manifest = newest.as_deref().ok().map(Snapshot::manifest);
@@ -116,11 +117,11 @@ fn check_versions(
     newest: Option<&Manifest>,
     report: &mut CheckReport,
 ) -> Result<History> {
-    let names = follower.source().mount.list(MANIFESTS).map_err(|error| {
-        if error.kind() == std::io::ErrorKind::NotFound {
+    let names = follower.source().mount.list(MANIFESTS).map_err(|failure| {
+        if failure.class() == FailureClass::Missing {
             return crate::snapshot::follow::no_index();
         }
-        Error::io(MANIFESTS, error)
+        failure.into()
     })?;
     let links = names.iter();
     let mut versions: Vec<u64> = links
@@ -173,11 +174,7 @@ fn check_inbox(follower: &Follower, inbox: &Inbox, report: &mut CheckReport) -> 
             Err(error) => report.blame(&layout::batch(id), &error),
         }
     }
-    let names = follower
-        .source()
-        .mount
-        .list(INBOX)
-        .map_err(|error| Error::io(INBOX, error))?;
+    let names = follower.source().mount.list(INBOX)?;
     for id in names
         .iter()
         .filter_map(|name| layout::parse_damaged_batch(name))

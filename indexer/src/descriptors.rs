@@ -5,7 +5,6 @@
 //! is only kept open to save a call can be closed at any time: `retry` does so when an open fails all the same.
 
 use std::fmt::Debug;
-use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -91,13 +90,6 @@ pub fn raise_limit() {
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::debug!(%error, ?current, "the limit of open files stays");
     }
-}
-
-/// Whether an open failed because no descriptor was left, of this process or of the machine.
-pub(crate) fn is_exhausted(error: &io::Error) -> bool {
-    [Errno::MFILE, Errno::NFILE]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// Keeps descriptors open only to save calls.

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::limits::{MAX_LISTED_BYTES, RETRY_AFTER_SECONDS};
 use super::measured::Measured;
+use crate::advice::{advised, followed};
 
 /// The sorts of failure that a client can tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -295,7 +296,7 @@ impl Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        let whole = error.to_string();
+        let whole = advised(&error);
         let sort = Sort::from(error.kind());
         let (status, ..) = sort.parts();
         if !status.is_server_error() && error.path().is_none_or(Path::is_relative) {
@@ -316,8 +317,12 @@ fn public(error: &Error) -> String {
         text.push_str(&format!("{}: ", path.display()));
     }
     text.push_str(error.message());
-    if let Some(code) = error.raw_os_error() {
-        text.push_str(&format!(": {}", io::Error::from_raw_os_error(code)));
+    let mut text = followed(text, error);
+    if let Some(code) = error.reason().os_error().and_then(io::Error::raw_os_error) {
+        let words = format!(": {}", io::Error::from_raw_os_error(code));
+        if !text.ends_with(&words) {
+            text.push_str(&words);
+        }
     }
     text
 }

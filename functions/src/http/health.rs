@@ -13,6 +13,7 @@ use tokio::time::timeout_at;
 use super::error::{Problem, Sort};
 use super::request::Context;
 use super::state::AppState;
+use crate::advice::advised;
 use crate::log_queue::LogQueue;
 use aquifer_indexer::index::Aquifer;
 
@@ -86,7 +87,7 @@ impl Readiness {
             return result.clone();
         }
         let running = probes.running.get_or_insert_with(|| {
-            tokio::task::spawn_blocking(move || aquifer.probe().map_err(|error| error.to_string()))
+            tokio::task::spawn_blocking(move || aquifer.probe().map_err(|error| advised(&error)))
         });
         let Ok(ended) = timeout_at(until.into(), running).await else {
             return silent();

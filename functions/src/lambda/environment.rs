@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aquifer_indexer::budget::{Budget, MEMORY_VARIABLE, SCRATCH_VARIABLE};
+use aquifer_indexer::budget::Budget;
 use aquifer_indexer::config::{Config, MIB};
 use aquifer_indexer::{Error, Result};
 
@@ -14,6 +14,7 @@ use super::metrics::Detail;
 use crate::allocator;
 use crate::duration::duration;
 use crate::sources::ExternalSources;
+use crate::variables::{MEMORY, SCRATCH};
 
 /// Threads that wait for the file system: one for so much memory, since each takes its share of it for its stack and
 /// for what it has read.
@@ -75,7 +76,7 @@ impl Environment {
             let text = get(name);
             text.map(|text| parse_mib(name, &text)).transpose()
         };
-        let memory_bytes = match mib(MEMORY_VARIABLE)? {
+        let memory_bytes = match mib(MEMORY)? {
             Some(bytes) => Some(bytes),
             None => mib("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?,
         };
@@ -126,7 +127,7 @@ impl Environment {
             dynamodb_key,
             cache_bytes: cache_bytes.and_then(|bytes| usize::try_from(bytes).ok()),
             memory_bytes,
-            scratch_bytes: mib(SCRATCH_VARIABLE)?,
+            scratch_bytes: mib(SCRATCH)?,
             io_threads,
             retention,
             function: get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),

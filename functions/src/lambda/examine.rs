@@ -20,7 +20,7 @@ const PATIENCE_SHARE: u32 = 2;
 /// # Errors
 /// Like [`Examination::run`].
 pub(super) fn examine(root: &Path, program: Option<&Path>, left: Duration) -> Result<DoctorReport> {
-    let opened = RootFolder::open(root, false).map_err(|error| Error::io(root, error))?;
+    let opened = RootFolder::open(root, false)?;
     let companion: Box<dyn Companion> = match program {
         Some(program) => Box::new(SecondProcess::start(program, root)?),
         None => Box::new(InProcess::new(opened.clone())),

@@ -8,6 +8,7 @@ use aquifer_indexer::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 use super::order::Task;
+use crate::advice::advised;
 
 /// What a round came to.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -223,7 +224,7 @@ impl IndexReport {
             }
             _ => {
                 tracing::error!(?task, %error, "maintenance failed");
-                let (kind, error) = (error.kind(), Error::to_string(&error));
+                let (kind, error) = (error.kind(), advised(&error));
                 self.unstarted &= task != Task::Reindex;
                 self.failed.push(Failure { task, error, kind });
             }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use tokio::runtime::Builder;
 
 use super::{init, log};
+use crate::advice::advised;
 
 /// What Lambda, or an emulator of it, tells every function.
 const GIVEN: [&str; 4] = [
@@ -68,7 +69,7 @@ fn check_given() -> Result<()> {
 pub(super) fn diagnostic(error: &Error) -> Diagnostic {
     Diagnostic {
         error_type: format!("Aquifer.{:?}", error.kind()),
-        error_message: error.to_string(),
+        error_message: advised(error),
     }
 }
 

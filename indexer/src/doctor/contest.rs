@@ -1,12 +1,10 @@
 //! Two processes that want the same names at the same time. Each name must have one winner.
 
-use std::io;
-
 use serde::{Deserialize, Serialize};
 
 use super::page;
 use super::performer::read_page;
-use crate::mount::{Access, Mount, is_not_empty};
+use crate::mount::{Access, Mount, MountResult};
 
 /// Those who want the same names.
 const COMPETITORS: usize = 2;
@@ -47,7 +45,7 @@ impl Contest {
     }
 
     /// Who has won a round, by what has the name.
-    pub(super) fn winner(self, scratch: &dyn Mount, round: u32) -> io::Result<String> {
+    pub(super) fn winner(self, scratch: &dyn Mount, round: u32) -> MountResult<String> {
         let prize = self.prize(round);
         match self {
             Self::Create => read_page(&*scratch.open(&prize, Access::Read)?),
@@ -62,7 +60,7 @@ impl Contest {
         scratch: &dyn Mount,
         competitor: &str,
         rounds: u32,
-    ) -> io::Result<Vec<bool>> {
+    ) -> MountResult<Vec<bool>> {
         let entries = format!("{}-of-", self.prize(0));
         scratch.open(&format!("{entries}{competitor}"), Access::CreateNew)?;
         wait_for_the_other(scratch, &entries)?;
@@ -84,7 +82,7 @@ impl Contest {
 }
 
 /// Waits until both have entered, or for so many listings.
-fn wait_for_the_other(scratch: &dyn Mount, entries: &str) -> io::Result<()> {
+fn wait_for_the_other(scratch: &dyn Mount, entries: &str) -> MountResult<()> {
     for _ in 0..LISTINGS_MAX {
         let listed = scratch.list(".")?;
         let ready = listed.iter().filter(|name| name.starts_with(entries));
@@ -95,7 +93,7 @@ fn wait_for_the_other(scratch: &dyn Mount, entries: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn create(scratch: &dyn Mount, prize: &str, competitor: &str) -> io::Result<bool> {
+fn create(scratch: &dyn Mount, prize: &str, competitor: &str) -> MountResult<bool> {
     match scratch.open(prize, Access::CreateNew) {
         Ok(file) => {
             file.write_durably_at(&page::of(competitor), 0)?;
@@ -105,7 +103,7 @@ fn create(scratch: &dyn Mount, prize: &str, competitor: &str) -> io::Result<bool
     }
 }
 
-fn rename(scratch: &dyn Mount, prize: &str, competitor: &str) -> io::Result<bool> {
+fn rename(scratch: &dyn Mount, prize: &str, competitor: &str) -> MountResult<bool> {
     let staged = format!("{prize}-{competitor}");
     scratch.make_dir(&staged)?;
     let file = scratch
@@ -117,10 +115,10 @@ fn rename(scratch: &dyn Mount, prize: &str, competitor: &str) -> io::Result<bool
 }
 
 /// Whether a name was won; it is lost if somebody else has it.
-fn won(outcome: io::Result<()>) -> io::Result<bool> {
+fn won(outcome: MountResult<()>) -> MountResult<bool> {
     match outcome {
         Ok(()) => Ok(true),
-        Err(error) if is_not_empty(&error) => Ok(false),
+        Err(failure) if failure.is_not_empty() => Ok(false),
         Err(error) => Err(error),
     }
 }

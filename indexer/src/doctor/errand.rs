@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contest::Contest;
 use crate::error::Result;
-use crate::mount::Access;
+use crate::mount::{Access, MountFailure};
 
 /// Somebody else who works in the scratch folder: another process, or a process on another machine.
 pub trait Partner: Send + Sync + fmt::Debug {
@@ -189,11 +189,11 @@ pub struct CallFailure {
     pub text: String,
 }
 
-impl From<io::Error> for CallFailure {
-    fn from(error: io::Error) -> Self {
+impl From<MountFailure> for CallFailure {
+    fn from(failure: MountFailure) -> Self {
         Self {
-            errno: error.raw_os_error(),
-            text: error.to_string(),
+            errno: failure.errno(),
+            text: failure.to_string(),
         }
     }
 }

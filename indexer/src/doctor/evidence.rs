@@ -1,10 +1,9 @@
 //! What a check has seen.
 
-use std::io;
-
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::mount::MountFailure;
 
 /// Whether an assumption holds on this mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -76,9 +75,9 @@ pub(super) enum Obstacle {
     Partner(Error),
 }
 
-impl From<io::Error> for Obstacle {
-    fn from(error: io::Error) -> Self {
-        Self::Call(format!("a call of this process fails: {error}"))
+impl From<MountFailure> for Obstacle {
+    fn from(failure: MountFailure) -> Self {
+        Self::Call(format!("a call of this process fails: {failure}"))
     }
 }
 

@@ -1,13 +1,12 @@
 //! How long the calls of an index take.
 
-use std::io;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::page;
 use crate::clock::Clock;
-use crate::mount::{Access, COHERENT_PAGE, Mount};
+use crate::mount::{Access, COHERENT_PAGE, Mount, MountResult};
 
 /// How often each call is made: enough for a median, and less than a second on EFS.
 const ROUNDS: usize = 20;
@@ -36,8 +35,8 @@ impl Stopwatch<'_> {
     fn time<T>(
         &mut self,
         call: &'static str,
-        make: impl FnOnce() -> io::Result<T>,
-    ) -> io::Result<T> {
+        make: impl FnOnce() -> MountResult<T>,
+    ) -> MountResult<T> {
         let started: Instant = self.clock.now();
         let made = make()?;
         let took = self.clock.now().saturating_duration_since(started);
@@ -61,7 +60,7 @@ pub(super) fn measure(scratch: &dyn Mount, clock: &dyn Clock) -> Vec<Latency> {
     watch.times.into_iter().map(summed).collect()
 }
 
-fn make_calls(scratch: &dyn Mount, watch: &mut Stopwatch<'_>) -> io::Result<()> {
+fn make_calls(scratch: &dyn Mount, watch: &mut Stopwatch<'_>) -> MountResult<()> {
     let page = page::of("latency");
     scratch.make_dir("latency")?;
     for round in 0..ROUNDS {

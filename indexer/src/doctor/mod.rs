@@ -31,9 +31,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::session::Session;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::layout;
-use crate::mount::{Mount, RootFolder, tree};
+use crate::mount::{Mount, MountFailure, RootFolder, tree};
 use crate::world::World;
 
 /// How long a check waits for a name that was looked up too early. Linux remembers a missing name for 30 to 60 s
@@ -88,17 +88,17 @@ impl<'a> Examination<'a> {
     /// assumption that does not hold is no error: the report says so.
     pub fn run(self, companion: &dyn Companion) -> Result<DoctorReport> {
         let path = self.root.path();
-        let root = self.root.here().map_err(|error| Error::io(path, error))?;
+        let root = self.root.here()?;
         let folder = layout::doctor_folder(self.world.ids.next());
-        let io = |error| Error::io(path.join(&folder), error);
-        root.make_dir(&folder).map_err(io)?;
+        let named = |failure: MountFailure| failure.at(path.join(&folder));
+        root.make_dir(&folder).map_err(named)?;
         let examined = self.examine(&root, &folder, companion);
         // A file that it holds open would stay behind on NFS, under another name.
         let killed = companion.kill();
         let removed = tree::remove(&*root, &folder);
         let mut report = examined?;
         killed?;
-        report.left_behind = removed.err().map(|error| io(error).to_string());
+        report.left_behind = removed.err().map(|failure| named(failure).to_string());
         Ok(report)
     }
 
@@ -110,7 +110,7 @@ impl<'a> Examination<'a> {
     ) -> Result<DoctorReport> {
         let path = self.root.path();
         let entered = root.enter(folder);
-        let scratch = entered.map_err(|error| Error::io(path.join(folder), error))?;
+        let scratch = entered.map_err(|failure| failure.at(path.join(folder)))?;
         let mount = MountPoint::of(path);
         let started = self.world.clock.now();
         let session = Session {

@@ -8,7 +8,10 @@ use super::errand::{CallFailure, Errand, Order, Yield};
 use super::page;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout;
-use crate::mount::{Access, COHERENT_PAGE, LockGuard, Mount, MountFile, RootFolder};
+use crate::mount::{
+    Access, COHERENT_PAGE, FailureClass, LockGuard, Mount, MountFailure, MountFile, MountOperation,
+    MountResult, RootFolder,
+};
 use crate::quote::quoted;
 
 /// The names that may be won in one contest. An examination asks for far fewer.
@@ -69,10 +72,10 @@ impl Performer {
 
     fn enter(&self, folder: &str, name: &str, text: &str) -> Result<Entered> {
         let path = self.root.path();
-        let look = || {
+        let look = || -> MountResult<_> {
             let scratch = self.root.here()?.enter(folder)?;
             let proof = read_page(&*scratch.open(name, Access::Read)?)?;
-            Ok::<_, io::Error>((scratch, proof))
+            Ok((scratch, proof))
         };
         match look() {
             Ok((scratch, proof)) if proof == text => Ok(Entered {
@@ -82,10 +85,10 @@ impl Performer {
                 locks: HashMap::new(),
             }),
             Ok(_) => Err(elsewhere().at(path)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(elsewhere().at(path).because(error))
+            Err(failure) if failure.class() == FailureClass::Missing => {
+                Err(elsewhere().at(path).because(failure))
             }
-            Err(error) => Err(Error::io(path.join(folder), error)),
+            Err(failure) => Err(failure.at(path.join(folder)).into()),
         }
     }
 }
@@ -94,12 +97,12 @@ fn elsewhere() -> Error {
     Error::new(
         ErrorKind::Conflict,
         "the partner does not find here what the examiner has written: both must have mounted the same export and \
-         name the same folder as --root",
+         name the same folder in it as the root",
     )
 }
 
 impl Entered {
-    fn perform(&mut self, errand: &Errand) -> io::Result<Yield> {
+    fn perform(&mut self, errand: &Errand) -> MountResult<Yield> {
         let scratch = &*self.scratch;
         match errand {
             Errand::Create { name, text } => scratch
@@ -141,14 +144,17 @@ impl Entered {
         Ok(Yield::Done)
     }
 
-    fn opened(&self, name: &str) -> io::Result<&Arc<dyn MountFile>> {
+    fn opened(&self, name: &str) -> MountResult<&Arc<dyn MountFile>> {
         let open = self.open.get(name);
-        open.ok_or_else(|| io::Error::other(format!("{name} is not open here")))
+        open.ok_or_else(|| {
+            let closed = io::Error::other("it is not open here");
+            MountFailure::new(MountOperation::Read, name, closed)
+        })
     }
 }
 
 /// Reads the page that a file consists of.
-pub(super) fn read_page(file: &dyn MountFile) -> io::Result<String> {
+pub(super) fn read_page(file: &dyn MountFile) -> MountResult<String> {
     Ok(page::text(&file.read_range(0, COHERENT_PAGE)?))
 }
 

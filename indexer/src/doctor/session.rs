@@ -1,5 +1,6 @@
 //! One examination while it goes on: who takes part, and the checks one after the other.
 
+use std::io;
 use std::time::Duration;
 
 use super::assumption::{ASSUMPTIONS, Assumption};
@@ -55,7 +56,7 @@ impl Session<'_> {
             .scratch
             .open(PROOF, Access::CreateNew)
             .and_then(|file| file.write_durably_at(&page::of(&text), 0));
-        written.map_err(|error| Error::io(self.folder, error))?;
+        written.map_err(|failure| failure.at(self.folder))?;
         let begin = self.order(Errand::Begin {
             name: PROOF.to_owned(),
             text,
@@ -63,7 +64,7 @@ impl Session<'_> {
         let partners = [Some(self.companion as &dyn Partner), self.peer];
         for partner in partners.into_iter().flatten() {
             let begun = partner.carry_out(&begin)?;
-            begun.map_err(|failure| Error::io(self.folder, failure.into()))?;
+            begun.map_err(|failure| Error::io(self.folder, io::Error::from(failure)))?;
         }
         Ok(())
     }

@@ -68,14 +68,12 @@ pub fn verify(file: &dyn MountFile, path: &str, container: Uuid) -> Result<Table
             .ok()
             .filter(|&len| len <= super::head::MAX * 64);
         let mut bytes = vec![0; len.ok_or_else(|| super::damaged(path, "a length"))?];
-        let read = file.read_at(&mut bytes, offset);
-        if read.map_err(|error| Error::io(path, error))? < bytes.len() {
+        if file.read_at(&mut bytes, offset)? < bytes.len() {
             return Err(super::damaged(path, "the length"));
         }
         Ok(bytes)
     };
-    let len = file.len().map_err(|error| Error::io(path, error))?;
-    let end = len.checked_sub(TRAILER as u64);
+    let end = file.len()?.checked_sub(TRAILER as u64);
     let end = end.ok_or_else(|| super::damaged(path, "the length"))?;
     let trailer = read(end, TRAILER as u64)?;
     let mut fields = Fields::of_header(&trailer, MAGIC, path, "the trailer")?;

@@ -129,10 +129,7 @@ impl Pages {
     pub fn read(&self, file: &dyn MountFile, path: &str, range: &Range<u64>) -> Result<Vec<u8>> {
         let (offset, len) = self.place(range)?;
         let mut bytes = vec![0; len];
-        let read = file
-            .read_at(&mut bytes, offset)
-            .map_err(|error| Error::io(path, error))?;
-        if read < len {
+        if file.read_at(&mut bytes, offset)? < len {
             return Err(super::damaged(path, "the length"));
         }
         self.verify(bytes, range.start / PAYLOAD as u64, path)

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch::{self, Kind, Stored, Written};
 use crate::layout::{self, BatchId, INBOX};
 use crate::mapping::IndexSchema;
-use crate::mount::{Access, Mount, MountFile};
+use crate::mount::{Access, FailureClass, Mount, MountFile, MountResult};
 use crate::order::Order;
 use crate::world::World;
 
@@ -207,36 +207,28 @@ impl Inbox {
     pub fn put(&self, id: BatchId, batch: &Batch) -> Result<()> {
         let bytes = batch::encode(id, batch.operations.iter().map(Operation::written))?;
         let path = layout::batch(id);
-        let io = |error| Error::io(&path, error);
-        let file = self.mount.open(&path, Access::CreateNew).map_err(io)?;
+        let file = self.mount.open(&path, Access::CreateNew)?;
         let clock = &self.world.clock;
         let began = (clock.now(), clock.wall_ms());
         let written = write(&*file, &bytes).and_then(|()| self.mount.sync_dir(INBOX));
-        let written = written.and_then(|()| {
+        let written = written.map_err(Error::from).and_then(|()| {
             // By both clocks: one stands still while a machine sleeps, the other may be set.
             let slept = clock.now().saturating_duration_since(began.0) > PUT_MAX
                 || Duration::from_millis(clock.wall_ms().abs_diff(began.1)) > PUT_MAX;
-            if slept {
-                Err(std::io::ErrorKind::TimedOut.into())
-            } else {
-                Ok(())
-            }
+            if slept { Err(too_slow(&path)) } else { Ok(()) }
         });
         if let Err(error) = written {
             // It must not be applied after the client was told that it failed.
             let removed = self.mount.unlink(&path);
             tracing::debug!(?removed, %path, "an inbox file that could not be written");
-            return Err(io(error));
+            return Err(error);
         }
         Ok(())
     }
 
     /// The batches that lie here, oldest first.
     pub fn list(&self) -> Result<Vec<BatchId>> {
-        let names = self
-            .mount
-            .list(INBOX)
-            .map_err(|error| Error::io(INBOX, error))?;
+        let names = self.mount.list(INBOX)?;
         let mut ids: Vec<_> = names
             .iter()
             .filter_map(|name| layout::parse_batch(name))
@@ -263,28 +255,22 @@ impl Inbox {
     pub fn read(&self, id: BatchId) -> Result<Option<Stored>> {
         let path = layout::batch(id);
         let file = match self.mount.open(&path, Access::Read) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            file => file.map_err(|error| Error::io(&path, error))?,
+            Err(failure) if failure.class() == FailureClass::Missing => return Ok(None),
+            file => file?,
         };
-        let len = file.len().map_err(|error| Error::io(&path, error))?;
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        let len = usize::try_from(file.len()?).unwrap_or(usize::MAX);
         if len > MAX_BATCH_FILE {
             return Err(crate::format::damaged(&path, "the length of the batch"));
         }
         let mut bytes = vec![0; len];
-        let read = file
-            .read_at(&mut bytes, 0)
-            .map_err(|error| Error::io(&path, error))?;
+        let read = file.read_at(&mut bytes, 0)?;
         bytes.truncate(read);
         batch::decode(&bytes, id, &path).map(Some)
     }
 
     /// Whether a batch was laid aside.
     pub fn is_damaged(&self, id: BatchId) -> Result<bool> {
-        let names = self
-            .mount
-            .list(INBOX)
-            .map_err(|error| Error::io(INBOX, error))?;
+        let names = self.mount.list(INBOX)?;
         Ok(names
             .iter()
             .any(|name| layout::parse_damaged_batch(name) == Some(id)))
@@ -294,7 +280,7 @@ impl Inbox {
     pub fn remove(&self, id: BatchId) -> bool {
         match self.mount.unlink(&layout::batch(id)) {
             Ok(()) => true,
-            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+            Err(failure) => failure.class() == FailureClass::Missing,
         }
     }
 
@@ -303,15 +289,15 @@ impl Inbox {
         let (from, to) = (layout::batch(id), layout::damaged_batch(id));
         match self.mount.rename(&from, &to) {
             // Another process was first, or the reply to the first attempt was lost.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            renamed => renamed.map_err(|error| Error::io(&from, error)),
+            Err(failure) if failure.class() == FailureClass::Missing => Ok(()),
+            renamed => Ok(renamed?),
         }
     }
 }
 
 /// Writes a batch file. A large one arrives in several pieces, in any order, so its header follows when
 /// the rest is durable: until then whoever looks sees that it is not whole.
-fn write(file: &dyn MountFile, bytes: &[u8]) -> std::io::Result<()> {
+fn write(file: &dyn MountFile, bytes: &[u8]) -> MountResult<()> {
     match bytes.split_at_checked(batch::HEADER) {
         Some((header, body)) if bytes.len() > WRITTEN_AT_ONCE => {
             file.write_durably_at(body, batch::HEADER as u64)?;
@@ -331,6 +317,16 @@ pub(crate) const TORN_AFTER: Duration = Duration::from_secs(600);
 /// No batch file is longer: a request is at most 6 MB, and its file little more. A longer one is damaged, and reading
 /// it would only exhaust the memory.
 const MAX_BATCH_FILE: usize = 512 * 1024 * 1024;
+
+/// The error for a process that stood still while it accepted a batch.
+fn too_slow(path: &str) -> Error {
+    let message = format!(
+        "this process stood still for more than {} s while it wrote this batch, so the batch was not accepted: send \
+         the request again",
+        PUT_MAX.as_secs()
+    );
+    Error::new(ErrorKind::Unavailable, message).at(path)
+}
 
 /// The error for a text that is no identity of a batch.
 pub(crate) fn not_a_batch(error: layout::NotABatchId) -> Error {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::Index;
 use crate::clock::Clock;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::writer::{Drained, Writer};
 
 /// Threads that drain. One would do; with two, an index whose lock another process holds delays no other index.
@@ -170,7 +170,7 @@ impl Drainer {
                 again || !drained.empty
             }
             // The index was deleted.
-            Err(error) if error.kind() == ErrorKind::NotFound => again,
+            Err(error) if error.is_index_gone() => again,
             Err(error) => {
                 tracing::warn!(%error, index = work.name(), "an inbox could not be drained");
                 work.from = now + RETRY;

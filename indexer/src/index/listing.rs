@@ -1,14 +1,13 @@
 //! Which folders are indexes, and when they changed, without opening any.
 
 use std::collections::HashSet;
-use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::concurrent;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::layout::{BUNDLES, HEAD, INBOX, MANIFESTS};
-use crate::mount::RootFolder;
+use crate::mount::{FailureClass, MountResult, RootFolder};
 
 /// Folders that are looked at by one thread, at least: fewer are not worth a thread.
 const TOGETHER: usize = 64;
@@ -34,9 +33,7 @@ impl Listing {
         for together in new.chunks(TOGETHER) {
             let (root, names) = (root.clone(), together.to_vec());
             let look = move || {
-                let look = |name: &String| {
-                    is_index(&root, name).map_err(|error| Error::io(root.path().join(name), error))
-                };
+                let look = |name: &String| Ok(is_index(&root, name)?);
                 names.iter().map(look).collect::<Result<Vec<bool>>>()
             };
             tasks.push(concurrent::spawn(look)?);
@@ -69,14 +66,14 @@ impl Listing {
 /// Whether there is an index in a folder: it has a HEAD from its first commit on, and a manifest before. A damaged
 /// index, which may have only other files left, and one that this process must not read are listed as well: whoever
 /// asks for them learns what is wrong.
-fn is_index(root: &RootFolder, name: &str) -> io::Result<bool> {
+fn is_index(root: &RootFolder, name: &str) -> MountResult<bool> {
     match holds_files(root, name) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(true),
+        Err(failure) if failure.class() == FailureClass::Denied => Ok(true),
         holds => holds,
     }
 }
 
-fn holds_files(root: &RootFolder, name: &str) -> io::Result<bool> {
+fn holds_files(root: &RootFolder, name: &str) -> MountResult<bool> {
     if root.modified(name, HEAD)?.is_some() {
         return Ok(true);
     }
@@ -100,15 +97,17 @@ pub struct Stamps {
 }
 
 impl Stamps {
-    pub(super) fn read(root: &RootFolder, name: &str) -> io::Result<Self> {
-        let read = |folder| {
-            let modified = root.modified(name, folder)?;
-            modified.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    /// `None` where one of the folders is missing.
+    pub(super) fn read(root: &RootFolder, name: &str) -> MountResult<Option<Self>> {
+        let read = |folder| root.modified(name, folder);
+        let stamps = (read(MANIFESTS)?, read(INBOX)?, read(BUNDLES)?);
+        let (Some(manifests), Some(inbox), Some(bundles)) = stamps else {
+            return Ok(None);
         };
-        Ok(Self {
-            manifests: read(MANIFESTS)?,
-            inbox: read(INBOX)?,
-            bundles: read(BUNDLES)?,
-        })
+        Ok(Some(Self {
+            manifests,
+            inbox,
+            bundles,
+        }))
     }
 }

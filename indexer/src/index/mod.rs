@@ -39,10 +39,9 @@ pub use crate::writer::{Bulk, BulkReport, GcReport, MergeReport, Outcome, Wait};
 use crate::clock::Clock;
 use crate::concurrent;
 use crate::descriptors;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::mapping::Definition;
-use crate::mount::{Mount, RootFolder, Wrap};
-use crate::snapshot::follow::is_stale;
+use crate::mount::{FailureClass, Mount, MountFailure, RootFolder, Wrap};
 
 /// Longest name of an index, in bytes: it is a folder's name and part of a URL.
 const NAME_MAX: usize = 64;
@@ -82,7 +81,7 @@ impl Aquifer {
 
     fn open_root(path: &Path, wrap: Option<Wrap>, config: Config) -> Result<Self> {
         let create = config.create_root && !config.read_only;
-        let mut root = RootFolder::open(path, create).map_err(|error| no_root(path, error))?;
+        let mut root = RootFolder::open(path, create).map_err(no_root)?;
         if let Some(wrap) = wrap {
             root = root.wrapped(wrap);
         }
@@ -131,10 +130,7 @@ impl Aquifer {
     /// # Errors
     /// [`ErrorKind::Unavailable`].
     pub fn indexes(&self) -> Result<Vec<String>> {
-        let mut names = self
-            .root
-            .list()
-            .map_err(|error| Error::io(self.root.path(), error))?;
+        let mut names = self.root.list()?;
         names.retain(|name| check_name(name).is_ok());
         self.listing.indexes(&self.root, names)
     }
@@ -146,10 +142,7 @@ impl Aquifer {
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Unavailable`].
     pub fn stamps(&self, name: &str) -> Result<Stamps> {
         check_name(name)?;
-        Stamps::read(&self.root, name).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => no_index(name),
-            _ => self.io(name, error),
-        })
+        Stamps::read(&self.root, name)?.ok_or_else(|| no_index(name))
     }
 
     /// Creates an index. `false` when there is one of this name and definition already.
@@ -165,7 +158,7 @@ impl Aquifer {
             match self.undeleted(name) {
                 Ok(index) if index.schema()?.definition() == definition => return Ok(false),
                 Ok(_) => return Err(other_definition(name)),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.is_index_gone() => {}
                 Err(error) => return Err(error),
             }
             self.free(name)?;
@@ -186,7 +179,7 @@ impl Aquifer {
     pub fn delete_index(&self, name: &str) -> Result<()> {
         self.check_writable()?;
         let index = match self.undeleted(name) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if error.is_index_gone() => {
                 // A process may have been killed while it deleted the index.
                 self.finish_deletion(name)?;
                 return Err(error);
@@ -195,8 +188,8 @@ impl Aquifer {
         };
         if let Err(error) = index.publish_deletion() {
             // Another process may have deleted it since this request began; over NFS its folder then is stale.
-            let deleted = error.kind() == ErrorKind::NotFound
-                || (is_stale(&error) && self.is_replaced(name, &index).unwrap_or(false));
+            let deleted = error.is_index_gone()
+                || (error.is_stale() && self.is_replaced(name, &index).unwrap_or(false));
             if !deleted {
                 return Err(error);
             }
@@ -211,8 +204,9 @@ impl Aquifer {
         }
     }
 
-    fn io(&self, name: &str, error: std::io::Error) -> Error {
-        Error::io(self.root.path().join(name), error)
+    /// The error for a failure in the root folder, on what has the path `name` there.
+    fn io(&self, name: &str, failure: MountFailure) -> Error {
+        failure.at(self.root.path().join(name)).into()
     }
 
     /// An index by its name. That it has been deleted is found by the first request at the latest.
@@ -254,7 +248,7 @@ impl Aquifer {
         } else if let Some(index) = open {
             match self.look(name, index, look, stay) {
                 // It was deleted, and another may have been created since.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.is_index_gone() => {}
                 found => return found,
             }
         }
@@ -270,7 +264,7 @@ impl Aquifer {
         stay: Stay,
     ) -> Result<Arc<Index>> {
         match look(&index) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if error.is_index_gone() => {
                 self.open.remove_gone(name);
                 self.listing.forget(name);
                 Err(no_index(name))
@@ -283,7 +277,7 @@ impl Aquifer {
     /// An index by its name; created with the default definition when missing.
     pub fn index_or_create(&self, name: &str) -> Result<Arc<Index>> {
         match self.existing(name) {
-            Err(error) if error.kind() == ErrorKind::NotFound && !self.config.read_only => {
+            Err(error) if error.is_index_gone() && !self.config.read_only => {
                 match self.create_index(name, &Definition::default()) {
                     Ok(_) => self.existing(name),
                     // Somebody else created it with a definition of theirs.
@@ -298,10 +292,13 @@ impl Aquifer {
     }
 
     fn open_index(&self, name: &str) -> Result<Arc<Index>> {
-        let mount = self.root.mount(name).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => no_index(name),
-            _ => self.io(name, error),
-        })?;
+        let mount = self
+            .root
+            .mount(name)
+            .map_err(|failure| match failure.class() {
+                FailureClass::Missing => no_index(name),
+                _ => self.io(name, failure),
+            })?;
         Ok(self.new_index(name, mount, self.config.read_only))
     }
 
@@ -324,29 +321,28 @@ impl Aquifer {
 
 pub(crate) fn read_only() -> Error {
     Error::new(
-        ErrorKind::Conflict,
-        "this process is read-only: send writes to one that was started without --read-only",
+        Reason::ReadOnly,
+        "this process only reads, and does not change an index",
     )
 }
 
-fn no_root(path: &Path, error: std::io::Error) -> Error {
-    let advice = match error.kind() {
-        std::io::ErrorKind::NotFound => {
+fn no_root(failure: MountFailure) -> Error {
+    let advice = match failure.class() {
+        FailureClass::Missing => {
             "the root folder does not exist: mount the file system that holds it, or create it"
         }
-        std::io::ErrorKind::NotADirectory => {
-            "the root is not a folder: name the folder of the indexes"
-        }
-        _ => return Error::io(path, error),
+        FailureClass::OtherType => "the root is not a folder: name the folder of the indexes",
+        _ => return failure.into(),
     };
-    Error::new(ErrorKind::Unavailable, advice).at(path)
+    Error::new(ErrorKind::Unavailable, advice).at(failure.path())
 }
 
-/// What is said of an index that does not exist.
+/// The error for an index that does not exist.
 pub fn no_index(name: &str) -> Error {
-    Error::not_found(format!(
-        "there is no index `{name}`: create it with PUT /indexes/{name} or `aquifer create-index`"
-    ))
+    let reason = Reason::IndexGone {
+        name: Some(name.into()),
+    };
+    Error::new(reason, format!("there is no index `{name}`"))
 }
 
 fn other_definition(name: &str) -> Error {

@@ -14,13 +14,13 @@ use crate::check::{CheckReport, check};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::counters::{Counted, Counters};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::inbox::{Batch, Inbox, not_a_batch};
 use crate::layout::BatchId;
 use crate::mapping::IndexSchema;
 use crate::mount::Mount;
 use crate::reindex::{JobStatus, ReindexRequest, Sources};
-use crate::snapshot::follow::{Follower, is_stale};
+use crate::snapshot::follow::Follower;
 use crate::snapshot::{Snapshot, Source};
 use crate::writer::rebuild::control::{jobs, no_job};
 use crate::writer::{Bulk, GcReport, MergeReport, Merger, Outcome, Wait, Writer};
@@ -173,13 +173,13 @@ impl Index {
     /// name. Where files are gone, the newest version says whether the index was deleted.
     pub(super) fn notice<T>(&self, result: Result<T>) -> Result<T> {
         result.map_err(|error| {
-            let stale = is_stale(&error);
-            if error.kind() != ErrorKind::NotFound && !stale {
+            let stale = error.is_stale();
+            if !error.is_index_gone() && !stale {
                 return error;
             }
             self.follower.leave();
             match self.follower.newest() {
-                Err(deleted) if stale && deleted.kind() == ErrorKind::NotFound => deleted,
+                Err(deleted) if stale && deleted.is_index_gone() => deleted,
                 _ => self.follower.judge(error),
             }
         })
@@ -267,9 +267,8 @@ impl Index {
             return Ok(status(BatchState::Applied, Some(applied.version)));
         }
         if batch.clock > newest.manifest().body.batch_clock {
-            return Err(Error::not_found(format!(
-                "no batch `{batch}` was accepted here: use the `batch` of a 202 answer"
-            )));
+            let message = format!("no batch `{batch}` was accepted here");
+            return Err(Error::new(Reason::BatchUnknown, message));
         }
         Ok(status(BatchState::Applied, Some(newest.version())))
     }

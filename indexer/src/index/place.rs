@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Aquifer, Index};
 use crate::error::Result;
-use crate::mount::{FileId, tree};
+use crate::mount::FileId;
 
 /// Pause between two looks at the folder of an index that is in use. A look takes some calls, and people who replace
 /// folders can wait as long.
@@ -59,7 +59,7 @@ impl Aquifer {
         let io = |error| self.io(name, error);
         let mount = &index.follower.source().mount;
         let held = match mount.metadata(".") {
-            Err(error) if tree::is_gone(&error) => return Ok(true),
+            Err(failure) if failure.is_gone() => return Ok(true),
             metadata => metadata.map_err(io)?.id,
         };
         if self.root.identity(name, ".").map_err(io)? != Some(held) {
@@ -71,7 +71,7 @@ impl Aquifer {
         let path = snapshot.manifest().path();
         let held = match mount.metadata(&path) {
             Ok(metadata) => Some(metadata.id),
-            Err(error) if tree::is_gone(&error) => None,
+            Err(failure) if failure.is_gone() => None,
             Err(error) => return Err(io(error)),
         };
         let named: Option<FileId> = self.root.identity(name, &path).map_err(io)?;

@@ -1,9 +1,9 @@
 //! Whether the root folder can be used: that it is there, and, for a process that writes, that it takes a file.
 
 use super::Aquifer;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::layout;
-use crate::mount::{Access, Mount, tree};
+use crate::mount::{Access, Mount, MountFailure, MountResult, tree};
 
 /// What a probe writes: a full file system has no room for a page.
 const PROBE: [u8; 4096] = [0; 4096];
@@ -15,19 +15,20 @@ impl Aquifer {
     /// [`crate::ErrorKind::Unavailable`]: the folder is missing, cannot be read, is read-only, or is full.
     pub fn probe(&self) -> Result<()> {
         let path = self.root.path();
-        let root = self.root.here().map_err(|error| Error::io(path, error))?;
-        root.list(".").map_err(|error| Error::io(path, error))?;
+        let here = |failure: MountFailure| failure.at(path);
+        let root = self.root.here()?;
+        root.list(".").map_err(here)?;
         if self.config.read_only {
             return Ok(());
         }
         let folder = layout::trash_folder("probe", self.config.world.ids.next());
         let written = write(&*root, &folder);
         let removed = tree::remove(&*root, &folder);
-        written.and(removed).map_err(|error| Error::io(path, error))
+        Ok(written.and(removed).map_err(here)?)
     }
 }
 
-fn write(root: &dyn Mount, folder: &str) -> std::io::Result<()> {
+fn write(root: &dyn Mount, folder: &str) -> MountResult<()> {
     root.make_dir(folder)?;
     let file = root.enter(folder)?.open("probe", Access::CreateNew)?;
     file.write_durably_at(&PROBE, 0)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Aquifer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{self, ATTEMPTS, BUNDLES, HEAD, INBOX, JOBS, MANIFESTS, SCRATCH};
-use crate::mount::{Mount, tree};
+use crate::mount::Mount;
 
 /// What is in a folder.
 #[derive(Debug)]
@@ -52,9 +52,7 @@ impl Aquifer {
             let index = self.new_index(name, Arc::clone(folder), true);
             return match index.snapshot() {
                 Ok(_) => Ok(Content::Live),
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    Ok(Content::Deleted(deleted(names)))
-                }
+                Err(error) if error.is_index_gone() => Ok(Content::Deleted(deleted(names))),
                 Err(error) => Err(error),
             };
         }
@@ -99,7 +97,7 @@ impl Aquifer {
 
     fn names(&self, name: &str, folder: &Arc<dyn Mount>, inside: &str) -> Result<Vec<String>> {
         match folder.list(inside) {
-            Err(error) if tree::is_gone(&error) => Ok(Vec::new()),
+            Err(failure) if failure.is_gone() => Ok(Vec::new()),
             names => names.map_err(|error| self.io(&format!("{name}/{inside}"), error)),
         }
     }

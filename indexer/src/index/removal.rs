@@ -9,7 +9,6 @@
 //! looks at, which takes a call for each of them however many files they hold, and are removed there. The manifests,
 //! which say that the index is deleted, go last.
 
-use std::io;
 use std::sync::Arc;
 
 use super::Aquifer;
@@ -17,7 +16,7 @@ use super::remains::{Content, Part};
 use crate::config::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{self, MANIFESTS};
-use crate::mount::{self, Mount, tree};
+use crate::mount::{FailureClass, Mount, MountResult, tree};
 
 /// Looks at a folder that will not become empty. A process that does not know of the deletion makes its lock file
 /// again, once; more than some of them at the same moment are unlikely.
@@ -28,9 +27,9 @@ impl Aquifer {
     pub(super) fn free(&self, name: &str) -> Result<()> {
         let mut left = None;
         for _ in 0..TRIES_MAX {
-            let root = self.root.here().map_err(|error| self.io(".", error))?;
+            let root = self.root.here()?;
             let folder = match root.enter(name) {
-                Err(error) if tree::is_gone(&error) => return Ok(()),
+                Err(failure) if failure.is_gone() => return Ok(()),
                 folder => folder.map_err(|error| self.io(name, error))?,
             };
             let parts = match self.content(name, &folder)? {
@@ -45,7 +44,7 @@ impl Aquifer {
             }
             match tree::gone_or(removed) {
                 Ok(()) => return root.sync_dir(".").map_err(|error| self.io(name, error)),
-                Err(error) if mount::is_not_empty(&error) => left = Some(error),
+                Err(failure) if failure.is_not_empty() => left = Some(failure),
                 Err(error) => return Err(self.io(name, error)),
             }
         }
@@ -82,7 +81,7 @@ impl Aquifer {
             };
             match removed {
                 // Somebody has put something into it; whoever looks next decides what that means.
-                Err(error) if mount::is_not_empty(&error) => break,
+                Err(failure) if failure.is_not_empty() => break,
                 removed => {
                     removed.map_err(|error| self.io(&format!("{name}/{}", part.name()), error))?;
                 }
@@ -107,13 +106,13 @@ impl Aquifer {
 }
 
 /// Moves a part away; removes it where it is if the file system cannot move it (`EXDEV`, from overlays).
-fn move_out(folder: &Arc<dyn Mount>, part: &str, into: &dyn Mount) -> io::Result<()> {
+fn move_out(folder: &Arc<dyn Mount>, part: &str, into: &dyn Mount) -> MountResult<()> {
     if part == MANIFESTS {
         // After a power loss they must not be missing while something else is still there.
         tree::gone_or(folder.sync_dir("."))?;
     }
     match tree::gone_or(folder.move_to(part, into)) {
-        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+        Err(failure) if failure.class() == FailureClass::OtherFileSystem => {
             match tree::gone_or(folder.unlink(part)) {
                 Err(_) => tree::remove(&**folder, part),
                 removed => removed,

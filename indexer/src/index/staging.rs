@@ -3,7 +3,6 @@
 //! A rename replaces an empty folder but never one that holds anything, so of several creators one succeeds, and
 //! nobody ever sees half an index.
 
-use std::io;
 use std::sync::Arc;
 
 use super::Aquifer;
@@ -11,7 +10,7 @@ use crate::config::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout;
 use crate::mapping::Definition;
-use crate::mount::{self, Mount, tree};
+use crate::mount::{FailureClass, Mount, MountFailure};
 
 /// A new index that has no name yet.
 struct Staged {
@@ -32,8 +31,8 @@ impl Aquifer {
         self.config.observer.reached(Step::BeforeName);
         match staged.root.rename(&staged.folder, name) {
             Ok(()) => {}
-            Err(error) => {
-                if !self.is_installed(&staged, name, error)? {
+            Err(failure) => {
+                if !self.is_installed(&staged, name, failure)? {
                     return Ok(false);
                 }
             }
@@ -46,7 +45,7 @@ impl Aquifer {
     fn stage(&self, name: &str) -> Result<Staged> {
         let folder = layout::new_folder(name, self.config.world.ids.next());
         let io = |error| self.io(&folder, error);
-        let root = self.root.here().map_err(|error| self.io(".", error))?;
+        let root = self.root.here()?;
         root.make_dir(&folder).map_err(io)?;
         let mount = root.enter(&folder).map_err(io)?;
         Ok(Staged {
@@ -58,7 +57,7 @@ impl Aquifer {
 
     /// Whether a new index has its name, after the rename has failed: its reply may have been lost. `false` when
     /// another folder has the name.
-    fn is_installed(&self, staged: &Staged, name: &str, error: io::Error) -> Result<bool> {
+    fn is_installed(&self, staged: &Staged, name: &str, failure: MountFailure) -> Result<bool> {
         if self.has_name(staged, name)? {
             return Ok(true);
         }
@@ -71,20 +70,18 @@ impl Aquifer {
             Err(unclaimed) => {
                 tracing::debug!(%unclaimed, "a new index is not where it was written");
                 let unknown = "it is not known whether the index was created: look for it, or send the request again";
-                return Err(Error::new(ErrorKind::Unavailable, unknown)
-                    .at(name)
-                    .because(error));
+                return Err(Error::outcome_unknown(unknown, failure.into()).at(name));
             }
         }
-        if mount::is_not_empty(&error) {
+        if failure.is_not_empty() {
             return Ok(false);
         }
-        if error.kind() == io::ErrorKind::NotADirectory {
+        if failure.class() == FailureClass::OtherType {
             let message =
                 "a file has the name of this index: choose another name, or move the file away";
             return Err(Error::new(ErrorKind::Conflict, message).at(self.root.path().join(name)));
         }
-        Err(self.io(name, error))
+        Err(self.io(name, failure))
     }
 
     /// Whether the folder that has the name is the one that was staged. It is held open, so that no other folder can
@@ -92,16 +89,16 @@ impl Aquifer {
     fn has_name(&self, staged: &Staged, name: &str) -> Result<bool> {
         let own = staged.mount.metadata(".");
         let own = own.map_err(|error| self.io(&staged.folder, error))?;
-        let root = self.root.here().map_err(|error| self.io(".", error))?;
+        let root = self.root.here()?;
         let named = match root.enter(name) {
             Ok(named) => named.metadata("."),
             Err(error) => Err(error),
         };
         match named {
             Ok(named) => Ok(named.id == own.id),
-            Err(error) if tree::is_gone(&error) => Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
-            Err(error) => Err(self.io(name, error)),
+            Err(failure) if failure.is_gone() => Ok(false),
+            Err(failure) if failure.class() == FailureClass::OtherType => Ok(false),
+            Err(failure) => Err(self.io(name, failure)),
         }
     }
 

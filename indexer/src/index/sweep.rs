@@ -7,7 +7,7 @@ use super::Aquifer;
 use super::remains::Content;
 use crate::error::{ErrorKind, Result};
 use crate::layout::{self, Hidden};
-use crate::mount::{self, Mount};
+use crate::mount::Mount;
 use serde::Serialize;
 
 /// An index that is not complete after so long has been given up by its creator, even where retention is shorter:
@@ -70,7 +70,7 @@ impl Aquifer {
     pub fn sweep(&self) -> Result<SweepReport> {
         self.check_writable()?;
         let mut report = SweepReport::default();
-        let root = self.root.here().map_err(|error| self.io(".", error))?;
+        let root = self.root.here()?;
         let names = root.list(".").map_err(|error| self.io(".", error))?;
         let mut now = None;
         for folder in &names {
@@ -100,7 +100,7 @@ impl Aquifer {
     pub fn finish_deletion(&self, name: &str) -> Result<()> {
         super::check_name(name)?;
         self.check_writable()?;
-        let root = self.root.here().map_err(|error| self.io(".", error))?;
+        let root = self.root.here()?;
         match root.enter(name) {
             Ok(folder) => match self.content(name, &folder) {
                 Ok(Content::Deleted(_) | Content::Remains(_)) => self.free(name),
@@ -109,7 +109,7 @@ impl Aquifer {
                 Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
                 Err(error) => Err(error),
             },
-            Err(error) if mount::tree::is_gone(&error) => Ok(()),
+            Err(failure) if failure.is_gone() => Ok(()),
             Err(error) => Err(self.io(name, error)),
         }
     }
@@ -152,7 +152,7 @@ impl Aquifer {
                     root.sync_dir(".").map_err(|error| self.io(name, error))?;
                     Ok(Fate::Restored(name.to_owned()))
                 }
-                Err(error) if mount::is_not_empty(&error) => Ok(Fate::Kept(format!(
+                Err(failure) if failure.is_not_empty() => Ok(Fate::Kept(format!(
                     "it holds an index that was never deleted, and another index is named `{name}` by now: rename \
                      the folder to serve it under another name, or remove it"
                 ))),

@@ -1,14 +1,13 @@
 //! Rules about the files that exist.
 
 use std::collections::{BTreeSet, HashSet};
-use std::io;
 
 use super::{Past, Verdict, Violation, ensure};
 use crate::error::{Error, Result};
 use crate::format::damaged;
 use crate::format::manifest::{ContainerId, Manifest};
 use crate::layout::{self, BUNDLES, BatchId, INBOX, JOBS, MANIFESTS};
-use crate::mount::{Access, Mount};
+use crate::mount::{Access, FailureClass, Mount};
 
 /// The files of an index, at a moment when its newest version was known.
 #[derive(Debug, Default)]
@@ -31,8 +30,8 @@ impl Folder {
     pub(crate) fn look(mount: &dyn Mount, newest: &Manifest, past: &Past) -> Result<Self> {
         let list = |folder| match mount.list(folder) {
             // A copy of an index may lack folders that were empty.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            names => names.map_err(|error| Error::io(folder, error)),
+            Err(failure) if failure.class() == FailureClass::Missing => Ok(Vec::new()),
+            names => names,
         };
         let mut paths = HashSet::new();
         for folder in [BUNDLES, MANIFESTS, JOBS] {

@@ -5,12 +5,11 @@
 //! while, and then let go together as one round. What comes after depends on one of them.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Access, EachRead, LockGuard, Metadata, Mount, MountFile};
+use super::{Access, EachRead, LockGuard, Metadata, Mount, MountFile, MountResult};
 use crate::clock::{Clock as _, SystemClock};
 
 /// What passed through a [`CountingMount`].
@@ -147,7 +146,7 @@ impl CountingMount {
 }
 
 impl Mount for CountingMount {
-    fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn MountFile>> {
+    fn open(&self, path: &str, access: Access) -> MountResult<Arc<dyn MountFile>> {
         let name = match access {
             Access::CreateNew | Access::CoherentNew => "create",
             _ => "open",
@@ -160,59 +159,59 @@ impl Mount for CountingMount {
         self.inner.anticipate(folder);
     }
 
-    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+    fn list(&self, folder: &str) -> MountResult<Vec<String>> {
         self.counter.count("list", folder);
         self.inner.list(folder)
     }
 
-    fn metadata(&self, path: &str) -> io::Result<Metadata> {
+    fn metadata(&self, path: &str) -> MountResult<Metadata> {
         self.counter.count("metadata", path);
         self.inner.metadata(path)
     }
 
-    fn unlink(&self, path: &str) -> io::Result<()> {
+    fn unlink(&self, path: &str) -> MountResult<()> {
         self.counter.count("unlink", path);
         self.inner.unlink(path)
     }
 
-    fn symlink(&self, text: &str, path: &str) -> io::Result<()> {
+    fn symlink(&self, text: &str, path: &str) -> MountResult<()> {
         self.counter.count("symlink", path);
         self.inner.symlink(text, path)
     }
 
-    fn read_link(&self, path: &str) -> io::Result<String> {
+    fn read_link(&self, path: &str) -> MountResult<String> {
         self.counter.count("read_link", path);
         self.inner.read_link(path)
     }
 
-    fn make_dir(&self, folder: &str) -> io::Result<()> {
+    fn make_dir(&self, folder: &str) -> MountResult<()> {
         self.counter.count("make_dir", folder);
         self.inner.make_dir(folder)
     }
 
-    fn sync_dir(&self, folder: &str) -> io::Result<()> {
+    fn sync_dir(&self, folder: &str) -> MountResult<()> {
         self.counter.count("sync_dir", folder);
         self.inner.sync_dir(folder)
     }
 
-    fn enter(&self, folder: &str) -> io::Result<Arc<dyn Mount>> {
+    fn enter(&self, folder: &str) -> MountResult<Arc<dyn Mount>> {
         self.counter.count("open", folder);
         let inner = self.inner.enter(folder)?;
         let counter = Arc::clone(&self.counter);
         Ok(Arc::new(Self { inner, counter }))
     }
 
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+    fn rename(&self, from: &str, to: &str) -> MountResult<()> {
         self.counter.count("rename", to);
         self.inner.rename(from, to)
     }
 
-    fn remove_dir(&self, folder: &str) -> io::Result<()> {
+    fn remove_dir(&self, folder: &str) -> MountResult<()> {
         self.counter.count("remove_dir", folder);
         self.inner.remove_dir(folder)
     }
 
-    fn move_to(&self, name: &str, folder: &dyn Mount) -> io::Result<()> {
+    fn move_to(&self, name: &str, folder: &dyn Mount) -> MountResult<()> {
         self.counter.count("rename", name);
         self.inner.move_to(name, folder)
     }
@@ -221,7 +220,7 @@ impl Mount for CountingMount {
         self.inner.descriptor()
     }
 
-    fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>> {
+    fn try_lock(&self, path: &str) -> MountResult<Option<Box<dyn LockGuard>>> {
         self.counter.count("lock", path);
         let guard = self.inner.try_lock(path)?;
         let counter = Arc::clone(&self.counter);
@@ -267,7 +266,7 @@ impl CountingFile {
 }
 
 impl MountFile for CountingFile {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> MountResult<usize> {
         self.counter
             .count("read", &format!("{} {offset}+{}", self.path, buffer.len()));
         self.counter.wait_for_others();
@@ -288,22 +287,22 @@ impl MountFile for CountingFile {
         });
     }
 
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> MountResult<()> {
         self.count_write(bytes, offset);
         self.inner.write_at(bytes, offset)
     }
 
-    fn write_durably_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    fn write_durably_at(&self, bytes: &[u8], offset: u64) -> MountResult<()> {
         self.count_write(bytes, offset);
         self.inner.write_durably_at(bytes, offset)
     }
 
-    fn sync(&self) -> io::Result<()> {
+    fn sync(&self) -> MountResult<()> {
         self.counter.count("sync", &self.path);
         self.inner.sync()
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn len(&self) -> MountResult<u64> {
         self.counter.count("metadata", &self.path);
         self.inner.len()
     }

@@ -6,7 +6,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::{Access, LockGuard, Metadata, Mount, MountFile};
+use super::MountOperation as Call;
+use super::{Access, LockGuard, Metadata, Mount, MountFailure, MountFile, MountResult};
 
 /// How the operation that is hit goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,64 +142,87 @@ fn dead() -> io::Error {
     io::Error::other("this process has crashed")
 }
 
+/// The call that is made, and on which path.
+#[derive(Clone, Copy)]
+struct Made<'a>(Call, &'a str);
+
+impl Made<'_> {
+    fn fails<T>(self, error: io::Error) -> MountResult<T> {
+        Err(MountFailure::new(self.0, self.1, error))
+    }
+}
+
 impl Plan {
-    /// Runs one operation; `half` is what a crash in the middle leaves behind.
+    /// Makes one call; `half` is what a crash in the middle leaves behind.
     fn run<T>(
         &self,
-        operation: impl FnOnce() -> io::Result<T>,
+        made: Made<'_>,
+        call: impl FnOnce() -> MountResult<T>,
         half: impl FnOnce(),
-    ) -> io::Result<T> {
+    ) -> MountResult<T> {
         if self.dead.load(Ordering::SeqCst) {
-            return Err(dead());
+            return made.fails(dead());
         }
         let number = self.count.fetch_add(1, Ordering::SeqCst);
         if number != self.target.load(Ordering::SeqCst) {
-            return operation();
+            return call();
         }
         match self.fault {
-            Fault::Fail(code) => return Err(io::Error::from_raw_os_error(code)),
+            Fault::Fail(code) => return made.fails(io::Error::from_raw_os_error(code)),
             Fault::Stall => {
                 if let Some(Meanwhile(meanwhile)) = &self.meanwhile {
                     meanwhile();
                 }
-                return operation();
+                return call();
             }
             Fault::FailAfter(code) => {
-                operation()?;
-                return Err(io::Error::from_raw_os_error(code));
+                call()?;
+                return made.fails(io::Error::from_raw_os_error(code));
             }
             Fault::CrashBefore => {}
-            Fault::CrashAfter => drop(operation()),
+            Fault::CrashAfter => drop(call()),
             Fault::CrashDuring => half(),
         }
         self.dead.store(true, Ordering::SeqCst);
-        Err(dead())
+        made.fails(dead())
     }
 
-    fn read<T>(&self, counted: bool, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    /// Makes one call that leaves nothing half done.
+    fn change<T>(&self, made: Made<'_>, call: impl FnOnce() -> MountResult<T>) -> MountResult<T> {
+        self.run(made, call, || ())
+    }
+
+    fn read<T>(
+        &self,
+        counted: bool,
+        made: Made<'_>,
+        call: impl FnOnce() -> MountResult<T>,
+    ) -> MountResult<T> {
         if counted {
-            return self.run(operation, || ());
+            return self.change(made, call);
         }
         if self.dead.load(Ordering::SeqCst) {
-            Err(dead())
+            made.fails(dead())
         } else {
-            operation()
+            call()
         }
     }
 }
 
 impl Mount for FaultyMount {
-    fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn MountFile>> {
+    fn open(&self, path: &str, access: Access) -> MountResult<Arc<dyn MountFile>> {
+        let made = Made(Call::Open, path);
         let open = || self.inner.open(path, access);
         let inner = match access {
             Access::CreateNew | Access::CoherentNew | Access::Update => {
-                self.plan.run(open, || ())?
+                self.plan.change(made, open)?
             }
-            _ => self.plan.read(self.reads_too, open)?,
+            _ => self.plan.read(self.reads_too, made, open)?,
         };
         let plan = Arc::clone(&self.plan);
         Ok(Arc::new(FaultyFile {
             inner,
+            path: path.to_owned(),
             plan,
             reads_too: self.reads_too,
         }))
@@ -208,65 +232,82 @@ impl Mount for FaultyMount {
         self.inner.anticipate(folder);
     }
 
-    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
-        self.plan.read(self.reads_too, || self.inner.list(folder))
+    fn list(&self, folder: &str) -> MountResult<Vec<String>> {
+        let list = || self.inner.list(folder);
+        self.plan
+            .read(self.reads_too, Made(Call::List, folder), list)
     }
 
-    fn metadata(&self, path: &str) -> io::Result<Metadata> {
-        self.plan.read(self.reads_too, || self.inner.metadata(path))
+    fn metadata(&self, path: &str) -> MountResult<Metadata> {
+        let look = || self.inner.metadata(path);
+        self.plan
+            .read(self.reads_too, Made(Call::Metadata, path), look)
     }
 
-    fn unlink(&self, path: &str) -> io::Result<()> {
-        self.plan.run(|| self.inner.unlink(path), || ())
+    fn unlink(&self, path: &str) -> MountResult<()> {
+        self.plan
+            .change(Made(Call::Remove, path), || self.inner.unlink(path))
     }
 
-    fn symlink(&self, text: &str, path: &str) -> io::Result<()> {
-        self.plan.run(|| self.inner.symlink(text, path), || ())
+    fn symlink(&self, text: &str, path: &str) -> MountResult<()> {
+        self.plan
+            .change(Made(Call::Symlink, path), || self.inner.symlink(text, path))
     }
 
-    fn read_link(&self, path: &str) -> io::Result<String> {
+    fn read_link(&self, path: &str) -> MountResult<String> {
         let read = || self.inner.read_link(path);
-        self.plan.read(self.reads_too, read)
+        self.plan
+            .read(self.reads_too, Made(Call::ReadLink, path), read)
     }
 
-    fn make_dir(&self, folder: &str) -> io::Result<()> {
-        self.plan.run(|| self.inner.make_dir(folder), || ())
+    fn make_dir(&self, folder: &str) -> MountResult<()> {
+        self.plan
+            .change(Made(Call::MakeDir, folder), || self.inner.make_dir(folder))
     }
 
-    fn sync_dir(&self, folder: &str) -> io::Result<()> {
-        self.plan.run(|| self.inner.sync_dir(folder), || ())
+    fn sync_dir(&self, folder: &str) -> MountResult<()> {
+        self.plan
+            .change(Made(Call::Sync, folder), || self.inner.sync_dir(folder))
     }
 
-    fn enter(&self, folder: &str) -> io::Result<Arc<dyn Mount>> {
+    fn enter(&self, folder: &str) -> MountResult<Arc<dyn Mount>> {
         let enter = || self.inner.enter(folder);
-        let inner = self.plan.read(self.reads_too, enter)?;
+        let inner = self
+            .plan
+            .read(self.reads_too, Made(Call::Enter, folder), enter)?;
         Ok(Arc::new(self.over(inner)))
     }
 
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.plan.run(|| self.inner.rename(from, to), || ())
+    fn rename(&self, from: &str, to: &str) -> MountResult<()> {
+        self.plan
+            .change(Made(Call::Rename, from), || self.inner.rename(from, to))
     }
 
-    fn remove_dir(&self, folder: &str) -> io::Result<()> {
-        self.plan.run(|| self.inner.remove_dir(folder), || ())
+    fn remove_dir(&self, folder: &str) -> MountResult<()> {
+        self.plan
+            .change(Made(Call::Remove, folder), || self.inner.remove_dir(folder))
     }
 
-    fn move_to(&self, name: &str, folder: &dyn Mount) -> io::Result<()> {
-        self.plan.run(|| self.inner.move_to(name, folder), || ())
+    fn move_to(&self, name: &str, folder: &dyn Mount) -> MountResult<()> {
+        self.plan.change(Made(Call::Rename, name), || {
+            self.inner.move_to(name, folder)
+        })
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {
         self.inner.descriptor()
     }
 
-    fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>> {
-        self.plan.run(|| self.inner.try_lock(path), || ())
+    fn try_lock(&self, path: &str) -> MountResult<Option<Box<dyn LockGuard>>> {
+        self.plan
+            .change(Made(Call::Lock, path), || self.inner.try_lock(path))
     }
 }
 
 #[derive(Debug)]
 struct FaultyFile {
     inner: Arc<dyn MountFile>,
+    path: String,
     plan: Arc<Plan>,
     reads_too: bool,
 }
@@ -279,27 +320,32 @@ impl FaultyFile {
 }
 
 impl MountFile for FaultyFile {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> MountResult<usize> {
+        let made = Made(Call::Read, &self.path);
         self.plan
-            .read(self.reads_too, || self.inner.read_at(buffer, offset))
+            .read(self.reads_too, made, || self.inner.read_at(buffer, offset))
     }
 
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> MountResult<()> {
         let half = || self.write_half(bytes, offset);
-        self.plan.run(|| self.inner.write_at(bytes, offset), half)
-    }
-
-    fn write_durably_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let half = || self.write_half(bytes, offset);
+        let made = Made(Call::Write, &self.path);
         self.plan
-            .run(|| self.inner.write_durably_at(bytes, offset), half)
+            .run(made, || self.inner.write_at(bytes, offset), half)
     }
 
-    fn sync(&self) -> io::Result<()> {
-        self.plan.run(|| self.inner.sync(), || ())
+    fn write_durably_at(&self, bytes: &[u8], offset: u64) -> MountResult<()> {
+        let half = || self.write_half(bytes, offset);
+        let write = || self.inner.write_durably_at(bytes, offset);
+        self.plan.run(Made(Call::Write, &self.path), write, half)
     }
 
-    fn len(&self) -> io::Result<u64> {
-        self.plan.read(self.reads_too, || self.inner.len())
+    fn sync(&self) -> MountResult<()> {
+        self.plan
+            .change(Made(Call::Sync, &self.path), || self.inner.sync())
+    }
+
+    fn len(&self) -> MountResult<u64> {
+        let made = Made(Call::Metadata, &self.path);
+        self.plan.read(self.reads_too, made, || self.inner.len())
     }
 }

@@ -6,18 +6,19 @@
 //! tests and for `scripts/bench`.
 
 mod counting;
+mod failure;
 mod faulty;
 mod posix;
 mod root;
 pub(crate) mod tree;
 
 use std::fmt;
-use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 pub use counting::{CountingMount, OperationCounts};
+pub use failure::{FailureClass, MountFailure, MountOperation, MountResult};
 pub use faulty::{Fault, FaultyMount};
 pub use posix::PosixMount;
 pub use root::{RootFolder, Wrap};
@@ -37,7 +38,7 @@ pub enum Access {
     CoherentUpdate,
     /// For overwriting in place; created when missing.
     Update,
-    /// For a new file; fails with [`io::ErrorKind::AlreadyExists`] if the name is taken.
+    /// For a new file; fails with [`FailureClass::Exists`] if the name is taken.
     CreateNew,
     /// Like [`Access::CoherentUpdate`], for a new file under a name that is used only once. Asking for it
     /// to be new would cost NFS another call.
@@ -71,44 +72,44 @@ pub trait LockGuard: Send + fmt::Debug {}
 /// One folder on a file system.
 pub trait Mount: Send + Sync + fmt::Debug {
     /// Opens a regular file. A symbolic link is not followed.
-    fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn MountFile>>;
+    fn open(&self, path: &str, access: Access) -> MountResult<Arc<dyn MountFile>>;
     /// Says that files in this folder will be opened soon, so that the way there can be looked up meanwhile. It
     /// may be there or not; nothing is told.
     fn anticipate(&self, _folder: &'static str) {}
     /// The names in a folder, from a fresh `opendir`, in no order.
-    fn list(&self, folder: &str) -> io::Result<Vec<String>>;
+    fn list(&self, folder: &str) -> MountResult<Vec<String>>;
     /// Length and modification time. Of a symbolic link its own, since none is followed.
-    fn metadata(&self, path: &str) -> io::Result<Metadata>;
+    fn metadata(&self, path: &str) -> MountResult<Metadata>;
     /// Removes a name.
-    fn unlink(&self, path: &str) -> io::Result<()>;
-    /// Creates a symbolic link with this text; fails with [`io::ErrorKind::AlreadyExists`] if the name is taken. After
+    fn unlink(&self, path: &str) -> MountResult<()>;
+    /// Creates a symbolic link with this text; fails with [`FailureClass::Exists`] if the name is taken. After
     /// anything but a clean success the link may have been made all the same.
-    fn symlink(&self, text: &str, path: &str) -> io::Result<()>;
-    /// The text of a symbolic link. Fails with [`io::ErrorKind::InvalidInput`] for anything else.
-    fn read_link(&self, path: &str) -> io::Result<String>;
+    fn symlink(&self, text: &str, path: &str) -> MountResult<()>;
+    /// The text of a symbolic link. Fails with [`FailureClass::OtherType`] for anything else.
+    fn read_link(&self, path: &str) -> MountResult<String>;
     /// Makes a folder; one that exists already is success.
-    fn make_dir(&self, folder: &str) -> io::Result<()>;
+    fn make_dir(&self, folder: &str) -> MountResult<()>;
     /// Makes the names in a folder durable (a network file system has done so already).
-    fn sync_dir(&self, folder: &str) -> io::Result<()>;
+    fn sync_dir(&self, folder: &str) -> MountResult<()>;
     /// Opens a folder in this one as a mount of its own. It remains that folder, whatever happens to its name. A
     /// symbolic link is not followed.
-    fn enter(&self, folder: &str) -> io::Result<Arc<dyn Mount>>;
+    fn enter(&self, folder: &str) -> MountResult<Arc<dyn Mount>>;
     /// Gives a folder or file another name. A folder replaces an empty folder of that name, but none that holds
-    /// anything ([`is_not_empty`]).
-    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
-    /// Removes an empty folder; fails ([`is_not_empty`]) if it holds anything.
-    fn remove_dir(&self, folder: &str) -> io::Result<()>;
+    /// anything ([`MountFailure::is_not_empty`]).
+    fn rename(&self, from: &str, to: &str) -> MountResult<()>;
+    /// Removes an empty folder; fails ([`MountFailure::is_not_empty`]) if it holds anything.
+    fn remove_dir(&self, folder: &str) -> MountResult<()>;
     /// Moves a file or folder of this folder into another one, under the same name.
-    fn move_to(&self, name: &str, folder: &dyn Mount) -> io::Result<()>;
+    fn move_to(&self, name: &str, folder: &dyn Mount) -> MountResult<()>;
     /// The descriptor of the folder itself.
     fn descriptor(&self) -> BorrowedFd<'_>;
     /// Tries to take the advisory lock on a file, created when missing. `None`: somebody holds it.
     /// An error means that locking itself failed, which is another thing.
-    fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>>;
+    fn try_lock(&self, path: &str) -> MountResult<Option<Box<dyn LockGuard>>>;
 }
 
 /// Takes what one of several reads gave.
-pub type EachRead<'a> = dyn FnMut(io::Result<Vec<u8>>) + 'a;
+pub type EachRead<'a> = dyn FnMut(MountResult<Vec<u8>>) + 'a;
 
 /// An open file. Reads and writes carry their position.
 #[expect(
@@ -117,9 +118,9 @@ pub type EachRead<'a> = dyn FnMut(io::Result<Vec<u8>>) + 'a;
 )]
 pub trait MountFile: Send + Sync + fmt::Debug {
     /// Fills `buffer` from `offset`, up to the end of the file; gives the bytes read.
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> MountResult<usize>;
     /// At most `len` bytes from `offset`: fewer at the end of the file.
-    fn read_range(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+    fn read_range(&self, offset: u64, len: usize) -> MountResult<Vec<u8>> {
         let mut bytes = vec![0; len];
         let read = self.read_at(&mut bytes, offset)?;
         bytes.truncate(read);
@@ -133,30 +134,11 @@ pub trait MountFile: Send + Sync + fmt::Debug {
         }
     }
     /// Writes all of `bytes`.
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    fn write_at(&self, bytes: &[u8], offset: u64) -> MountResult<()>;
     /// Writes all of `bytes`; they survive a power loss when this returns.
-    fn write_durably_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    fn write_durably_at(&self, bytes: &[u8], offset: u64) -> MountResult<()>;
     /// Everything written survives a power loss when this returns.
-    fn sync(&self) -> io::Result<()>;
+    fn sync(&self) -> MountResult<()>;
     /// Length in bytes.
-    fn len(&self) -> io::Result<u64>;
-}
-
-/// A file system's error codes for "what you held is gone": the answer is to start over from
-/// HEAD. `ESTALE` after the server forgot the file, `EBADF` and `EIO` after a lost lease, `ENOENT`
-/// after it was collected.
-pub fn is_stale(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let stale = [Errno::STALE, Errno::BADF, Errno::IO, Errno::NOENT];
-    error
-        .raw_os_error()
-        .is_some_and(|code| stale.iter().any(|e| e.raw_os_error() == code))
-}
-
-/// Whether a folder was left alone because it holds something: `ENOTEMPTY`, or `EEXIST` from some file servers.
-pub fn is_not_empty(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
-    )
+    fn len(&self) -> MountResult<u64>;
 }

@@ -10,7 +10,9 @@ use std::time::SystemTime;
 
 use rustix::io::Errno;
 
-use super::{FileId, Mount, PosixMount};
+use super::{
+    FailureClass, FileId, Mount, MountFailure, MountOperation as Call, MountResult, PosixMount,
+};
 use crate::descriptors;
 
 /// Puts something between a process and the folders that it opens, for tests of what can go wrong there.
@@ -41,12 +43,14 @@ pub struct RootFolder {
 
 impl RootFolder {
     /// Names a root folder; `create` makes it when missing, durably.
-    pub fn open(path: &Path, create: bool) -> io::Result<Self> {
+    pub fn open(path: &Path, create: bool) -> MountResult<Self> {
         if create {
-            make_durably(path)?;
+            make_durably(path).map_err(MountFailure::of(Call::MakeDir, path))?;
         }
-        if !fs::metadata(path)?.is_dir() {
-            return Err(io::ErrorKind::NotADirectory.into());
+        let found = fs::metadata(path).map_err(MountFailure::of(Call::Metadata, path))?;
+        if !found.is_dir() {
+            let errno = Errno::NOTDIR.into();
+            return Err(MountFailure::new(Call::Metadata, path, errno));
         }
         Ok(Self {
             path: path.to_path_buf(),
@@ -67,7 +71,12 @@ impl RootFolder {
     }
 
     /// The names of the folders in it, in order.
-    pub fn list(&self) -> io::Result<Vec<String>> {
+    pub fn list(&self) -> MountResult<Vec<String>> {
+        self.folders()
+            .map_err(MountFailure::of(Call::List, &self.path))
+    }
+
+    fn folders(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in retry(|| fs::read_dir(&self.path))? {
             let entry = entry?;
@@ -82,47 +91,42 @@ impl RootFolder {
     }
 
     /// When something in an index folder was last modified; `None` when it is not there.
-    pub fn modified(&self, name: &str, inside: &str) -> io::Result<Option<SystemTime>> {
-        match fs::metadata(self.path.join(name).join(inside)) {
-            Ok(metadata) => metadata.modified().map(Some),
-            Err(error) if is_missing(&error) => Ok(None),
-            Err(error) => Err(error),
-        }
+    pub fn modified(&self, name: &str, inside: &str) -> MountResult<Option<SystemTime>> {
+        let path = self.path.join(name).join(inside);
+        let modified = fs::metadata(&path).and_then(|metadata| metadata.modified());
+        unless_missing(modified.map_err(MountFailure::of(Call::Metadata, path)))
     }
 
     /// Which file or folder has a path in an index folder; `None` when it is not there.
-    pub fn identity(&self, name: &str, inside: &str) -> io::Result<Option<FileId>> {
-        match fs::metadata(self.path.join(name).join(inside)) {
-            Ok(metadata) => Ok(Some(FileId {
-                device: metadata.dev(),
-                inode: metadata.ino(),
-            })),
-            Err(error) if is_missing(&error) => Ok(None),
-            Err(error) => Err(error),
-        }
+    pub fn identity(&self, name: &str, inside: &str) -> MountResult<Option<FileId>> {
+        let path = self.path.join(name).join(inside);
+        let identity = fs::metadata(&path).map(|metadata| FileId {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        });
+        unless_missing(identity.map_err(MountFailure::of(Call::Metadata, path)))
     }
 
     /// Whether there is anything in a folder of an index folder.
-    pub fn has_entries(&self, name: &str, inside: &str) -> io::Result<bool> {
-        match retry(|| fs::read_dir(self.path.join(name).join(inside))) {
-            Ok(mut entries) => entries.next().transpose().map(|entry| entry.is_some()),
-            Err(error) if is_missing(&error) => Ok(false),
-            Err(error) => Err(error),
-        }
+    pub fn has_entries(&self, name: &str, inside: &str) -> MountResult<bool> {
+        let path = self.path.join(name).join(inside);
+        let first = retry(|| fs::read_dir(&path)).and_then(|mut names| names.next().transpose());
+        let first = unless_missing(first.map_err(MountFailure::of(Call::List, path)))?;
+        Ok(first.flatten().is_some())
     }
 
     /// Opens an index folder.
-    pub fn mount(&self, name: &str) -> io::Result<Arc<dyn Mount>> {
+    pub fn mount(&self, name: &str) -> MountResult<Arc<dyn Mount>> {
         match PosixMount::open(&self.path.join(name)) {
             // This machine may have looked for the name before the folder existed, and remember that there was none.
             // It asks again about a folder that is opened.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.here()?.enter(name),
+            Err(failure) if failure.class() == FailureClass::Missing => self.here()?.enter(name),
             mount => Ok(self.through(Arc::new(mount?))),
         }
     }
 
     /// Opens the root folder itself. What is found in it is what the server has now.
-    pub fn here(&self) -> io::Result<Arc<dyn Mount>> {
+    pub fn here(&self) -> MountResult<Arc<dyn Mount>> {
         Ok(self.through(Arc::new(PosixMount::open(&self.path)?)))
     }
 
@@ -163,12 +167,19 @@ fn make_durably(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether there is nothing of that name, or no folder where one should be.
-fn is_missing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
+/// Takes it for an answer that there is nothing of that name, or no folder where one should be.
+fn unless_missing<T>(found: MountResult<T>) -> MountResult<Option<T>> {
+    match found {
+        Err(failure)
+            if matches!(
+                failure.class(),
+                FailureClass::Missing | FailureClass::OtherType
+            ) =>
+        {
+            Ok(None)
+        }
+        found => found.map(Some),
+    }
 }
 
 /// Opens a folder, when a descriptor is free.

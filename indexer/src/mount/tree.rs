@@ -3,30 +3,28 @@
 //! Each step is relative to the descriptor of a folder, so no name is followed that may lead elsewhere by then. Several
 //! processes may remove the same folder at once: what another one has removed already is not an error.
 
-use std::io;
-
-use super::Mount;
+use super::{FailureClass, Mount, MountFailure, MountResult};
 
 /// Folders in folders that are removed. An index has one level; a person may have put more into its folder.
 const DEPTH_MAX: usize = 16;
 
 /// Removes a folder in `parent`, with everything in it.
-pub(crate) fn remove(parent: &dyn Mount, name: &str) -> io::Result<()> {
+pub(crate) fn remove(parent: &dyn Mount, name: &str) -> MountResult<()> {
     remove_to(parent, name, DEPTH_MAX)
 }
 
-fn remove_to(parent: &dyn Mount, name: &str, depth: usize) -> io::Result<()> {
+fn remove_to(parent: &dyn Mount, name: &str, depth: usize) -> MountResult<()> {
     match parent.enter(name) {
-        Err(error) if is_gone(&error) => return Ok(()),
+        Err(error) if error.is_gone() => return Ok(()),
         folder => clear(&*folder?, depth)?,
     }
     gone_or(parent.remove_dir(name))
 }
 
 /// Removes everything in a folder, in the order of the names: of the versions of an index the newest goes last.
-fn clear(folder: &dyn Mount, depth: usize) -> io::Result<()> {
+fn clear(folder: &dyn Mount, depth: usize) -> MountResult<()> {
     let mut names = match folder.list(".") {
-        Err(error) if is_gone(&error) => return Ok(()),
+        Err(error) if error.is_gone() => return Ok(()),
         names => names?,
     };
     names.sort_unstable();
@@ -39,27 +37,19 @@ fn clear(folder: &dyn Mount, depth: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file or folder is gone: it, or the folder it was in, was removed.
-pub(crate) fn is_gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle
-    )
-}
-
 /// Takes "it is gone already" for success.
-pub(crate) fn gone_or(removed: io::Result<()>) -> io::Result<()> {
+pub(crate) fn gone_or(removed: MountResult<()>) -> MountResult<()> {
     match removed {
-        Err(error) if is_gone(&error) => Ok(()),
+        Err(error) if error.is_gone() => Ok(()),
         removed => removed,
     }
 }
 
 /// Whether `unlink` was refused because the name is that of a folder: Linux says `EISDIR`, POSIX `EPERM`.
-fn is_folder(error: &io::Error) -> bool {
+fn is_folder(failure: &MountFailure) -> bool {
     matches!(
-        error.kind(),
-        io::ErrorKind::IsADirectory | io::ErrorKind::PermissionDenied
+        failure.class(),
+        FailureClass::OtherType | FailureClass::Denied
     )
 }
 

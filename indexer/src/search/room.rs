@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, TryAcquireError};
 
 use super::limits;
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::snapshot::cache::RangeCache;
 
 /// The unit that room is counted in.
@@ -78,14 +78,14 @@ impl Room {
         if bytes.div_ceil(KIB) <= self.most {
             return Ok(());
         }
-        Err(Error::invalid(format!(
+        let message = format!(
             "the query is too broad: what it needs of one segment takes {} KiB of memory, and a search may take {} KiB \
              in this process: leave out words that most documents have, sort by fewer fields, or give the process more \
-             memory ({} or --memory; a function: its memory size)",
+             memory",
             bytes.div_ceil(KIB),
             self.most,
-            crate::budget::MEMORY_VARIABLE,
-        )))
+        );
+        Err(Error::new(Reason::MemoryShort, message))
     }
 
     /// Takes room at once, if it is free.

@@ -13,7 +13,7 @@ use crate::format::manifest::Manifest;
 use crate::format::mark::MarkPage;
 use crate::format::section::Sections;
 use crate::layout;
-use crate::mount::{Access, MountFile};
+use crate::mount::{Access, FailureClass, MountFailure, MountFile};
 
 /// Manifests to try, newest first, when HEAD is of no use.
 const LISTED_TRIES: usize = 16;
@@ -118,10 +118,10 @@ impl Follower {
 
     pub(super) fn newest_listed(&self) -> Result<Loaded> {
         let names = self.source.mount.list(layout::MANIFESTS).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::NotFound {
+            if error.class() == FailureClass::Missing {
                 return no_index();
             }
-            Error::io(layout::MANIFESTS, error)
+            error.into()
         })?;
         let mut versions: Vec<u64> = names
             .iter()
@@ -161,11 +161,11 @@ impl Follower {
     }
 
     pub(crate) fn read_head(&self) -> Result<Head> {
-        let io = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
+        let io = |error: MountFailure| match error.class() {
+            FailureClass::Missing => {
                 Error::new(ErrorKind::Unavailable, "HEAD is missing").at(layout::HEAD)
             }
-            _ => Error::io(layout::HEAD, error),
+            _ => error.into(),
         };
         let file = self
             .source

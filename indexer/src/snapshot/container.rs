@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::format::bundle;
 use crate::format::manifest::{Container, ContainerId, Span};
 use crate::format::pages::Pages;
-use crate::mount::{Access, Mount};
+use crate::mount::{Access, Mount, MountResult};
 
 /// A container of at most this many bytes is fetched whole at its first miss: one round trip
 /// costs the same, and the next range is there already.
@@ -122,17 +122,17 @@ impl OpenContainer {
             }
             Err(error) => {
                 for piece in missing.into_iter().flatten() {
-                    piece.done(&Err(error.again()));
+                    piece.done(&Err(error.clone()));
                 }
             }
         }
     }
 
     /// Keeps what a read gave, and hands it to those who wait for it.
-    fn take(&self, read: Vec<Piece>, bytes: std::io::Result<Vec<u8>>) {
+    fn take(&self, read: Vec<Piece>, bytes: MountResult<Vec<u8>>) {
         let ranges: Vec<_> = read.iter().map(|piece| piece.pages.clone()).collect();
         let taken = bytes
-            .map_err(|error| Error::io(&self.path, error))
+            .map_err(Error::from)
             .and_then(|bytes| self.pages.take(bytes, &ranges, &self.path));
         match taken {
             Ok(taken) => {
@@ -143,7 +143,7 @@ impl OpenContainer {
             }
             Err(error) => {
                 for piece in read {
-                    piece.done(&Err(error.again()));
+                    piece.done(&Err(error.clone()));
                 }
             }
         }
@@ -205,8 +205,7 @@ impl OpenContainer {
         let len = usize::try_from(span.len)
             .map_err(|error| Error::internal("a span exceeds memory").because(error))?;
         let mut bytes = vec![0; len];
-        let read = self.file()?.read_at(&mut bytes, span.offset);
-        if read.map_err(|error| Error::io(&self.path, error))? < len {
+        if self.file()?.read_at(&mut bytes, span.offset)? < len {
             return Err(crate::format::damaged(&self.path, "the length"));
         }
         Ok(bytes)
@@ -238,8 +237,6 @@ impl OpenContainer {
     /// The file, open for as long as it is lent.
     fn file(&self) -> Result<Lent<'_>> {
         let open = || self.mount.open(&self.path, Access::Read);
-        self.file
-            .lend(open)
-            .map_err(|error| Error::io(&self.path, error))
+        self.file.lend(&self.path, open)
     }
 }

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::directory::alive_file;
 use crate::concurrent;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::damaged;
 use crate::format::deletes::{Base, Deletes};
 use crate::format::manifest::{Manifest, Segment};
@@ -119,9 +119,8 @@ impl PendingDeletes {
 /// Reads a bitmap from the manifest that wrote it.
 pub(crate) fn fetch(mount: &dyn Mount, base: &Base) -> Result<RoaringBitmap> {
     let path = base.section().id.file.path();
-    let io = |error| Error::io(&path, error);
-    let file = mount.open(&path, Access::Read).map_err(io)?;
+    let file = mount.open(&path, Access::Read)?;
     let len = usize::try_from(base.span.len)
         .map_err(|error| damaged(&path, "the length of a bitmap").because(error))?;
-    base.decode(&file.read_range(base.span.offset, len).map_err(io)?)
+    base.decode(&file.read_range(base.span.offset, len)?)
 }

@@ -219,3 +219,84 @@ impl Directory for SnapshotDirectory {
         Ok(WatchHandle::empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::future::{block_on, zip};
+    use tantivy::TantivyError;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::error::Reason;
+    use crate::format::manifest::{Container, ContainerId};
+    use crate::mount::{FailureClass, Fault, FaultyMount, Mount, MountOperation, PosixMount};
+    use crate::snapshot::cache::RangeCache;
+
+    const ESTALE: i32 = 116;
+    const BUNDLE: &str = "bundles/0-x.bundle";
+    /// Long enough that a read of a part does not fetch all of it.
+    const LEN: u64 = 4 * 1024 * 1024;
+
+    /// A file of a segment in a bundle of zeros, whose `call`-th call on the mount fails as stale.
+    fn file(folder: &Path, call: u64) -> SegmentFile {
+        std::fs::create_dir(folder.join("bundles")).unwrap();
+        let file = std::fs::File::create(folder.join(BUNDLE)).unwrap();
+        file.set_len(2 * LEN).unwrap();
+        let mount: Arc<dyn Mount> = Arc::new(PosixMount::open(folder).unwrap());
+        let mount = Arc::new(FaultyMount::with_reads(mount, call, Fault::Fail(ESTALE)));
+        let container = Container {
+            id: ContainerId::Bundle("0-x".into()),
+            uuid: Uuid::nil(),
+            base: 0,
+            len: LEN,
+        };
+        assert_eq!(container.id.path(), BUNDLE);
+        let cache = Arc::new(RangeCache::new(1 << 20));
+        let container = Arc::new(OpenContainer::new(&container, mount, cache));
+        let span = Span {
+            offset: 0,
+            len: LEN,
+        };
+        SegmentFile::new(container, span, Vec::new())
+    }
+
+    fn through_tantivy(read: io::Result<OwnedBytes>) -> Error {
+        TantivyError::from(read.unwrap_err()).into()
+    }
+
+    #[track_caller]
+    fn assert_stale(error: &Error, operation: MountOperation) {
+        assert!(
+            matches!(error.reason(), Reason::Stale(failure)
+                if failure.class() == FailureClass::Stale && failure.operation() == operation),
+            "{error:?}"
+        );
+        assert_eq!(error.path(), Some(Path::new(BUNDLE)), "{error:?}");
+    }
+
+    #[test]
+    fn a_stale_read_is_stale_above_tantivy() {
+        for (call, operation) in [(0, MountOperation::Open), (1, MountOperation::Read)] {
+            let folder = tempfile::tempdir().unwrap();
+            let read = file(folder.path(), call).read_bytes(0..10);
+            assert_stale(&through_tantivy(read), operation);
+        }
+    }
+
+    #[test]
+    fn everybody_who_waits_for_one_read_gets_its_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = file(folder.path(), 1);
+        let reads = zip(file.read_bytes_async(0..10), file.read_bytes_async(20..30));
+        let (one, other) = block_on(reads);
+        let (one, other) = (through_tantivy(one), through_tantivy(other));
+        for error in [&one, &other] {
+            assert_stale(error, MountOperation::Read);
+        }
+        assert_eq!(one.to_string(), other.to_string());
+        let (Reason::Stale(one), Reason::Stale(other)) = (one.reason(), other.reason()) else {
+            panic!("{one:?} {other:?}");
+        };
+        assert!(std::ptr::eq(one.os_error(), other.os_error()), "one cause");
+    }
+}

@@ -6,14 +6,14 @@
 //! that it is missing, which means the same as one that was collected: the request starts over.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io;
 use std::ops::Deref;
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::descriptors::{self, Shares, Spare};
-use crate::mount::MountFile;
+use crate::error::{Error, ErrorKind, Result};
+use crate::mount::{MountFile, MountResult};
 
 /// How long a read waits for one of the files in use: longer than a request may take, so that its own deadline ends it
 /// first. Only a server that does not answer any more makes reads wait that long.
@@ -85,7 +85,7 @@ impl OpenFiles {
     }
 
     /// Waits until one more file may be opened; closes the one whose last use is the longest ago.
-    fn make_room(&self) -> io::Result<Place<'_>> {
+    fn make_room(&self) -> Result<Place<'_>> {
         let deadline = SystemClock.now() + self.patience;
         let mut state = self.lock();
         loop {
@@ -110,13 +110,13 @@ impl OpenFiles {
         }
     }
 
-    fn all_in_use(&self) -> io::Error {
+    fn all_in_use(&self) -> Error {
         let message = format!(
             "all {} files that may be open are in use: see whether the file system answers, or allow more open files \
              (ulimit -n)",
             self.capacity
         );
-        io::Error::new(io::ErrorKind::TimedOut, message)
+        Error::new(ErrorKind::Unavailable, message)
     }
 
     fn give_back(&self, number: u64) {
@@ -209,11 +209,12 @@ impl PooledFile {
         }
     }
 
-    /// Lends the file, which `open` opens if it is not open. It stays open for as long as it is lent.
+    /// Lends the file `path`, which `open` opens if it is not open. It stays open for as long as it is lent.
     pub(super) fn lend(
         &self,
-        open: impl FnOnce() -> io::Result<Arc<dyn MountFile>>,
-    ) -> io::Result<Lent<'_>> {
+        path: &str,
+        open: impl FnOnce() -> MountResult<Arc<dyn MountFile>>,
+    ) -> Result<Lent<'_>> {
         let lent = |file| Lent { of: self, file };
         if let Some(file) = self.open.take(self.number) {
             return Ok(lent(file));
@@ -223,7 +224,7 @@ impl PooledFile {
         if let Some(file) = self.open.take(self.number) {
             return Ok(lent(file));
         }
-        let place = self.open.make_room()?;
+        let place = self.open.make_room().map_err(|error| error.at(path))?;
         let file = open()?;
         place.fill(self.number, &file);
         Ok(lent(file))
@@ -291,10 +292,11 @@ mod tests {
             }
         }
 
-        fn lend<'a>(&self, file: &'a PooledFile, name: usize) -> io::Result<Lent<'a>> {
-            file.lend(|| {
+        fn lend<'a>(&self, file: &'a PooledFile, name: usize) -> Result<Lent<'a>> {
+            let path = name.to_string();
+            file.lend(&path, || {
                 self.opened.fetch_add(1, Ordering::SeqCst);
-                self.mount.open(&name.to_string(), Access::Read)
+                self.mount.open(&path, Access::Read)
             })
         }
 
@@ -351,7 +353,7 @@ mod tests {
         let (one, other) = (PooledFile::among(&rig.open), PooledFile::among(&rig.open));
         let lent = rig.lend(&one, 1).unwrap();
         let error = rig.lend(&other, 2).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.to_string().contains("all 1 files"), "{error}");
         drop(lent);
         rig.read(&other, 2);

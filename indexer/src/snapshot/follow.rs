@@ -14,7 +14,7 @@ use super::tip::{Start, Tip};
 use super::{Snapshot, Source};
 use crate::concurrent;
 use crate::counters::Counters;
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::format::manifest::{Applied, Cause, Manifest};
 use crate::format::mark::ManifestId;
 use crate::format::section::Sections;
@@ -63,8 +63,7 @@ impl Opened {
 
 /// Whether the files that were held are gone, so that starting over from HEAD may help.
 pub fn is_stale(error: &Error) -> bool {
-    let code = error.raw_os_error().map(std::io::Error::from_raw_os_error);
-    code.is_some_and(|error| crate::mount::is_stale(&error))
+    error.is_stale()
 }
 
 impl Follower {
@@ -306,5 +305,5 @@ impl Follower {
 
 /// The error for an index that is not there.
 pub(crate) fn no_index() -> Error {
-    Error::not_found("there is no such index: create it with PUT /indexes/NAME or `create-index`")
+    Error::new(Reason::IndexGone { name: None }, "there is no such index")
 }

@@ -1,6 +1,5 @@
 //! Loading manifests: with their mark, and with the pages that travel in them.
 
-use std::io;
 use std::sync::Arc;
 
 use tantivy::directory::OwnedBytes;
@@ -13,7 +12,7 @@ use crate::format::manifest::{ContainerId, Manifest};
 use crate::format::mark::{ManifestId, MarkPage};
 use crate::format::prefix::HEADER;
 use crate::layout::{self, ManifestName};
-use crate::mount::{Access, COHERENT_PAGE, MountFile};
+use crate::mount::{Access, COHERENT_PAGE, FailureClass, MountFile};
 
 /// A manifest, its mark, and the file they were read from.
 pub(crate) type Loaded = (Manifest, MarkPage, Arc<dyn MountFile>);
@@ -51,7 +50,7 @@ impl Follower {
         let path = layout::version_link(version);
         let name = match self.source.mount.read_link(&path) {
             Ok(text) => text.parse::<ManifestName>().ok(),
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            Err(error) if error.class() == FailureClass::OtherType => {
                 Some(self.followed_link(&path)?)
             }
             Err(error) => return Err(Error::io(&path, error)),

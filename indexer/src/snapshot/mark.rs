@@ -6,7 +6,7 @@ use super::follow::Follower;
 use super::{Snapshot, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::mark::{ManifestId, MarkPage};
-use crate::mount::{Access, COHERENT_PAGE, MountFile};
+use crate::mount::{Access, COHERENT_PAGE, FailureClass, MountFile};
 
 /// A mark that is being written may be seen half: read again this often.
 const MARK_TRIES: usize = 3;
@@ -59,9 +59,8 @@ pub(super) fn open_marked(
     access: Access,
     path: &str,
 ) -> Result<Arc<dyn MountFile>> {
-    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
     let file = match source.mount.open(path, access) {
-        Err(error) if matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem) => {
+        Err(error) if matches!(error.class(), FailureClass::Denied | FailureClass::ReadOnly) => {
             source.mount.open(path, Access::CoherentRead)
         }
         file => file,

@@ -3,7 +3,7 @@
 //! No process removes a file that the newest version names. So if the same version is the newest before and after a
 //! listing in which one of its files does not appear, that file is lost.
 
-use super::follow::{Follower, is_stale};
+use super::follow::Follower;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::Manifest;
 use crate::layout::{self, BUNDLES, MANIFESTS};
@@ -23,7 +23,7 @@ impl Follower {
     /// What `error` is really about, when it says that a file is gone: a file that is lost for good if the newest version
     /// names one, and otherwise the error itself.
     pub(crate) fn judge(&self, error: Error) -> Error {
-        if !is_stale(&error) {
+        if !error.is_stale() {
             return error;
         }
         match self.missing() {
@@ -65,7 +65,7 @@ impl Follower {
         while let Some(next) = page.successor {
             match self.read_manifest(next) {
                 Ok((further, mark, _)) => (manifest, page) = (further, mark),
-                Err(error) if is_stale(&error) => {
+                Err(error) if error.is_stale() => {
                     // It was collected only if there is a later version.
                     let after = layout::version_link(next.version);
                     let there = self.paths(MANIFESTS)?;
@@ -83,8 +83,7 @@ impl Follower {
 
     /// The files in a folder, as the server has them now.
     fn paths(&self, folder: &str) -> Result<Vec<String>> {
-        let names = self.source.mount.list(folder);
-        let names = names.map_err(|error| Error::io(folder, error))?;
+        let names = self.source.mount.list(folder)?;
         Ok(names
             .iter()
             .map(|name| format!("{folder}/{name}"))

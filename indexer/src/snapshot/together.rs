@@ -40,7 +40,7 @@ impl Piece {
                     let offset = |at: u64| usize::try_from(at - pages.start).unwrap_or(0);
                     Ok(bytes.slice(offset(want.range.start)..offset(want.range.end)))
                 }
-                Err(error) => Err(error.again()),
+                Err(error) => Err(error.clone()),
             };
             // Who has stopped waiting needs no answer.
             drop(want.tell.send(part));

@@ -8,7 +8,7 @@ use super::history::History;
 use crate::error::{Error, Result};
 use crate::ids::Ids;
 use crate::layout;
-use crate::mount::{Access, Mount};
+use crate::mount::{Access, FailureClass, Mount};
 use crate::snapshot::Snapshot;
 
 /// The time by the file server's clock: what it stamps on a file made now.
@@ -36,7 +36,7 @@ pub(super) fn may_be_collected(
     }
     let mount = &**history.mount();
     let written = match mount.metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        Err(error) if error.class() == FailureClass::Missing => return Ok(true),
         metadata => metadata.map_err(|error| Error::io(path, error))?.modified,
     };
     let age = server_time(mount, &*history.ids)?
@@ -93,7 +93,7 @@ impl Ages {
         };
         let modified = match self.mount.metadata(path) {
             Ok(metadata) => metadata.modified,
-            Err(error) => return Ok(error.kind() == std::io::ErrorKind::NotFound),
+            Err(error) => return Ok(error.class() == FailureClass::Missing),
         };
         // Touched after the clock was read: no age at all.
         let age = now.duration_since(modified).ok();

@@ -14,7 +14,7 @@ use crate::config::MIB;
 use crate::error::{Error, Result};
 use crate::ids::Ids;
 use crate::layout::{self, ATTEMPTS};
-use crate::mount::{Access, LockGuard, Mount};
+use crate::mount::{Access, FailureClass, LockGuard, Mount};
 
 /// Merges of fewer bytes are not written down: no process is so small.
 pub(super) const MERGE_FROM: u64 = 16 * MIB as u64;
@@ -108,7 +108,7 @@ pub(super) fn told_to(history: &History) -> Result<Told> {
 /// What earlier attempts tell a process with so much memory.
 fn told(mount: &dyn Mount, memory: u64) -> Result<Told> {
     let names = match mount.list(ATTEMPTS) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Told::default()),
+        Err(error) if error.class() == FailureClass::Missing => return Ok(Told::default()),
         names => names.map_err(|error| Error::io(ATTEMPTS, error))?,
     };
     let mut told = Told::default();

@@ -23,7 +23,7 @@ use crate::format::manifest::{Cause, ContainerId};
 use crate::format::retired::Retired;
 use crate::inbox::{Inbox, TORN_AFTER};
 use crate::layout::{self, ATTEMPTS, BUNDLES, JOBS, SCRATCH};
-use crate::mount::Mount;
+use crate::mount::{FailureClass, Mount};
 use crate::snapshot::Snapshot;
 
 /// How long collecting waits for the lock.
@@ -177,7 +177,7 @@ impl Collector {
                 report.files_removed += 1;
                 report.bytes_removed += metadata.map_or(0, |metadata| metadata.len);
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.class() == FailureClass::Missing => {}
             Err(error) => tracing::warn!(%error, path, "a file could not be removed"),
         }
     }
@@ -274,7 +274,7 @@ fn old_checkpoints(ages: &Ages, tip: &Snapshot) -> Result<Vec<String>> {
     let current = job.and_then(|job| Some(job.checkpoint?.path(job.status.id)));
     let names = match ages.mount().list(JOBS) {
         // No job was ever started.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.class() == FailureClass::Missing => return Ok(Vec::new()),
         names => names.map_err(|error| Error::io(JOBS, error))?,
     };
     let paths = names.iter().map(|name| format!("{JOBS}/{name}"));
@@ -284,7 +284,7 @@ fn old_checkpoints(ages: &Ages, tip: &Snapshot) -> Result<Vec<String>> {
 /// The files of an optional folder that are older than `after` and than retention.
 fn old_in(ages: &Ages, folder: &str, after: Duration, retention: Duration) -> Result<Vec<String>> {
     let names = match ages.mount().list(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.class() == FailureClass::Missing => return Ok(Vec::new()),
         names => names.map_err(|error| Error::io(folder, error))?,
     };
     let mut old = Vec::new();

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::format::manifest::{Body, Cause, Manifest};
 use crate::layout::{self, FOLDERS, MANIFESTS};
 use crate::mapping::Definition;
-use crate::mount::Mount;
+use crate::mount::{FailureClass, Mount};
 use crate::world::World;
 
 /// The first version.
@@ -48,7 +48,7 @@ pub fn create(mount: &dyn Mount, definition: &Definition, world: &World) -> Resu
             synced.map_err(|error| Error::io(MANIFESTS, error))?;
             Ok(true)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) if error.class() == FailureClass::Exists => Ok(false),
         Err(error) => Err(Error::io(link, error)),
     }
 }

@@ -117,10 +117,8 @@ pub(super) enum Limit {
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Memory => "the memory (--memory, the function's size)",
-            Self::Scratch => {
-                "the scratch disk (TMPDIR, --scratch, the function's /tmp) and the memory"
-            }
+            Self::Memory => "the memory that this process may use",
+            Self::Scratch => "the scratch disk and the memory that this process may use",
             Self::Time => "the time that is left",
             Self::Killed => "the memory or the time: one of its size was killed before",
         })

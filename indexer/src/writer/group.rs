@@ -349,7 +349,7 @@ impl Committer {
 fn unknown(error: Error) -> Error {
     let message = "the commit was interrupted, and whether it took effect is not known: look for the \
                    documents, or send it again";
-    Error::new(error.kind(), message).because(error)
+    Error::outcome_unknown(message, error)
 }
 
 fn applied_outcome(applied: &Applied) -> Outcome {

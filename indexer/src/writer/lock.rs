@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::layout;
-use crate::mount::{Access, COHERENT_PAGE, LockGuard, Mount, MountFile};
+use crate::mount::{Access, COHERENT_PAGE, LockGuard, Mount, MountFile, MountResult};
 use crate::snapshot::Snapshot;
 
 /// A holder writes a sign of life this often. A commit that is shorter writes none.
@@ -154,7 +154,7 @@ impl Lock {
     }
 
     /// The lock file of a generation. It is let go of while it is used, and after an error for good.
-    fn watched(&self, generation: u32) -> std::io::Result<Arc<dyn MountFile>> {
+    fn watched(&self, generation: u32) -> MountResult<Arc<dyn MountFile>> {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         match watched.take() {
             Some((known, file)) if known == generation => Ok(file),

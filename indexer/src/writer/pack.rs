@@ -194,7 +194,7 @@ fn write_bundle(
     let tail = bundle::encode(&table, out.position)?;
     out.write_all(&tail).map_err(io)?;
     out.finish().map_err(io)?;
-    file.sync().map_err(io)?;
+    file.sync()?;
     Ok(Packed {
         container,
         segments,

@@ -1,6 +1,5 @@
 //! Publishing: a version comes into existence for everybody at once, or not at all.
 
-use std::io;
 use std::sync::Arc;
 
 use super::head::HeadWriter;
@@ -10,7 +9,7 @@ use crate::format::manifest::Manifest;
 use crate::format::mark::ManifestId;
 use crate::invariants;
 use crate::layout::{self, ManifestName};
-use crate::mount::{Access, Mount, MountFile};
+use crate::mount::{Access, FailureClass, Mount, MountFailure, MountFile};
 use crate::snapshot::Snapshot;
 use crate::snapshot::follow::{Follower, is_stale};
 
@@ -131,7 +130,12 @@ impl Publisher {
     }
 
     /// Finds out whether the version `id` exists, whose link was `refused`.
-    fn settle(&self, base: &Snapshot, id: ManifestId, refused: io::Error) -> Result<(), Failure> {
+    fn settle(
+        &self,
+        base: &Snapshot,
+        id: ManifestId,
+        refused: MountFailure,
+    ) -> Result<(), Failure> {
         let path = layout::version_link(id.version);
         let linked = match self.existing(id.version, &refused) {
             Ok(linked) => linked,
@@ -184,8 +188,8 @@ impl Publisher {
 
     /// The manifest that the link of a version names, after creating that link was refused. A name that may not exist is
     /// not looked up but looked for in a fresh listing.
-    fn existing(&self, version: u64, refused: &io::Error) -> Result<Option<ManifestName>> {
-        let there = refused.kind() == io::ErrorKind::AlreadyExists || {
+    fn existing(&self, version: u64, refused: &MountFailure) -> Result<Option<ManifestName>> {
+        let there = refused.class() == FailureClass::Exists || {
             let mount = self.mount();
             let names = mount.list(layout::MANIFESTS);
             let names = names.map_err(|error| Error::io(layout::MANIFESTS, error))?;
@@ -276,12 +280,7 @@ pub(super) fn preceded() -> Failure {
 }
 
 /// Whether the file system has refused a call for good. After another error the call may still be on its way to the server.
-fn is_definite(refused: &io::Error) -> bool {
-    use io::ErrorKind::{
-        AlreadyExists, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
-    };
-    matches!(
-        refused.kind(),
-        AlreadyExists | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull
-    )
+fn is_definite(refused: &MountFailure) -> bool {
+    use FailureClass::{Denied, Exists, Full, ReadOnly};
+    matches!(refused.class(), Exists | Denied | Full | ReadOnly)
 }

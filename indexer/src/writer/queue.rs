@@ -74,11 +74,7 @@ impl Ticket {
 
     pub(super) fn fail(&self, error: &Error) {
         if !self.settled() {
-            // Whether it is about files that are gone is judged by its code.
-            self.settle(Err(match error.raw_os_error() {
-                Some(_) => error.again(),
-                None => error.copy(),
-            }));
+            self.settle(Err(error.clone()));
         }
     }
 

@@ -1,7 +1,8 @@
 //! What a command may use of the machine: the arguments that all commands share that build or merge.
 
 use aquifer_functions::allocator;
-use aquifer_indexer::budget::{Budget, MEMORY_VARIABLE, SCRATCH_VARIABLE};
+use aquifer_functions::variables::{MEMORY, SCRATCH};
+use aquifer_indexer::budget::Budget;
 use aquifer_indexer::config::{Config, MIB};
 use clap::Args;
 
@@ -10,11 +11,11 @@ use clap::Args;
 pub(crate) struct Resources {
     /// Memory that the process may use, in MiB [default: the limit of its cgroup, otherwise a
     /// quarter of the machine's, 2048 at most]
-    #[arg(long, env = MEMORY_VARIABLE, value_name = "MIB")]
+    #[arg(long, env = MEMORY, value_name = "MIB")]
     memory: Option<u64>,
     /// Scratch disk that merges may use, in MiB, in the folder that TMPDIR names [default: nine
     /// tenths of what is free there]
-    #[arg(long, env = SCRATCH_VARIABLE, value_name = "MIB")]
+    #[arg(long, env = SCRATCH, value_name = "MIB")]
     scratch: Option<u64>,
 }
 

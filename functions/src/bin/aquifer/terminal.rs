@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 
+use aquifer_functions::advice::followed;
 use aquifer_indexer::error::joined;
 use aquifer_indexer::quote::visible;
 
@@ -19,10 +20,15 @@ pub(crate) fn complain_of(error: &anyhow::Error) {
     complain(&format!("error: {}", in_words(error)));
 }
 
-/// An error and its causes, each told once.
+/// An error and its causes, each told once, and what to do about it.
 pub(crate) fn in_words(error: &anyhow::Error) -> String {
-    let error: &(dyn Error + 'static) = error.as_ref();
-    joined(error.to_string(), error.source())
+    let outermost: &(dyn Error + 'static) = error.as_ref();
+    let text = joined(outermost.to_string(), outermost.source());
+    let of_an_index = error.chain().find_map(|error| error.downcast_ref());
+    match of_an_index {
+        Some(error) => followed(text, error),
+        None => text,
+    }
 }
 
 /// How to set off parts of the text on standard output.

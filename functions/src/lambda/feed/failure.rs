@@ -2,6 +2,8 @@
 
 use aquifer_indexer::{Error, ErrorKind};
 
+use crate::advice::advised;
+
 /// Why an item failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ItemFailure {
@@ -13,7 +15,7 @@ impl From<&Error> for ItemFailure {
     fn from(error: &Error) -> Self {
         Self {
             kind: error.kind(),
-            why: error.to_string(),
+            why: advised(error),
         }
     }
 }

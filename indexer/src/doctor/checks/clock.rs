@@ -6,7 +6,7 @@ use super::super::errand::Errand;
 use super::super::evidence::{Checked, fails, holds, warns};
 use super::super::page;
 use super::super::session::Session;
-use crate::mount::Access;
+use crate::mount::{Access, MountResult};
 
 /// How far apart stamps may be that one clock gives within an instant: some file systems keep whole seconds, or two.
 const STAMPS_DIFFER_MAX: Duration = Duration::from_secs(2);
@@ -54,7 +54,7 @@ pub(in super::super) fn agrees_with_the_server(session: &Session<'_>) -> Checked
 }
 
 /// The time that a file is stamped with that is made now.
-fn stamp(session: &Session<'_>, name: &str) -> std::io::Result<SystemTime> {
+fn stamp(session: &Session<'_>, name: &str) -> MountResult<SystemTime> {
     let file = session.scratch.open(name, Access::CreateNew)?;
     file.write_durably_at(&page::of("clock"), 0)?;
     Ok(session.scratch.metadata(name)?.modified)

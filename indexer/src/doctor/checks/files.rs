@@ -1,7 +1,5 @@
 //! Files: created once, written durably, seen by others.
 
-use std::io;
-
 use super::super::contest::Contest;
 use super::super::errand::Errand;
 use super::super::evidence::{Checked, fails, holds};
@@ -9,7 +7,7 @@ use super::super::page;
 use super::super::performer::read_page;
 use super::super::session::Session;
 use super::race;
-use crate::mount::{Access, is_stale};
+use crate::mount::{Access, FailureClass};
 
 /// Files that each side writes and the other one reads.
 const FILES: u32 = 20;
@@ -18,10 +16,10 @@ pub(in super::super) fn are_created_once(session: &Session<'_>) -> Checked {
     create(session, "taken")?;
     let again = session.scratch.open("taken", Access::CreateNew);
     match again {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+        Err(failure) if failure.class() == FailureClass::Exists => {
             race::has_one_winner_each(session, Contest::Create)
         }
-        Err(error) => Err(error.into()),
+        Err(failure) => Err(failure.into()),
         Ok(_) => Ok(fails(
             "open with O_EXCL succeeded, though the partner has created the file",
         )),
@@ -80,7 +78,7 @@ pub(in super::super) fn are_read_after_their_removal(session: &Session<'_>) -> C
     Ok(match read_page(&*file) {
         Ok(text) if text == name => holds("it is still read"),
         Ok(text) => fails(format!("the file now holds: {text}")),
-        Err(error) if is_stale(&error) => holds(format!("the read fails: {error}")),
+        Err(failure) if failure.is_stale() => holds(format!("the read fails: {failure}")),
         Err(error) => fails(format!("the read fails, but not as stale: {error}")),
     })
 }

@@ -5,7 +5,7 @@ use super::super::errand::Errand;
 use super::super::evidence::{Checked, fails, holds};
 use super::super::session::Session;
 use super::race;
-use crate::mount::{Access, is_not_empty, is_stale};
+use crate::mount::Access;
 
 pub(in super::super) fn are_renamed_once(session: &Session<'_>) -> Checked {
     let scratch = session.scratch;
@@ -29,8 +29,8 @@ pub(in super::super) fn take_no_files_once_removed(session: &Session<'_>) -> Che
     scratch.make_dir("full")?;
     scratch.open("full/file", Access::CreateNew)?;
     match scratch.remove_dir("full") {
-        Err(error) if is_not_empty(&error) => {}
-        Err(error) => return Err(error.into()),
+        Err(failure) if failure.is_not_empty() => {}
+        Err(failure) => return Err(failure.into()),
         Ok(()) => return Ok(fails("rmdir removed a folder that holds a file")),
     }
     scratch.make_dir("gone")?;
@@ -39,8 +39,8 @@ pub(in super::super) fn take_no_files_once_removed(session: &Session<'_>) -> Che
         name: "gone".to_owned(),
     })?;
     Ok(match gone.open("late", Access::CreateNew) {
-        Err(error) if is_stale(&error) => holds(format!(
-            "a file in a folder that the partner has removed fails: {error}"
+        Err(failure) if failure.is_stale() => holds(format!(
+            "a file in a folder that the partner has removed fails: {failure}"
         )),
         Err(error) => fails(format!(
             "a file in a removed folder fails, but not as stale: {error}"

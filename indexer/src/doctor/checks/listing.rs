@@ -1,11 +1,11 @@
 //! Names that another process makes: when a listing shows them, and when a look-up finds them.
 
-use std::io;
 use std::time::Duration;
 
 use super::super::errand::Errand;
 use super::super::evidence::{Checked, Obstacle, fails, holds, unknown};
 use super::super::session::Session;
+use crate::mount::FailureClass;
 
 /// Names that are listed one after the other.
 const NAMES: usize = 20;
@@ -35,7 +35,7 @@ pub(in super::super) fn forgets_that_a_name_was_missing(session: &Session<'_>) -
     session.scratch.make_dir("early")?;
     let missing = || match session.scratch.metadata("early/name") {
         Ok(_) => Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(failure) if failure.class() == FailureClass::Missing => Ok(true),
         Err(error) => Err(error),
     };
     missing()?;

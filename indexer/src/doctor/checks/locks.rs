@@ -47,7 +47,7 @@ pub(in super::super) fn exclude(session: &Session<'_>) -> Checked {
     match session.mount.and_then(MountPoint::local_locks) {
         Some(option) if session.peer.is_none() => Ok(unknown(format!(
             "processes of this machine exclude each other; those of other machines do not, since the mount has the option \
-             {option} (--peer shows it)"
+             {option} (a partner on another machine shows it)"
         ))),
         _ => Ok(holds("it excludes, each way, and is free again")),
     }

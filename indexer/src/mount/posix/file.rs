@@ -1,4 +1,4 @@
-//! The open files of a [`PosixMount`](super::PosixMount).
+//! The open files of a [`PosixMount`](super::PosixMount), as the operating system knows them: without a name.
 
 use std::io::{self, IoSlice};
 use std::num::NonZeroU64;
@@ -9,10 +9,21 @@ use rustix::fs::{Advice, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::Shared;
-use crate::mount::{COHERENT_PAGE, EachRead, MountFile};
+use crate::mount::COHERENT_PAGE;
 
 /// Bytes that one advice is about, at most: the kernel does not take it for more than one READ carries.
 const ADVICE_MAX: usize = 1024 * 1024;
+
+/// What [`NamedFile`](super::named::NamedFile) makes a file of a mount of.
+pub(super) trait OpenFile: Send + Sync + std::fmt::Debug {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Says which ranges are read next.
+    fn will_read(&self, _ranges: &[(u64, usize)]) {}
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    fn write_durably_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    fn sync(&self) -> io::Result<()>;
+    fn len(&self) -> io::Result<u64>;
+}
 
 fn read_full(fd: &OwnedFd, mut buffer: &mut [u8], mut offset: u64) -> io::Result<usize> {
     let mut total = 0;
@@ -102,17 +113,14 @@ impl PlainFile {
     }
 }
 
-impl MountFile for PlainFile {
+impl OpenFile for PlainFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         read_full(&self.fd, buffer, offset)
     }
 
-    fn read_each(&self, ranges: &[(u64, usize)], done: &mut EachRead<'_>) {
+    fn will_read(&self, ranges: &[(u64, usize)]) {
         if !matches!(ranges, [(_, len)] if *len <= ADVICE_MAX) {
             will_need(&self.fd, ranges);
-        }
-        for (offset, len) in ranges {
-            done(self.read_range(*offset, *len));
         }
     }
 
@@ -153,7 +161,7 @@ fn aligned(len: usize) -> (Vec<u8>, usize) {
     (buffer, offset)
 }
 
-impl MountFile for DirectFile {
+impl OpenFile for DirectFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let whole = buffer.len().next_multiple_of(COHERENT_PAGE);
         let (mut space, start) = aligned(whole);
@@ -210,7 +218,7 @@ impl ReopenedFile {
     }
 }
 
-impl MountFile for ReopenedFile {
+impl OpenFile for ReopenedFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         read_full(&self.reopen()?, buffer, offset)
     }

@@ -1,10 +1,12 @@
 //! [`PosixMount`]: a folder on a local disk or a network file system.
 
+mod calls;
 mod file;
 mod folders;
 mod kind;
 mod listing;
 mod lock;
+mod named;
 mod regular;
 
 use std::fs::File;
@@ -12,15 +14,16 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, SystemTime};
 
-use rustix::fs::{Advice, AtFlags, Dir, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
-use self::file::{DirectFile, PlainFile, ReopenedFile};
 use self::folders::Folders;
 use self::kind::Kind;
-use super::{Access, FileId, LockGuard, Metadata, Mount, MountFile};
+use super::{
+    Access, LockGuard, Metadata, Mount, MountFailure, MountFile, MountOperation as Call,
+    MountResult,
+};
 use crate::concurrent;
 use crate::descriptors::{self, Spare, retry};
 
@@ -46,14 +49,18 @@ struct Shared {
 
 impl PosixMount {
     /// Opens an existing folder.
-    pub fn open(folder: &Path) -> io::Result<Self> {
+    pub fn open(folder: &Path) -> MountResult<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = retry(|| rustix::fs::open(folder, flags, Mode::empty()))?;
-        let kind = Kind::of(&folder)?;
-        Ok(Self::of(folder, kind))
+        let opened = retry(|| rustix::fs::open(folder, flags, Mode::empty()));
+        let failed = MountFailure::of(Call::Enter, folder);
+        opened
+            .map_err(io::Error::from)
+            .and_then(Self::of)
+            .map_err(failed)
     }
 
-    fn of(folder: OwnedFd, kind: Kind) -> Self {
+    fn of(folder: OwnedFd) -> io::Result<Self> {
+        let kind = Kind::of(&folder)?;
         let shared = Arc::new(Shared {
             folders: Folders::new(folder),
             kind,
@@ -62,7 +69,7 @@ impl PosixMount {
         });
         let weak: Weak<Shared> = Arc::downgrade(&shared);
         descriptors::register(weak);
-        Self { shared }
+        Ok(Self { shared })
     }
 }
 
@@ -85,7 +92,7 @@ impl Shared {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.open_any(path, flags),
             opened => opened,
         };
-        regular::only(path, opened, || {
+        regular::only(opened, || {
             self.folders.at(path, |folder, name| {
                 rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
             })
@@ -143,41 +150,9 @@ impl Spare for Shared {
 }
 
 impl Mount for PosixMount {
-    fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn MountFile>> {
-        let shared = &self.shared;
-        let plain = |fd| -> Arc<dyn MountFile> { Arc::new(PlainFile::new(fd)) };
-        let open: fn(&Shared, &str, OFlags) -> io::Result<OwnedFd> = match access {
-            Access::CoherentRead | Access::CoherentUpdate | Access::Read => Shared::open_fd,
-            Access::CoherentNew | Access::Update | Access::CreateNew => Shared::open_created,
-        };
-        let flags = match access {
-            Access::Read => {
-                let fd = open(shared, path, OFlags::RDONLY)?;
-                if shared.kind != Kind::Local {
-                    // A read says all that it wants. Reading ahead would ask the server for it in pieces, one
-                    // after the other, and for more than that.
-                    rustix::fs::fadvise(&fd, 0, None, Advice::Random)?;
-                }
-                return Ok(plain(fd));
-            }
-            Access::Update => return Ok(plain(open(shared, path, OFlags::RDWR)?)),
-            Access::CreateNew => {
-                return Ok(plain(open(shared, path, OFlags::RDWR | OFlags::EXCL)?));
-            }
-            Access::CoherentRead => OFlags::RDONLY,
-            Access::CoherentUpdate | Access::CoherentNew => OFlags::RDWR,
-        };
-        if shared.kind == Kind::Local {
-            return Ok(plain(open(shared, path, flags)?));
-        }
-        match open(shared, path, flags | OFlags::DIRECT) {
-            Ok(fd) => Ok(Arc::new(DirectFile::new(fd))),
-            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
-                open(shared, path, flags)?;
-                Ok(Arc::new(ReopenedFile::new(shared, path, flags)))
-            }
-            Err(error) => Err(error),
-        }
+    fn open(&self, path: &str, access: Access) -> MountResult<Arc<dyn MountFile>> {
+        let opened = self.shared.open_file(path, access);
+        opened.map_err(MountFailure::of(Call::Open, path))
     }
 
     fn anticipate(&self, folder: &'static str) {
@@ -189,105 +164,76 @@ impl Mount for PosixMount {
         drop(concurrent::spawn(move || shared.folders.anticipate(folder)));
     }
 
-    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
-        listing::names(Dir::new(self.shared.open_folder(folder)?)?)
+    fn list(&self, folder: &str) -> MountResult<Vec<String>> {
+        let opened = self.shared.open_folder(folder);
+        let listed = opened.and_then(|folder| listing::names(Dir::new(folder)?));
+        listed.map_err(MountFailure::of(Call::List, folder))
     }
 
-    fn metadata(&self, path: &str) -> io::Result<Metadata> {
-        let stat = self.shared.folders.at(path, |folder, name| {
-            rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
-        })?;
-        let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
-        let nanos = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
-        let modified = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
-        Ok(Metadata {
-            id: FileId {
-                device: stat.st_dev,
-                inode: stat.st_ino,
-            },
-            len: u64::try_from(stat.st_size).unwrap_or(0),
-            modified,
-        })
+    fn metadata(&self, path: &str) -> MountResult<Metadata> {
+        let looked = self.shared.metadata(path);
+        looked.map_err(MountFailure::of(Call::Metadata, path))
     }
 
-    fn unlink(&self, path: &str) -> io::Result<()> {
-        self.shared.folders.at(path, |folder, name| {
+    fn unlink(&self, path: &str) -> MountResult<()> {
+        let removed = self.shared.folders.at(path, |folder, name| {
             rustix::fs::unlinkat(folder, name, AtFlags::empty())
-        })
-    }
-
-    fn symlink(&self, text: &str, path: &str) -> io::Result<()> {
-        self.shared.folders.at(path, |folder, name| {
-            rustix::fs::symlinkat(text, folder, name)
-        })
-    }
-
-    fn read_link(&self, path: &str) -> io::Result<String> {
-        let text = self.shared.found(path, || {
-            self.shared.folders.at(path, |folder, name| {
-                rustix::fs::readlinkat(folder, name, Vec::new())
-            })
-        })?;
-        text.into_string()
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
-    }
-
-    fn make_dir(&self, folder: &str) -> io::Result<()> {
-        let made = self.shared.folders.at(folder, |parent, name| {
-            rustix::fs::mkdirat(parent, name, FOLDER_MODE)
         });
-        match made {
-            Ok(()) if self.shared.umask_hides => {
-                let fd = self.shared.open_folder(folder)?;
-                Ok(rustix::fs::fchmod(fd, FOLDER_MODE)?)
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            made => made,
-        }
+        removed.map_err(MountFailure::of(Call::Remove, path))
     }
 
-    fn sync_dir(&self, folder: &str) -> io::Result<()> {
-        if self.shared.kind == Kind::Nfs {
-            // The server made the names durable before it answered.
-            return Ok(());
-        }
-        Ok(rustix::fs::fsync(self.shared.open_folder(folder)?)?)
+    fn symlink(&self, text: &str, path: &str) -> MountResult<()> {
+        let linked = self.shared.folders.at(path, |folder, name| {
+            rustix::fs::symlinkat(text, folder, name)
+        });
+        linked.map_err(MountFailure::of(Call::Symlink, path))
     }
 
-    fn enter(&self, folder: &str) -> io::Result<Arc<dyn Mount>> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let opened = self.shared.folders.at(folder, |parent, name| {
-            rustix::fs::openat(parent, name, flags, Mode::empty())
-        })?;
-        let kind = Kind::of(&opened)?;
-        Ok(Arc::new(Self::of(opened, kind)))
+    fn read_link(&self, path: &str) -> MountResult<String> {
+        let read = self.shared.read_link(path);
+        read.map_err(MountFailure::of(Call::ReadLink, path))
     }
 
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+    fn make_dir(&self, folder: &str) -> MountResult<()> {
+        let made = self.shared.make_dir(folder);
+        made.map_err(MountFailure::of(Call::MakeDir, folder))
+    }
+
+    fn sync_dir(&self, folder: &str) -> MountResult<()> {
+        let synced = self.shared.sync_dir(folder);
+        synced.map_err(MountFailure::of(Call::Sync, folder))
+    }
+
+    fn enter(&self, folder: &str) -> MountResult<Arc<dyn Mount>> {
+        let entered = self.shared.enter(folder);
+        let entered = entered.map_err(MountFailure::of(Call::Enter, folder))?;
+        Ok(Arc::new(entered))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> MountResult<()> {
         let folder = self.descriptor();
-        Ok(rustix::fs::renameat(folder, from, folder, to)?)
+        let renamed = rustix::fs::renameat(folder, from, folder, to);
+        renamed.map_err(MountFailure::of(Call::Rename, from))
     }
 
-    fn remove_dir(&self, folder: &str) -> io::Result<()> {
-        self.shared.folders.at(folder, |parent, name| {
+    fn remove_dir(&self, folder: &str) -> MountResult<()> {
+        let removed = self.shared.folders.at(folder, |parent, name| {
             rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
-        })
+        });
+        removed.map_err(MountFailure::of(Call::Remove, folder))
     }
 
-    fn move_to(&self, name: &str, folder: &dyn Mount) -> io::Result<()> {
-        Ok(rustix::fs::renameat(
-            self.descriptor(),
-            name,
-            folder.descriptor(),
-            name,
-        )?)
+    fn move_to(&self, name: &str, folder: &dyn Mount) -> MountResult<()> {
+        let moved = rustix::fs::renameat(self.descriptor(), name, folder.descriptor(), name);
+        moved.map_err(MountFailure::of(Call::Rename, name))
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {
         self.shared.folders.root()
     }
 
-    fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>> {
-        lock::attempt(&self.shared, path)
+    fn try_lock(&self, path: &str) -> MountResult<Option<Box<dyn LockGuard>>> {
+        let tried = lock::attempt(&self.shared, path);
+        tried.map_err(MountFailure::of(Call::Lock, path))
     }
 }

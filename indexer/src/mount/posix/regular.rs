@@ -6,11 +6,8 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
-use crate::error::Error;
-
 /// Gives what was opened, if it is a regular file. `look` says what has the name where it could not be opened.
 pub(super) fn only(
-    path: &str,
     opened: io::Result<OwnedFd>,
     look: impl Fn() -> io::Result<Stat>,
 ) -> io::Result<OwnedFd> {
@@ -25,7 +22,8 @@ pub(super) fn only(
             let message = format!(
                 "this is {kind}, but it should be a regular file: remove it, and restore the file from a backup"
             );
-            Err(Error::corrupt(path, message).into_io())
+            // Damage, and not a failure of the file system.
+            Err(io::Error::new(io::ErrorKind::InvalidData, message))
         }
     }
 }
@@ -59,7 +57,7 @@ mod tests {
     use rustix::fs::{CWD, Mode};
 
     use crate::error::{Error, ErrorKind};
-    use crate::mount::{Access, Mount as _, PosixMount};
+    use crate::mount::{Access, FailureClass, Mount as _, PosixMount};
 
     #[test]
     fn what_is_no_regular_file_is_refused_by_name_and_hangs_nobody() {
@@ -79,7 +77,9 @@ mod tests {
                 Access::CoherentUpdate,
                 Access::Update,
             ] {
-                let error = Error::io(name, mount.open(name, access).unwrap_err());
+                let failure = mount.open(name, access).unwrap_err();
+                assert_eq!(failure.class(), FailureClass::Damaged, "{failure}");
+                let error = Error::from(failure);
                 assert_eq!(error.kind(), ErrorKind::Corrupt, "{name}: {error}");
                 let text = error.to_string();
                 assert!(

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::ErrorKind;
 use crate::clock::Clock;
+use crate::error::Reason;
 use crate::search::turns::Turns;
 use crate::snapshot::cache::RangeCache;
 
@@ -350,7 +351,7 @@ fn least_room(index: &Small, request: &SearchRequest) -> usize {
             Ok(_) => true,
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Invalid);
-                assert!(error.to_string().contains("AQUIFER_MEMORY_MIB"), "{error}");
+                assert!(matches!(error.reason(), Reason::MemoryShort), "{error}");
                 false
             }
         }

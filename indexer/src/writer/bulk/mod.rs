@@ -220,7 +220,7 @@ impl Drop for Bulk {
 impl State {
     fn check(&self) -> Result<()> {
         match &self.failed {
-            Some(error) => Err(error.copy()),
+            Some(error) => Err(error.clone()),
             None => Ok(()),
         }
     }
@@ -288,7 +288,7 @@ impl Load {
     fn keeping(&self, work: impl FnOnce(&Self) -> Result<()>) -> Result<()> {
         let result = work(self);
         if let Err(error) = &result {
-            self.lock().failed.get_or_insert(error.copy());
+            self.lock().failed.get_or_insert(error.clone());
             self.changed.notify_all();
         }
         result

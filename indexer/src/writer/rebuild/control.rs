@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::super::history::{History, Maintained, Proposal};
 use super::{Rebuilder, ended};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::format::job::{Job, JobState, JobStatus, Position};
 use crate::format::manifest::Cause;
 use crate::layout::JOBS;
@@ -138,7 +138,5 @@ pub(crate) fn jobs(tip: &Snapshot) -> Vec<JobStatus> {
 
 /// The error for a job that is not known.
 pub(crate) fn no_job(id: Uuid) -> Error {
-    Error::not_found(format!(
-        "no job {id} is known: `/jobs` lists the one that runs and the last that ended"
-    ))
+    Error::new(Reason::JobUnknown, format!("no job {id} is known"))
 }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aquifer_indexer::mount::{
-    Access, COHERENT_PAGE, LockGuard, Metadata, Mount, MountFile, RootFolder, Wrap,
+    Access, COHERENT_PAGE, LockGuard, Metadata, Mount, MountFailure, MountFile, MountOperation,
+    MountResult, RootFolder, Wrap,
 };
 
 /// How a mount lies.
@@ -96,6 +97,11 @@ pub(super) fn roots(root: &RootFolder, lie: Lie) -> [RootFolder; 2] {
     })
 }
 
+/// A call that fails with a code of the operating system.
+fn failure(operation: MountOperation, path: &str, errno: i32) -> MountFailure {
+    MountFailure::new(operation, path, io::Error::from_raw_os_error(errno))
+}
+
 impl LyingMount {
     fn tells(&self, lie: Lie) -> bool {
         self.lie == lie
@@ -107,7 +113,7 @@ impl LyingMount {
 }
 
 impl Mount for LyingMount {
-    fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn MountFile>> {
+    fn open(&self, path: &str, access: Access) -> MountResult<Arc<dyn MountFile>> {
         let is_new = matches!(access, Access::CreateNew | Access::CoherentNew);
         let access = match access {
             Access::CreateNew if self.tells(Lie::CreatesTwice) => Access::Update,
@@ -132,7 +138,7 @@ impl Mount for LyingMount {
         }))
     }
 
-    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+    fn list(&self, folder: &str) -> MountResult<Vec<String>> {
         let listed = self.inner.list(folder)?;
         if folder != "." && self.tells(Lie::RemembersListings) {
             let mut common = self.common();
@@ -145,9 +151,9 @@ impl Mount for LyingMount {
         Ok(listed)
     }
 
-    fn metadata(&self, path: &str) -> io::Result<Metadata> {
+    fn metadata(&self, path: &str) -> MountResult<Metadata> {
         if self.tells(Lie::RemembersMissingNames) && self.common().missing.contains(path) {
-            return Err(io::ErrorKind::NotFound.into());
+            return Err(failure(MountOperation::Metadata, path, 2));
         }
         let found = self.inner.metadata(path);
         if found.is_err() {
@@ -161,14 +167,14 @@ impl Mount for LyingMount {
         Ok(metadata)
     }
 
-    fn unlink(&self, path: &str) -> io::Result<()> {
+    fn unlink(&self, path: &str) -> MountResult<()> {
         self.common().unlinked.insert(path.to_owned());
         self.inner.unlink(path)
     }
 
-    fn symlink(&self, text: &str, path: &str) -> io::Result<()> {
+    fn symlink(&self, text: &str, path: &str) -> MountResult<()> {
         match self.lie {
-            Lie::HasNoLinks => return Err(io::Error::from_raw_os_error(95)),
+            Lie::HasNoLinks => return Err(failure(MountOperation::Symlink, path, 95)),
             Lie::ForgetsLinks => return Ok(()),
             // Nothing may have that name.
             Lie::LinksOver => drop(self.inner.unlink(path)),
@@ -177,19 +183,19 @@ impl Mount for LyingMount {
         self.inner.symlink(text, path)
     }
 
-    fn read_link(&self, path: &str) -> io::Result<String> {
+    fn read_link(&self, path: &str) -> MountResult<String> {
         self.inner.read_link(path)
     }
 
-    fn make_dir(&self, folder: &str) -> io::Result<()> {
+    fn make_dir(&self, folder: &str) -> MountResult<()> {
         self.inner.make_dir(folder)
     }
 
-    fn sync_dir(&self, folder: &str) -> io::Result<()> {
+    fn sync_dir(&self, folder: &str) -> MountResult<()> {
         self.inner.sync_dir(folder)
     }
 
-    fn enter(&self, folder: &str) -> io::Result<Arc<dyn Mount>> {
+    fn enter(&self, folder: &str) -> MountResult<Arc<dyn Mount>> {
         let inner = self.inner.enter(folder)?;
         Ok(Arc::new(Self {
             inner,
@@ -197,7 +203,7 @@ impl Mount for LyingMount {
         }))
     }
 
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+    fn rename(&self, from: &str, to: &str) -> MountResult<()> {
         match self.inner.rename(from, to) {
             Err(_) if self.tells(Lie::RenamesOver) => {
                 // Another one may do the same at this moment.
@@ -208,14 +214,14 @@ impl Mount for LyingMount {
         }
     }
 
-    fn remove_dir(&self, folder: &str) -> io::Result<()> {
+    fn remove_dir(&self, folder: &str) -> MountResult<()> {
         if self.side == Side::Partner && self.tells(Lie::KeepsRemovedFolders) {
             return Ok(());
         }
         self.inner.remove_dir(folder)
     }
 
-    fn move_to(&self, name: &str, folder: &dyn Mount) -> io::Result<()> {
+    fn move_to(&self, name: &str, folder: &dyn Mount) -> MountResult<()> {
         self.inner.move_to(name, folder)
     }
 
@@ -223,7 +229,7 @@ impl Mount for LyingMount {
         self.inner.descriptor()
     }
 
-    fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>> {
+    fn try_lock(&self, path: &str) -> MountResult<Option<Box<dyn LockGuard>>> {
         let path = match self.lie {
             Lie::LocksOnOneMachine => format!("{path}-{:?}", self.side).to_lowercase(),
             _ => path.to_owned(),
@@ -260,7 +266,7 @@ struct LyingFile {
 }
 
 impl MountFile for LyingFile {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> MountResult<usize> {
         let read = self.inner.read_at(buffer, offset)?;
         match self.mount.lie {
             Lie::RemembersPages => {
@@ -281,25 +287,25 @@ impl MountFile for LyingFile {
         Ok(read)
     }
 
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> MountResult<()> {
         self.inner.write_at(bytes, offset)
     }
 
-    fn write_durably_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    fn write_durably_at(&self, bytes: &[u8], offset: u64) -> MountResult<()> {
         if self.mount.tells(Lie::LosesWrites) && self.path == "synced" {
             return Ok(());
         }
         self.inner.write_durably_at(bytes, offset)
     }
 
-    fn sync(&self) -> io::Result<()> {
+    fn sync(&self) -> MountResult<()> {
         match self.mount.lie {
-            Lie::FailsToSync => Err(io::Error::from_raw_os_error(5)),
+            Lie::FailsToSync => Err(failure(MountOperation::Sync, &self.path, 5)),
             _ => self.inner.sync(),
         }
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn len(&self) -> MountResult<u64> {
         self.inner.len()
     }
 }

@@ -5,8 +5,11 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context as _, Result};
-use aquifer_indexer::mount::{Access, COHERENT_PAGE, LockGuard, Mount as _, MountFile, PosixMount};
+use anyhow::Result;
+use aquifer_indexer::mount::{
+    Access, COHERENT_PAGE, LockGuard, Mount as _, MountFailure, MountFile, MountOperation,
+    MountResult, PosixMount,
+};
 use aquifer_tests::lab::{FileAccess, FileOrder, MOUNT_POINT};
 
 /// What is open.
@@ -21,18 +24,18 @@ impl Files {
     pub(crate) fn carry_out(&self, order: FileOrder) -> Result<std::result::Result<String, i32>> {
         Ok(self
             .call(order)
-            .map_err(|error| error.raw_os_error().unwrap_or(0)))
+            .map_err(|failure| failure.errno().unwrap_or(0)))
     }
 
-    fn call(&self, order: FileOrder) -> io::Result<String> {
+    fn call(&self, order: FileOrder) -> MountResult<String> {
         let mount = PosixMount::open(Path::new(MOUNT_POINT))?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
         let known = |file: &str| {
-            open.get(file)
-                .cloned()
-                .context("no such file is open")
-                .map_err(io::Error::other)
+            open.get(file).cloned().ok_or_else(|| {
+                let closed = io::Error::other("no such file is open");
+                MountFailure::new(MountOperation::Read, file, closed)
+            })
         };
         match order {
             FileOrder::Open { file, path, access } => {

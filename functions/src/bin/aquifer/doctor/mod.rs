@@ -64,7 +64,7 @@ impl Doctor {
     pub(crate) fn run(self) -> Result<ExitCode> {
         let path = &self.root.root;
         let root = RootFolder::open(path, false)
-            .map_err(|error| Error::io(path, error))
+            .map_err(Error::from)
             .context("cannot open the folder of --root (AQUIFER_ROOT)")?;
         if let Some(address) = &self.listen {
             listen::listen(root, address, self.token)?;
