@@ -10,7 +10,6 @@ use super::Index;
 use crate::error::{Error, ErrorKind, Result};
 use crate::search::{self, Allowance, Budget, SearchRequest, SearchResponse};
 use crate::snapshot::Snapshot;
-use crate::snapshot::follow::is_stale;
 use crate::writer::resolve::locate;
 
 /// Fresh starts of one request while files are collected under it. With a retention longer than a
@@ -108,7 +107,7 @@ impl Index {
     /// server) cost one fresh start; what fails then is told.
     pub(super) fn read<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
         let told = |snapshot: &Snapshot, result: Result<T>| {
-            if result.as_ref().is_err_and(is_stale) {
+            if result.as_ref().is_err_and(Error::is_stale) {
                 self.follower.invalidate(snapshot);
             }
             result
@@ -130,7 +129,7 @@ impl Index {
         let mut result = attempt();
         for _ in 0..RESTARTS_MAX {
             match result {
-                Err(error) if is_stale(&error) => {
+                Err(error) if error.is_stale() => {
                     tracing::info!(%error, "a file is gone: starting over");
                     result = attempt();
                 }

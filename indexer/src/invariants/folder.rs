@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::{Past, Verdict, Violation, ensure};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::damaged;
 use crate::format::manifest::{ContainerId, Manifest};
 use crate::layout::{self, BUNDLES, BatchId, INBOX, JOBS, MANIFESTS};
@@ -56,10 +56,9 @@ impl Folder {
 }
 
 fn read(mount: &dyn Mount, path: &str, len: u64) -> Result<Manifest> {
-    let io = |error| Error::io(path, error);
     let len = usize::try_from(len).map_err(|error| damaged(path, "the length").because(error))?;
-    let file = mount.open(path, Access::Read).map_err(io)?;
-    Manifest::decode(&file.read_range(0, len).map_err(io)?, path)
+    let file = mount.open(path, Access::Read)?;
+    Manifest::decode(&file.read_range(0, len)?, path)
 }
 
 /// I7: the newest version names every applied batch whose file is still in the inbox. The next commit would apply any

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Snapshot;
-use super::follow::{Follower, is_stale, no_index};
+use super::follow::{Follower, no_index};
 use super::load::Loaded;
 use super::tip::{Start, Tip};
 use crate::concurrent;
@@ -58,7 +58,7 @@ impl Follower {
         };
         for _ in 1..COLD_TRIES {
             match attempt {
-                Err(error) if is_stale(&error) => attempt = self.cold_from_listing(),
+                Err(error) if error.is_stale() => attempt = self.cold_from_listing(),
                 other => return other,
             }
         }
@@ -147,7 +147,7 @@ impl Follower {
     fn published(&self, newest: Loaded) -> Result<Loaded> {
         match self.read_version(newest.0.version.saturating_sub(1)) {
             // Collected, and its mark was set before that.
-            Err(error) if is_stale(&error) => Ok(newest),
+            Err(error) if error.is_stale() => Ok(newest),
             Ok(before)
                 if before.1.successor.is_none() && before.0.nonce == newest.0.body.previous =>
             {

@@ -61,11 +61,6 @@ impl Opened {
     }
 }
 
-/// Whether the files that were held are gone, so that starting over from HEAD may help.
-pub fn is_stale(error: &Error) -> bool {
-    error.is_stale()
-}
-
 impl Follower {
     /// Follows the index in `source`. `writable`: marks will be set through the held descriptor.
     pub fn new(source: Source, writable: bool) -> Self {
@@ -191,7 +186,7 @@ impl Follower {
             Err(error) => Err(error),
         };
         match newest {
-            Err(error) if is_stale(&error) => {
+            Err(error) if error.is_stale() => {
                 tracing::info!(%error, "a held file is gone: starting over");
                 self.invalidate(&snapshot);
                 let started = self.start()?;
@@ -218,7 +213,7 @@ impl Follower {
             Ok(Some(next)) => self.advance_to(&further, next),
             Err(error) => Err(error),
         };
-        if advanced.as_ref().is_err_and(is_stale) {
+        if advanced.as_ref().is_err_and(Error::is_stale) {
             self.invalidate(&further);
         }
         advanced

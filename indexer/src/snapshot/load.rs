@@ -38,7 +38,7 @@ impl Follower {
     pub(crate) fn read_unmeasured(&self, name: ManifestName) -> Result<Loaded> {
         let path = name.path();
         let metadata = self.source.mount.metadata(&path);
-        let len = metadata.map_err(|error| Error::io(&path, error))?.len;
+        let len = metadata?.len;
         self.read_named(name, len)
     }
 
@@ -53,7 +53,7 @@ impl Follower {
             Err(error) if error.class() == FailureClass::OtherType => {
                 Some(self.followed_link(&path)?)
             }
-            Err(error) => return Err(Error::io(&path, error)),
+            Err(error) => return Err(error.into()),
         };
         name.filter(|name| name.version == version).ok_or_else(|| {
             let message = "this link names no manifest of its version: restore it from a backup";
@@ -63,20 +63,18 @@ impl Follower {
 
     /// The manifest that a link named before a tool copied the index and followed the link: its bytes are there instead.
     fn followed_link(&self, path: &str) -> Result<ManifestName> {
-        let io = |error| Error::io(path, error);
-        let file = self.source.mount.open(path, Access::Read).map_err(io)?;
-        let start = file.read_range(0, HEADER).map_err(io)?;
+        let file = self.source.mount.open(path, Access::Read)?;
+        let start = file.read_range(0, HEADER)?;
         Manifest::name_in(&start, path)
     }
 
     fn read_named(&self, name: ManifestName, len: u64) -> Result<Loaded> {
         let path = name.path();
-        let io = |error| Error::io(&path, error);
         let file = open_marked(&self.source, self.access, &path)?;
         let len =
             usize::try_from(len).map_err(|error| damaged(&path, "the length").because(error))?;
         let mut bytes = vec![0; len];
-        let read = file.read_at(&mut bytes, 0).map_err(io)?;
+        let read = file.read_at(&mut bytes, 0)?;
         bytes.truncate(read);
         let manifest = Manifest::decode(&bytes, &path)?;
         let page = len

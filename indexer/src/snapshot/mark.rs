@@ -80,9 +80,7 @@ pub(super) fn read_successor(
     for _ in 0..MARK_TRIES {
         let mut page = vec![0; COHERENT_PAGE];
         let offset = owner.len - COHERENT_PAGE as u64;
-        let read = file
-            .read_at(&mut page, offset)
-            .map_err(|error| Error::io(&path, error))?;
+        let read = file.read_at(&mut page, offset)?;
         if read < COHERENT_PAGE {
             // A mark that is cut off is not an empty one.
             return Err(crate::format::damaged(&path, "the length"));

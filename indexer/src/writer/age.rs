@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::history::History;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::Ids;
 use crate::layout;
 use crate::mount::{Access, FailureClass, Mount};
@@ -14,13 +14,12 @@ use crate::snapshot::Snapshot;
 /// The time by the file server's clock: what it stamps on a file made now.
 fn server_time(mount: &dyn Mount, ids: &dyn Ids) -> Result<SystemTime> {
     let path = layout::clock_file(ids.next());
-    let io = |error| Error::io(&path, error);
     // Nothing is written, so that it works on a full disk too.
-    mount.open(&path, Access::CreateNew).map_err(io)?;
+    mount.open(&path, Access::CreateNew)?;
     let stamped = mount.metadata(&path);
     let removed = mount.unlink(&path);
     tracing::debug!(?removed, "the file that tells the time");
-    Ok(stamped.map_err(io)?.modified)
+    Ok(stamped?.modified)
 }
 
 /// Whether a collection that was published since `base` was the newest version may have taken a file for an orphan that
@@ -37,7 +36,7 @@ pub(super) fn may_be_collected(
     let mount = &**history.mount();
     let written = match mount.metadata(path) {
         Err(error) if error.class() == FailureClass::Missing => return Ok(true),
-        metadata => metadata.map_err(|error| Error::io(path, error))?.modified,
+        metadata => metadata?.modified,
     };
     let age = server_time(mount, &*history.ids)?
         .duration_since(written)

@@ -75,8 +75,7 @@ pub(super) fn begin(
     memory: u64,
 ) -> Result<Attempt> {
     let path = layout::attempt(ids.next());
-    let io = |error| Error::io(&path, error);
-    mount.make_dir(ATTEMPTS).map_err(io)?;
+    mount.make_dir(ATTEMPTS)?;
     let record = Record {
         work,
         bytes,
@@ -84,7 +83,7 @@ pub(super) fn begin(
     };
     let text = serde_json::to_vec(&record)
         .map_err(|error| Error::internal("an attempt cannot be written").because(error))?;
-    let file = mount.open(&path, Access::CreateNew).map_err(io)?;
+    let file = mount.open(&path, Access::CreateNew)?;
     // Without a lock it is taken for one that was killed, which does no harm.
     let lock = mount.try_lock(&path).unwrap_or_else(|error| {
         tracing::debug!(%error, path, "an attempt is not locked");
@@ -95,8 +94,8 @@ pub(super) fn begin(
         path: path.clone(),
         _lock: lock,
     };
-    file.write_durably_at(&text, 0).map_err(io)?;
-    mount.sync_dir(ATTEMPTS).map_err(io)?;
+    file.write_durably_at(&text, 0)?;
+    mount.sync_dir(ATTEMPTS)?;
     Ok(attempt)
 }
 
@@ -109,7 +108,7 @@ pub(super) fn told_to(history: &History) -> Result<Told> {
 fn told(mount: &dyn Mount, memory: u64) -> Result<Told> {
     let names = match mount.list(ATTEMPTS) {
         Err(error) if error.class() == FailureClass::Missing => return Ok(Told::default()),
-        names => names.map_err(|error| Error::io(ATTEMPTS, error))?,
+        names => names?,
     };
     let mut told = Told::default();
     for name in names {

@@ -275,7 +275,7 @@ fn old_checkpoints(ages: &Ages, tip: &Snapshot) -> Result<Vec<String>> {
     let names = match ages.mount().list(JOBS) {
         // No job was ever started.
         Err(error) if error.class() == FailureClass::Missing => return Ok(Vec::new()),
-        names => names.map_err(|error| Error::io(JOBS, error))?,
+        names => names?,
     };
     let paths = names.iter().map(|name| format!("{JOBS}/{name}"));
     ages.those_over(paths.filter(|path| current.as_ref() != Some(path)))
@@ -285,7 +285,7 @@ fn old_checkpoints(ages: &Ages, tip: &Snapshot) -> Result<Vec<String>> {
 fn old_in(ages: &Ages, folder: &str, after: Duration, retention: Duration) -> Result<Vec<String>> {
     let names = match ages.mount().list(folder) {
         Err(error) if error.class() == FailureClass::Missing => return Ok(Vec::new()),
-        names => names.map_err(|error| Error::io(folder, error))?,
+        names => names?,
     };
     let mut old = Vec::new();
     for name in names {

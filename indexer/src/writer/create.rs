@@ -23,13 +23,9 @@ const FIRST: u64 = 1;
 /// [`crate::ErrorKind::Unavailable`].
 pub fn create(mount: &dyn Mount, definition: &Definition, world: &World) -> Result<bool> {
     for folder in FOLDERS {
-        mount
-            .make_dir(folder)
-            .map_err(|error| Error::io(folder, error))?;
+        mount.make_dir(folder)?;
     }
-    let names = mount
-        .list(MANIFESTS)
-        .map_err(|error| Error::io(MANIFESTS, error))?;
+    let names = mount.list(MANIFESTS)?;
     if names
         .iter()
         .any(|name| layout::parse_version_link(name).is_some())
@@ -45,11 +41,11 @@ pub fn create(mount: &dyn Mount, definition: &Definition, world: &World) -> Resu
     match mount.symlink(&manifest.name().to_string(), &link) {
         Ok(()) => {
             let synced = mount.sync_dir(MANIFESTS).and_then(|()| mount.sync_dir("."));
-            synced.map_err(|error| Error::io(MANIFESTS, error))?;
+            synced?;
             Ok(true)
         }
         Err(error) if error.class() == FailureClass::Exists => Ok(false),
-        Err(error) => Err(Error::io(link, error)),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::head::Place;
 use crate::format::image::Image;
 use crate::format::manifest::Manifest;
@@ -54,7 +54,6 @@ impl HeadWriter {
         copy: &[u8],
         snapshot: &Snapshot,
     ) -> Result<()> {
-        let io = |error| Error::io(HEAD, error);
         let mount = &self.follower.source().mount;
         if state.file.is_none() || state.epoch != manifest.epoch {
             let image = match self.follower.read_head() {
@@ -63,7 +62,7 @@ impl HeadWriter {
             };
             *state = HeadState {
                 epoch: manifest.epoch,
-                file: Some(mount.open(HEAD, Access::Update).map_err(io)?),
+                file: Some(mount.open(HEAD, Access::Update)?),
                 image,
             };
         }
@@ -85,9 +84,9 @@ impl HeadWriter {
         let writes = state.image.update(manifest, copy, &mut fetch)?;
         if let Some(file) = &state.file {
             if let Some((offset, bytes)) = writes.image {
-                file.write_durably_at(&bytes, offset).map_err(io)?;
+                file.write_durably_at(&bytes, offset)?;
             }
-            file.write_durably_at(&writes.beginning, 0).map_err(io)?;
+            file.write_durably_at(&writes.beginning, 0)?;
         }
         Ok(())
     }

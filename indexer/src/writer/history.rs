@@ -23,7 +23,7 @@ use crate::ids::Ids;
 use crate::inbox::Inbox;
 use crate::mount::Mount;
 use crate::snapshot::Snapshot;
-use crate::snapshot::follow::{Follower, is_stale};
+use crate::snapshot::follow::Follower;
 use crate::world::World;
 
 /// Attempts at one version when other writers come first.
@@ -358,7 +358,7 @@ impl History {
                 tracing::info!(%error, "starting over from the newest version");
                 Ok(())
             }
-            Failure::Nothing(error) if is_stale(&error) => {
+            Failure::Nothing(error) if error.is_stale() => {
                 self.alone().met(trusted);
                 tracing::info!(%error, "starting over from HEAD");
                 self.follower.restart();

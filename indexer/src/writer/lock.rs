@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::layout;
 use crate::mount::{Access, COHERENT_PAGE, LockGuard, Mount, MountFile, MountResult};
 use crate::snapshot::Snapshot;
@@ -131,10 +131,7 @@ impl Lock {
 
     fn take(&self, generation: u32) -> Result<Option<Held>> {
         let path = layout::lock(generation);
-        let guard = self
-            .mount
-            .try_lock(&path)
-            .map_err(|error| Error::io(&path, error))?;
+        let guard = self.mount.try_lock(&path)?;
         Ok(guard.map(|guard| Held {
             generation,
             _heartbeat: Heartbeat::start(Arc::clone(&self.mount), path, self.writer),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::age::Ages;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::layout::{self, MANIFESTS, ManifestName};
 use crate::mount::Mount;
 use crate::snapshot::Snapshot;
@@ -63,7 +63,7 @@ impl<'a> NeededManifests<'a> {
 impl Manifests {
     pub(super) fn list(mount: &dyn Mount) -> Result<Self> {
         let names = mount.list(MANIFESTS);
-        let names = names.map_err(|error| Error::io(MANIFESTS, error))?;
+        let names = names?;
         let mut listed = Self::default();
         for name in names {
             if let Some(version) = layout::parse_version_link(&name) {

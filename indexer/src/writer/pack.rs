@@ -122,14 +122,10 @@ pub(super) fn bundle(
     let uuid = ids.next();
     let name = layout::bundle_name(version, uuid);
     let path = layout::bundle(&name);
-    let file = mount
-        .open(&path, Access::CreateNew)
-        .map_err(|error| Error::io(&path, error))?;
+    let file = mount.open(&path, Access::CreateNew)?;
     match write_bundle(segments, &file, uuid, name) {
         Ok(packed) => {
-            mount
-                .sync_dir(layout::BUNDLES)
-                .map_err(|error| Error::io(&path, error))?;
+            mount.sync_dir(layout::BUNDLES)?;
             Ok(packed)
         }
         Err(error) => {

@@ -11,7 +11,7 @@ use crate::invariants;
 use crate::layout::{self, ManifestName};
 use crate::mount::{Access, FailureClass, Mount, MountFailure, MountFile};
 use crate::snapshot::Snapshot;
-use crate::snapshot::follow::{Follower, is_stale};
+use crate::snapshot::follow::Follower;
 
 /// Publishes versions of one index.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ impl Publisher {
             self.settle(base, id, refused)?;
         }
         let synced = mount.sync_dir(layout::MANIFESTS);
-        synced.map_err(|error| Failure::Unknown(Error::io(&path, error)))
+        synced.map_err(|error| Failure::Unknown(error.into()))
     }
 
     /// Finds out whether the version `id` exists, whose link was `refused`.
@@ -136,10 +136,9 @@ impl Publisher {
         id: ManifestId,
         refused: MountFailure,
     ) -> Result<(), Failure> {
-        let path = layout::version_link(id.version);
         let linked = match self.existing(id.version, &refused) {
             Ok(linked) => linked,
-            Err(unread) => return Err(Failure::Unknown(Error::io(&path, refused).because(unread))),
+            Err(unread) => return Err(Failure::Unknown(Error::from(refused).because(unread))),
         };
         if linked == Some(id.name()) {
             return Ok(());
@@ -147,7 +146,7 @@ impl Publisher {
         // A link is only removed after the mark before it was set.
         let next = match self.follower.successor(base) {
             // Perhaps only the descriptor: a file server forgets those of a client that was silent for too long.
-            Err(error) if is_stale(&error) => {
+            Err(error) if error.is_stale() => {
                 let read = self.follower.read_manifest(base.manifest().id());
                 read.map(|(_, page, _)| page.successor)
             }
@@ -158,11 +157,11 @@ impl Publisher {
             Ok(Some(_)) => Err(preceded()),
             Ok(None) => match linked {
                 Some(other) => Err(self.announce(base, other)),
-                None if is_definite(&refused) => Err(Failure::Nothing(Error::io(&path, refused))),
-                None => Err(Failure::Unknown(Error::io(&path, refused))),
+                None if is_definite(&refused) => Err(Failure::Nothing(refused.into())),
+                None => Err(Failure::Unknown(refused.into())),
             },
             Err(_) if linked.is_some_and(|other| self.is_published(other)) => Err(preceded()),
-            Err(unread) => Err(Failure::Unknown(Error::io(&path, refused).because(unread))),
+            Err(unread) => Err(Failure::Unknown(Error::from(refused).because(unread))),
         }
     }
 
@@ -192,7 +191,7 @@ impl Publisher {
         let there = refused.class() == FailureClass::Exists || {
             let mount = self.mount();
             let names = mount.list(layout::MANIFESTS);
-            let names = names.map_err(|error| Error::io(layout::MANIFESTS, error))?;
+            let names = names?;
             names
                 .iter()
                 .any(|name| layout::parse_version_link(name) == Some(version))
@@ -203,7 +202,7 @@ impl Publisher {
         match self.follower.linked(version) {
             Ok(name) => Ok(Some(name)),
             // Removed since.
-            Err(error) if is_stale(&error) => Ok(None),
+            Err(error) if error.is_stale() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -219,7 +218,7 @@ impl Publisher {
             let fenced = "this writer slept while others went on: nothing was changed";
             return Err(Failure::Fenced(Error::new(ErrorKind::Fenced, fenced)));
         }
-        if !is_stale(&error) {
+        if !error.is_stale() {
             return Err(Failure::Unknown(error));
         }
         // The base is gone, so others went on. From this version, if it is real; past it, if not.
@@ -248,7 +247,7 @@ impl Publisher {
     /// is removed; until then none is missing.
     fn is_in_place(&self) -> Result<bool> {
         let names = self.mount().list(".");
-        let names = names.map_err(|error| Error::io(layout::MANIFESTS, error))?;
+        let names = names?;
         Ok(names.iter().any(|name| name == layout::MANIFESTS))
     }
 
@@ -266,10 +265,9 @@ impl Publisher {
 
 /// Writes a manifest under its own name, which nothing refers to yet. File and name are durable when this returns.
 pub(super) fn write(mount: &dyn Mount, path: &str, bytes: &[u8]) -> Result<Arc<dyn MountFile>> {
-    let io = |error| Error::io(path, error);
-    let file = mount.open(path, Access::CoherentNew).map_err(io)?;
-    file.write_durably_at(bytes, 0).map_err(io)?;
-    mount.sync_dir(layout::MANIFESTS).map_err(io)?;
+    let file = mount.open(path, Access::CoherentNew)?;
+    file.write_durably_at(bytes, 0)?;
+    mount.sync_dir(layout::MANIFESTS)?;
     Ok(file)
 }
 

@@ -25,9 +25,7 @@ impl Rebuilder {
             IndexSchema::compile(definition)?;
         }
         let mount = self.history.mount();
-        mount
-            .make_dir(JOBS)
-            .map_err(|error| Error::io(JOBS, error))?;
+        mount.make_dir(JOBS)?;
         let id = self.history.ids.next();
         let started = self.history.maintain(Cause::Job, deadline, |mut draft| {
             let tip = draft.base();

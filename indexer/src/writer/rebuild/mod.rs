@@ -32,7 +32,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::job::{Job, JobState, JobStatus};
 use crate::reindex::Sources;
 use crate::snapshot::Snapshot;
-use crate::snapshot::follow::is_stale;
 
 /// Fresh starts of a step in a row while files are collected under it.
 const STALE_MAX: usize = 8;
@@ -141,7 +140,7 @@ impl Rebuilder {
                 Ok(Stepped::Elsewhere) => return Err(carried_on()),
                 Ok(Stepped::Again) if again < AGAIN_MAX => again += 1,
                 Ok(Stepped::Again) => return Err(crowded()),
-                Err(Stop::Step(error)) if is_stale(&error) && stale < STALE_MAX => {
+                Err(Stop::Step(error)) if error.is_stale() && stale < STALE_MAX => {
                     tracing::info!(%error, "a step of a job starts over");
                     stale += 1;
                     work = None;

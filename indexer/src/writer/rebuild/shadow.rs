@@ -10,7 +10,7 @@ use super::super::draft::Draft;
 use super::super::resolve::resolve;
 use super::{Rebuilder, Shadow};
 use crate::document::Document;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::damaged;
 use crate::format::job::{CheckpointId, Job};
 use crate::format::manifest::{Body, Cause, Manifest};
@@ -86,12 +86,11 @@ pub(in crate::writer) fn read_checkpoint(
     id: &CheckpointId,
 ) -> Result<Manifest> {
     let path = id.path(job);
-    let io = |error| Error::io(&path, error);
-    let file = mount.open(&path, Access::Read).map_err(io)?;
+    let file = mount.open(&path, Access::Read)?;
     let len = usize::try_from(id.len)
         .map_err(|error| damaged(&path, "the length of a checkpoint").because(error))?;
     let mut bytes = vec![0; len];
-    let read = file.read_at(&mut bytes, 0).map_err(io)?;
+    let read = file.read_at(&mut bytes, 0)?;
     bytes.truncate(read);
     let manifest = Manifest::decode(&bytes, &path)?;
     if manifest.nonce != id.nonce || manifest.version != id.number {
@@ -135,7 +134,7 @@ impl Rebuilder {
         });
         if let Err(error) = written {
             history.remove(&paths);
-            return Err(Error::io(&path, error));
+            return Err(error.into());
         }
         let source = history.follower.source();
         let sections = Sections::default();
