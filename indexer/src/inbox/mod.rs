@@ -321,8 +321,8 @@ const MAX_BATCH_FILE: usize = 512 * 1024 * 1024;
 /// The error for a process that stood still while it accepted a batch.
 fn too_slow(path: &str) -> Error {
     let message = format!(
-        "this process stood still for more than {} s while it wrote this batch, so the batch was not accepted: send \
-         the request again",
+        "this process stood still while it wrote this batch, which took more than {} s, and the batch may have been swept \
+         meanwhile: send the request again",
         PUT_MAX.as_secs()
     );
     Error::new(ErrorKind::Unavailable, message).at(path)
