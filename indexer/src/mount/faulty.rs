@@ -191,7 +191,7 @@ impl Mount for FaultyMount {
     fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn MountFile>> {
         let open = || self.inner.open(path, access);
         let inner = match access {
-            Access::CreateNew | Access::CoherentNew | Access::Update => {
+            Access::CreateNew | Access::New | Access::CoherentNew | Access::Update => {
                 self.plan.run(open, || ())?
             }
             _ => self.plan.read(self.reads_too, open)?,

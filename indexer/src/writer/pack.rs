@@ -115,7 +115,7 @@ pub(super) fn bundle(
     let name = layout::bundle_name(version, uuid);
     let path = layout::bundle(&name);
     let file = mount
-        .open(&path, Access::CreateNew)
+        .open(&path, Access::New)
         .map_err(|error| Error::io(&path, error))?;
     match write_bundle(segments, &file, uuid, name) {
         Ok(packed) => {

@@ -148,7 +148,9 @@ impl Mount for PosixMount {
         let plain = |fd| -> Arc<dyn MountFile> { Arc::new(PlainFile::new(fd)) };
         let open: fn(&Shared, &str, OFlags) -> io::Result<OwnedFd> = match access {
             Access::CoherentRead | Access::CoherentUpdate | Access::Read => Shared::open_fd,
-            Access::CoherentNew | Access::Update | Access::CreateNew => Shared::open_created,
+            Access::New | Access::CoherentNew | Access::Update | Access::CreateNew => {
+                Shared::open_created
+            }
         };
         let flags = match access {
             Access::Read => {
@@ -160,7 +162,9 @@ impl Mount for PosixMount {
                 }
                 return Ok(plain(fd));
             }
-            Access::Update => return Ok(plain(open(shared, path, OFlags::RDWR)?)),
+            Access::Update | Access::New => {
+                return Ok(plain(open(shared, path, OFlags::RDWR)?));
+            }
             Access::CreateNew => {
                 return Ok(plain(open(shared, path, OFlags::RDWR | OFlags::EXCL)?));
             }
