@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use aquifer_tests::lab::{Kind, Lab, Machine, Mounted, Plan, Proxy, ROOT, RpcCounts, depth};
+use aquifer_tests::lab::{
+    Lab, Machine, Mounted, Plan, Proxy, ROOT, RpcCounts, Setting, depth,
+};
 use serde_json::json;
 
 use crate::scene::{View, batch};
@@ -35,8 +37,8 @@ const DELAY_GROWTH: u32 = 2;
 /// before it. So the smallest count is the one to judge, and more attempts hide no defect.
 const ATTEMPTS: u32 = 6;
 
-pub(crate) fn posts_and_refreshes(kind: Kind) {
-    let lab = Lab::mounted(Plan::new(kind, 2));
+pub(crate) fn posts_and_refreshes(setting: Setting) {
+    let lab = Lab::mounted(Plan::new(setting, 2));
     let (a, b) = (lab.client('A'), lab.client('B'));
     let (writer, reader) = (a.serve().start(), b.serve().read_only().start());
     let [writer, reader] = [&writer, &reader].map(|serving| View::new(serving, "default"));
@@ -60,9 +62,9 @@ pub(crate) fn posts_and_refreshes(kind: Kind) {
             })
             .collect();
         let [posted, news, nothing] = [0, 1, 2].map(|what| least(&rounds, what));
-        println!("{kind:?}: a post of {size}: {posted}");
-        println!("{kind:?}: the refresh after it, and a search: {news}");
-        println!("{kind:?}: a refresh without news, and a search: {nothing}");
+        println!("{setting}: a post of {size}: {posted}");
+        println!("{setting}: the refresh after it, and a search: {news}");
+        println!("{setting}: a refresh without news, and a search: {nothing}");
         assert!(posted.total() <= max, "{posted}");
         // The rest are looks at folders, which depend on what the client remembers.
         let bundle = u64::from(size > 1);
@@ -99,8 +101,8 @@ fn least(rounds: &[[RpcCounts; 3]], what: usize) -> RpcCounts {
     counts.min_by_key(|counts| counts.total()).unwrap().clone()
 }
 
-pub(crate) fn a_cold_open_and_its_first_query(kind: Kind) {
-    let mut plan = Plan::new(kind, 1);
+pub(crate) fn a_cold_open_and_its_first_query(setting: Setting) {
+    let mut plan = Plan::new(setting, 1);
     plan.client_mib = 1024;
     let lab = Lab::boot(plan);
     let export = lab.server().export().unwrap();
@@ -110,10 +112,10 @@ pub(crate) fn a_cold_open_and_its_first_query(kind: Kind) {
     for (words, reads_max) in COLD {
         reader.mount(Mounted::ReadOnly);
         let (hits, counts) = reader.rpc_counts(|| ask(reader, words));
-        println!("{kind:?}: cold open and `{words}`, {hits} documents: {counts}");
+        println!("{setting}: cold open and `{words}`, {hits} documents: {counts}");
         reader.unmount();
         let (all, reads) = fewest_rounds(reader, &proxy, words);
-        println!("{kind:?}: {all} of these must wait for one another, {reads} of the READs");
+        println!("{setting}: {all} of these must wait for one another, {reads} of the READs");
         // Documents lie where they lie, each in a block of its own as a rule.
         let beside = counts.of("READ").saturating_sub(hits);
         assert!(
