@@ -18,7 +18,7 @@ const GRACE_SECONDS: u32 = 5;
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// NFS-Ganesha, a process here, on a folder.
+    /// NFS-Ganesha, a process here, on a folder. It refuses hard links, as Amazon S3 Files does.
     Ganesha,
     /// The server of the Linux kernel, in a machine of its own, on its disk.
     Kernel,

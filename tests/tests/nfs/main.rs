@@ -18,6 +18,7 @@ mod counts;
 mod crowd;
 mod doctor;
 mod full;
+mod hard_links;
 mod lost_reply;
 mod merges;
 mod recreated;
@@ -25,6 +26,7 @@ mod restart;
 mod scene;
 mod stale;
 mod two_writers;
+mod unlinked;
 mod visible;
 
 use std::env;
@@ -85,6 +87,8 @@ const STORIES: &[Story] = stories! {
     merges::under_load_and_faults on ALL,
     collected::a_reader_that_was_frozen_across_it_answers_right on BOTH,
     collected::searches_that_it_respects_never_fail on BOTH,
+    hard_links::are_not_needed on &[Setting::GANESHA],
+    unlinked::a_version_is_read_without_its_link_and_without_its_manifest on BOTH,
     stale::files_are_unlinked_and_the_server_restarts on BOTH,
     stale::files_are_unlinked_and_the_lease_ends on BOTH,
     restart::under_load on ALL,
