@@ -15,7 +15,7 @@ use super::request::Context;
 use super::state::AppState;
 use crate::advice::advised;
 use crate::log_queue::LogQueue;
-use aquifer_indexer::index::Aquifer;
+use aquifer_indexer::index::{Aquifer, Counted};
 
 /// How long the result of a probe counts: load balancers ask every few seconds, each of them, and a probe writes.
 const PROBE_INTERVAL: Duration = Duration::from_secs(10);
@@ -28,6 +28,8 @@ pub(super) struct Health {
     status: &'static str,
     version: &'static str,
     read_only: bool,
+    /// What the process has done with its indexes.
+    work: Counted,
     /// Lines of the log that whoever reads it did not take in time.
     #[serde(skip_serializing_if = "Option::is_none")]
     log_lines_lost: Option<u64>,
@@ -45,6 +47,7 @@ pub(super) async fn get(State(state): State<AppState>) -> Json<Health> {
         status: "ok",
         version: env!("CARGO_PKG_VERSION"),
         read_only: state.settings().read_only,
+        work: state.aquifer().counters(),
         log_lines_lost: state.settings().log.as_ref().map(LogQueue::lost),
     })
 }

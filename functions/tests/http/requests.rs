@@ -38,7 +38,14 @@ async fn the_service_is_healthy_before_it_has_an_index() {
     {
       "status": "ok",
       "version": "0.1.0",
-      "read_only": false
+      "read_only": false,
+      "work": {
+        "commits": 0,
+        "batches": 0,
+        "commit_us": 0,
+        "fenced": 0,
+        "refreshes": 0
+      }
     }
     "#);
 }

@@ -148,7 +148,7 @@ impl CountingMount {
 impl Mount for CountingMount {
     fn open(&self, path: &str, access: Access) -> MountResult<Arc<dyn MountFile>> {
         let name = match access {
-            Access::CreateNew | Access::CoherentNew => "create",
+            Access::CreateNew | Access::New | Access::CoherentNew => "create",
             _ => "open",
         };
         self.counter.count(name, path);

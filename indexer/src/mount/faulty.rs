@@ -214,7 +214,7 @@ impl Mount for FaultyMount {
         let made = Made(Call::Open, path);
         let open = || self.inner.open(path, access);
         let inner = match access {
-            Access::CreateNew | Access::CoherentNew | Access::Update => {
+            Access::CreateNew | Access::New | Access::CoherentNew | Access::Update => {
                 self.plan.change(made, open)?
             }
             _ => self.plan.read(self.reads_too, made, open)?,

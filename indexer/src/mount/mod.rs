@@ -40,8 +40,10 @@ pub enum Access {
     Update,
     /// For a new file; fails with [`FailureClass::Exists`] if the name is taken.
     CreateNew,
-    /// Like [`Access::CoherentUpdate`], for a new file under a name that is used only once. Asking for it
-    /// to be new would cost NFS another call.
+    /// For a new file under a name that is used only once, because it is random. Asking for the file to be new would cost NFS
+    /// another call.
+    New,
+    /// Like [`Access::New`], with pages that are read and overwritten as with [`Access::CoherentUpdate`].
     CoherentNew,
 }
 

@@ -122,7 +122,7 @@ pub(super) fn bundle(
     let uuid = ids.next();
     let name = layout::bundle_name(version, uuid);
     let path = layout::bundle(&name);
-    let file = mount.open(&path, Access::CreateNew)?;
+    let file = mount.open(&path, Access::New)?;
     match write_bundle(segments, &file, uuid, name) {
         Ok(packed) => {
             mount.sync_dir(layout::BUNDLES)?;

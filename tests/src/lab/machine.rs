@@ -13,7 +13,7 @@ use super::control::{self, FileOrder, Order, Report};
 use super::network::{self, CONTROL, NFS};
 use super::rpc::{self, RpcCounts};
 use super::serving::{Process, Serve};
-use super::{Ground, MOUNT_POINT};
+use super::{Ground, Locks, MOUNT_POINT};
 use crate::patience::eventually;
 
 /// How long booting may take. Only a broken machine takes that long.
@@ -28,6 +28,9 @@ pub(super) const LAST_LINES: usize = 10;
 /// What AWS tells to mount EFS with.
 const EFS_OPTIONS: &str = "rsize=1048576,wsize=1048576,hard,timeo=600,retrans=2,noresvport";
 
+/// Where the server answers clients of NFS 3 that ask for the export.
+const MOUNT_PORT: u16 = 20048;
+
 /// How the export is mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mounted {
@@ -39,8 +42,6 @@ pub enum Mounted {
     Through(u16),
     /// Read-only, through a proxy at this port of the host.
     ReadOnlyThrough(u16),
-    /// For writing, by NFS 3 with `nolock`: locks stay in the machine. NFS 4 has no such option.
-    WithoutLocks,
 }
 
 /// One machine of a lab.
@@ -113,6 +114,11 @@ impl Machine {
 
     pub(super) fn log(&self) -> PathBuf {
         self.ground.file(&format!("{}.console", self.name))
+    }
+
+    /// Whether its locks keep other machines out.
+    pub fn has_locks(&self) -> bool {
+        self.ground.locks == Locks::OnServer
     }
 
     /// Switches it on; [`Self::wait_until_up`] waits for it.
@@ -249,29 +255,33 @@ impl Machine {
     /// When mounting fails.
     #[track_caller]
     pub fn mount(&self, how: Mounted) {
+        self.mount_folder("/", how);
+    }
+
+    /// The same with a folder of the export alone, which is then the root of the mount.
+    ///
+    /// # Panics
+    /// When mounting fails.
+    #[track_caller]
+    pub fn mount_folder(&self, folder: &str, how: Mounted) {
         let own = self.nfs_address();
         let (server, port) = match how {
-            Mounted::ReadWrite | Mounted::ReadOnly | Mounted::WithoutLocks => {
-                (NFS.address(network::SERVER), 2049)
-            }
+            Mounted::ReadWrite | Mounted::ReadOnly => (NFS.address(network::SERVER), 2049),
             Mounted::Through(port) | Mounted::ReadOnlyThrough(port) => {
                 (NFS.address(network::HERE), port)
             }
         };
         let access = match how {
-            Mounted::ReadWrite | Mounted::Through(_) | Mounted::WithoutLocks => "rw",
+            Mounted::ReadWrite | Mounted::Through(_) => "rw",
             Mounted::ReadOnly | Mounted::ReadOnlyThrough(_) => "ro",
         };
-        let (kind, version) = match how {
-            Mounted::WithoutLocks => (
-                "nfs",
-                "vers=3,nolock,mountproto=tcp,mountport=20048".to_owned(),
-            ),
-            _ => ("nfs4", format!("vers=4.1,clientaddr={own}")),
+        let (kind, version) = match self.ground.locks {
+            Locks::OnServer => ("nfs4", format!("vers=4.1,clientaddr={own}")),
+            Locks::InClient => ("nfs", without_locks()),
         };
         let options =
             format!("{access},{version},proto=tcp,port={port},addr={server},{EFS_OPTIONS}");
-        let source = format!("{server}:/");
+        let source = format!("{server}:{folder}");
         self.run(&[
             "mount",
             "-i",
@@ -423,6 +433,13 @@ impl Drop for Machine {
         }
         self.crash();
     }
+}
+
+/// The options of a mount whose locks stay in the machine. The server itself is asked for the export, also where the
+/// rest goes through a proxy.
+fn without_locks() -> String {
+    let server = NFS.address(network::SERVER);
+    format!("vers=3,nolock,mountproto=tcp,mountaddr={server},mountport={MOUNT_PORT}")
 }
 
 fn aquifer(arguments: &[&str]) -> Vec<String> {

@@ -20,9 +20,11 @@ mod proxy;
 mod rpc;
 mod server;
 mod serving;
+mod setting;
 mod wire;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::mount::{MountFlags, mount};
 
@@ -33,12 +35,13 @@ pub use proxy::{Exchange, Proxy, depth};
 pub use rpc::RpcCounts;
 pub use server::{Kind, Server};
 pub use serving::{Process, Serve, Serving};
+pub use setting::{Locks, Setting};
 
 /// What a lab consists of.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Which server.
-    pub kind: Kind,
+    /// The server, and how the clients mount it.
+    pub setting: Setting,
     /// The clients' names, a letter each.
     pub clients: Vec<char>,
     /// Memory of each client, in MiB; it is taken as it is used.
@@ -47,8 +50,6 @@ pub struct Plan {
     pub export_mib: u32,
     /// A folder of this host that NFS-Ganesha exports instead of an empty file system in memory.
     pub export: Option<PathBuf>,
-    /// Whether NFS-Ganesha offers NFS 3 too, whose clients can keep their locks to themselves.
-    pub nfs3: bool,
     /// After how many seconds of silence the server forgets a client.
     pub lease_seconds: u32,
 }
@@ -58,14 +59,13 @@ impl Plan {
     pub const LEASE_SECONDS: u32 = 10;
 
     /// A lab with this server and the clients A, B, C and so on.
-    pub fn new(kind: Kind, clients: u8) -> Self {
+    pub fn new(setting: Setting, clients: u8) -> Self {
         Self {
-            kind,
+            setting,
             clients: (b'A'..b'A' + clients).map(char::from).collect(),
             client_mib: 512,
             export_mib: 4096,
             export: None,
-            nfs3: false,
             lease_seconds: Self::LEASE_SECONDS,
         }
     }
@@ -85,17 +85,22 @@ struct Ground {
     packages: Packages,
     /// A file system in memory, of this namespace alone: it vanishes with it.
     run: PathBuf,
+    locks: Locks,
 }
 
 impl Ground {
-    fn lay() -> Self {
+    fn lay(setting: Setting) -> Self {
         let packages = Packages::unpacked();
         let run = packages.cache().join("run");
         std::fs::create_dir_all(&run).unwrap();
         mount("lab", &run, "tmpfs", MountFlags::empty(), None).unwrap();
         // NFS-Ganesha keeps a folder there.
         mount("lab", "/run", "tmpfs", MountFlags::empty(), None).unwrap();
-        Self { packages, run }
+        Self {
+            packages,
+            run,
+            locks: setting.locks,
+        }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -110,7 +115,7 @@ impl Lab {
     /// When something does not start.
     pub fn boot(plan: Plan) -> Self {
         assert!(namespace::inside(), "a lab needs namespaces of its own");
-        let ground = Ground::lay();
+        let ground = Ground::lay(plan.setting);
         network::lay();
         let server = Server::start(&plan, &ground);
         let mut clients: Vec<Machine> = plan
@@ -169,8 +174,12 @@ impl Lab {
     }
 
     /// How long a client must be silent until the server has certainly forgotten it, which it may notice a lease late.
-    pub fn beyond_lease(&self) -> std::time::Duration {
-        std::time::Duration::from_secs(u64::from(2 * self.plan.lease_seconds) + 3)
+    /// A server of NFS 3 remembers no client.
+    pub fn beyond_lease(&self) -> Duration {
+        match self.plan.setting.locks {
+            Locks::OnServer => Duration::from_secs(u64::from(2 * self.plan.lease_seconds) + 3),
+            Locks::InClient => Duration::ZERO,
+        }
     }
 }
 

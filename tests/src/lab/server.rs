@@ -10,7 +10,7 @@ use rustix::mount::mount_bind;
 use super::machine::{LAST_LINES, Machine};
 use super::network::{self, NFS};
 use super::portmapper::Portmapper;
-use super::{Ground, Plan};
+use super::{Ground, Locks, Plan};
 
 /// After a restart the server takes nothing but old clients' claims for so long, in seconds.
 const GRACE_SECONDS: u32 = 5;
@@ -18,7 +18,7 @@ const GRACE_SECONDS: u32 = 5;
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// NFS-Ganesha, a process here, on a folder.
+    /// NFS-Ganesha, a process here, on a folder. It refuses hard links, as Amazon S3 Files does.
     Ganesha,
     /// The server of the Linux kernel, in a machine of its own, on its disk.
     Kernel,
@@ -36,7 +36,7 @@ enum Inner {
 
 impl Server {
     pub(super) fn start(plan: &Plan, ground: &Ground) -> Self {
-        Self(match plan.kind {
+        Self(match plan.setting.server {
             Kind::Ganesha => Inner::Ganesha(Ganesha::new(plan, ground)),
             Kind::Kernel => {
                 let disk = disk(plan, ground);
@@ -141,6 +141,7 @@ impl Ganesha {
                 );
             }
         }
+        let nfs3 = plan.setting.locks == Locks::InClient;
         let recovery = ground.file("ganesha");
         fs::create_dir(&recovery).unwrap();
         let configuration = include_str!("ganesha.conf")
@@ -150,12 +151,12 @@ impl Ganesha {
             .replace("{export}", &export.display().to_string())
             .replace("{lease}", &plan.lease_seconds.to_string())
             .replace("{grace}", &GRACE_SECONDS.to_string())
-            .replace("{protocols}", if plan.nfs3 { "3,4" } else { "4" });
+            .replace("{protocols}", if nfs3 { "3,4" } else { "4" });
         fs::write(ground.file("ganesha.conf"), configuration).unwrap();
         let ganesha = Self {
             ground: ground.clone(),
             process: Mutex::default(),
-            _portmapper: plan.nfs3.then(|| Portmapper::start(ground)),
+            _portmapper: nfs3.then(|| Portmapper::start(ground)),
         };
         ganesha.start();
         ganesha

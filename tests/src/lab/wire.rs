@@ -1,4 +1,4 @@
-//! As much of ONC RPC (RFC 5531) and NFSv4.1 (RFC 8881) as tells what a compound is for.
+//! As much of ONC RPC (RFC 5531), NFSv4.1 (RFC 8881) and NFS 3 (RFC 1813) as tells what a call is for.
 
 use std::collections::BTreeMap;
 
@@ -27,6 +27,27 @@ const NAMES: [(u32, &str); 23] = [
     (53, "SEQUENCE"),
     (57, "DESTROY_CLIENTID"),
     (58, "RECLAIM_COMPLETE"),
+];
+
+/// The version of NFS whose calls do one thing each.
+const NFS_3: u32 = 3;
+
+/// The procedures of NFS 3 that tests ask for, under the names of the operations of NFS 4 that do the same: there a link
+/// is made by CREATE, and a file by OPEN; RFC 1813, section 3.
+const NAMES_3: [(u32, &str); 13] = [
+    (1, "GETATTR"),
+    (2, "SETATTR"),
+    (3, "LOOKUP"),
+    (4, "ACCESS"),
+    (5, "READLINK"),
+    (6, "READ"),
+    (7, "WRITE"),
+    (8, "OPEN"),
+    (9, "CREATE"),
+    (10, "CREATE"),
+    (12, "REMOVE"),
+    (13, "REMOVE"),
+    (14, "RENAME"),
 ];
 
 /// What the client adds to most compounds; one that has nothing else is for it.
@@ -68,7 +89,7 @@ pub(super) fn read(message: &[u8]) -> Option<Message> {
         return Some(Message::Reply { xid });
     }
     // Version of RPC, program, version, procedure.
-    let [_, _, _, procedure] = [
+    let [_, _, version, procedure] = [
         word(&mut rest)?,
         word(&mut rest)?,
         word(&mut rest)?,
@@ -78,17 +99,16 @@ pub(super) fn read(message: &[u8]) -> Option<Message> {
         word(&mut rest)?;
         skip(&mut rest, Length::Opaque)?;
     }
-    let operation = if procedure == 0 {
-        "NULL"
-    } else {
-        purpose(rest)?
+    let operation = match (procedure, version) {
+        (0, _) => "NULL",
+        (_, NFS_3) => name_of(&NAMES_3, procedure),
+        _ => purpose(rest)?,
     };
     Some(Message::Call { xid, operation })
 }
 
 /// The first operation of a compound that is not about the stage.
 fn purpose(mut rest: &[u8]) -> Option<&'static str> {
-    let names: BTreeMap<u32, &str> = NAMES.into();
     let stage: BTreeMap<u32, Length> = STAGE.into_iter().collect();
     skip(&mut rest, Length::Opaque)?; // tag
     word(&mut rest)?; // minor version
@@ -103,12 +123,17 @@ fn purpose(mut rest: &[u8]) -> Option<&'static str> {
                 }
             }
             None => {
-                purpose = names.get(&operation).copied().unwrap_or("OTHER");
+                purpose = name_of(&NAMES, operation);
                 break;
             }
         }
     }
     Some(purpose)
+}
+
+fn name_of(names: &[(u32, &'static str)], number: u32) -> &'static str {
+    let known = names.iter().find(|(known, _)| *known == number);
+    known.map_or("OTHER", |(_, name)| name)
 }
 
 fn word(rest: &mut &[u8]) -> Option<u32> {
@@ -140,6 +165,17 @@ mod tests {
             bytes.extend(arguments);
         }
         bytes
+    }
+
+    #[test]
+    fn a_call_of_nfs_3_is_named_by_what_does_the_same_in_nfs_4() {
+        let symlink = [7, 0, 2, 100_003, 3, 10, 1, 0, 0, 0];
+        let bytes: Vec<u8> = symlink.into_iter().flat_map(u32::to_be_bytes).collect();
+        let expected = Message::Call {
+            xid: 7,
+            operation: "CREATE",
+        };
+        assert_eq!(read(&bytes), Some(expected));
     }
 
     #[test]

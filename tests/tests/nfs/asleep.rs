@@ -5,7 +5,7 @@
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use aquifer_tests::lab::{Kind, Lab, Mounted, Plan, Process, State};
+use aquifer_tests::lab::{Lab, Mounted, Plan, Process, Setting, State};
 use aquifer_tests::{Answer, Client, Unanswered, eventually};
 use serde_json::json;
 
@@ -51,40 +51,40 @@ enum Work {
     Reindex,
 }
 
-pub(crate) fn frozen_while_it_posts(kind: Kind) {
-    tell(kind, Trouble::Frozen, Work::Post);
+pub(crate) fn frozen_while_it_posts(setting: Setting) {
+    tell(setting, Trouble::Frozen, Work::Post);
 }
 
-pub(crate) fn cut_off_while_it_posts(kind: Kind) {
-    tell(kind, Trouble::Cut, Work::Post);
+pub(crate) fn cut_off_while_it_posts(setting: Setting) {
+    tell(setting, Trouble::Cut, Work::Post);
 }
 
-pub(crate) fn killed_while_it_posts(kind: Kind) {
-    tell(kind, Trouble::Killed, Work::Post);
+pub(crate) fn killed_while_it_posts(setting: Setting) {
+    tell(setting, Trouble::Killed, Work::Post);
 }
 
-pub(crate) fn frozen_while_it_merges(kind: Kind) {
-    tell(kind, Trouble::Frozen, Work::Merge);
+pub(crate) fn frozen_while_it_merges(setting: Setting) {
+    tell(setting, Trouble::Frozen, Work::Merge);
 }
 
-pub(crate) fn cut_off_while_it_merges(kind: Kind) {
-    tell(kind, Trouble::Cut, Work::Merge);
+pub(crate) fn cut_off_while_it_merges(setting: Setting) {
+    tell(setting, Trouble::Cut, Work::Merge);
 }
 
-pub(crate) fn killed_while_it_merges(kind: Kind) {
-    tell(kind, Trouble::Killed, Work::Merge);
+pub(crate) fn killed_while_it_merges(setting: Setting) {
+    tell(setting, Trouble::Killed, Work::Merge);
 }
 
-pub(crate) fn frozen_while_it_reindexes(kind: Kind) {
-    tell(kind, Trouble::Frozen, Work::Reindex);
+pub(crate) fn frozen_while_it_reindexes(setting: Setting) {
+    tell(setting, Trouble::Frozen, Work::Reindex);
 }
 
-pub(crate) fn cut_off_while_it_reindexes(kind: Kind) {
-    tell(kind, Trouble::Cut, Work::Reindex);
+pub(crate) fn cut_off_while_it_reindexes(setting: Setting) {
+    tell(setting, Trouble::Cut, Work::Reindex);
 }
 
-pub(crate) fn killed_while_it_reindexes(kind: Kind) {
-    tell(kind, Trouble::Killed, Work::Reindex);
+pub(crate) fn killed_while_it_reindexes(setting: Setting) {
+    tell(setting, Trouble::Killed, Work::Reindex);
 }
 
 /// A writer that has stopped at its step.
@@ -95,8 +95,8 @@ struct Sleeper<'a> {
     asked: Option<(Client, JoinHandle<Result<Answer, Unanswered>>)>,
 }
 
-fn tell(kind: Kind, trouble: Trouble, work: Work) {
-    let lab = Lab::boot(Plan::new(kind, 6));
+fn tell(setting: Setting, trouble: Trouble, work: Work) {
+    let lab = Lab::boot(Plan::new(setting, 6));
     for machine in lab.clients() {
         machine.mount(match machine.name() {
             READER => Mounted::ReadOnly,

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use aquifer_tests::lab::{FileAccess, FileOrder, Kind, Lab, Machine, Mounted, Plan};
+use aquifer_tests::lab::{FileAccess, FileOrder, Lab, Machine, Mounted, Plan, Setting};
 use rustix::io::Errno;
 
 /// In-place overwrites that another machine must see.
@@ -80,8 +80,8 @@ fn unlink(path: &str) -> FileOrder {
     FileOrder::Unlink { path: path.into() }
 }
 
-pub(crate) fn hold_on_the_mount(kind: Kind) {
-    let lab = Lab::boot(Plan::new(kind, 2));
+pub(crate) fn hold_on_the_mount(setting: Setting) {
+    let lab = Lab::boot(Plan::new(setting, 2));
     lab.client('A').mount(Mounted::ReadWrite);
     lab.client('B').mount(Mounted::ReadWrite);
     let (a, b) = (Hand(lab.client('A')), Hand(lab.client('B')));
@@ -176,8 +176,8 @@ pub(crate) fn hold_on_the_mount(kind: Kind) {
     );
 }
 
-pub(crate) fn a_lock_is_lost_without_a_word(kind: Kind) {
-    let lab = Lab::boot(Plan::new(kind, 2));
+pub(crate) fn a_lock_is_lost_without_a_word(setting: Setting) {
+    let lab = Lab::boot(Plan::new(setting, 2));
     lab.client('A').mount(Mounted::ReadWrite);
     lab.client('B').mount(Mounted::ReadWrite);
     let (a, b) = (Hand(lab.client('A')), Hand(lab.client('B')));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aquifer_tests::eventually;
-use aquifer_tests::lab::{Kind, Lab, Machine, Plan};
+use aquifer_tests::lab::{Lab, Machine, Plan, Setting};
 
 use crate::account::{Account, Question, Refusals};
 use crate::scene::check;
@@ -27,8 +27,8 @@ const FORGETFUL: (&str, &str) = ("--cache", "0");
 /// Longer than a machine is frozen.
 const LONG_DEADLINE: (&str, &str) = ("--deadline", "5m");
 
-pub(crate) fn a_reader_that_was_frozen_across_it_answers_right(kind: Kind) {
-    let lab = Lab::mounted(Plan::new(kind, 2));
+pub(crate) fn a_reader_that_was_frozen_across_it_answers_right(setting: Setting) {
+    let lab = Lab::mounted(Plan::new(setting, 2));
     let (a, b) = (lab.client('A'), lab.client('B'));
     let account = Account::default();
     let writer = a.serve().start();
@@ -61,8 +61,8 @@ pub(crate) fn a_reader_that_was_frozen_across_it_answers_right(kind: Kind) {
     check(a, "default");
 }
 
-pub(crate) fn searches_that_it_respects_never_fail(kind: Kind) {
-    let lab = Lab::mounted(Plan::new(kind, 2));
+pub(crate) fn searches_that_it_respects_never_fail(setting: Setting) {
+    let lab = Lab::mounted(Plan::new(setting, 2));
     let (a, b) = (lab.client('A'), lab.client('B'));
     let account = Account::default();
     let writer = a.serve().start();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aquifer_tests::eventually;
-use aquifer_tests::lab::{Kind, Lab, Plan, Process, State};
+use aquifer_tests::lab::{Lab, Plan, Process, Setting, State};
 
 use crate::account::{Account, Question};
 
@@ -20,17 +20,17 @@ const BATCHES: u64 = 4;
 /// Bounds what must happen at all.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-pub(crate) fn twenty_on_one_machine(kind: Kind) {
-    tell(kind, 2, 1, PROCESSES);
+pub(crate) fn twenty_on_one_machine(setting: Setting) {
+    tell(setting, 2, 1, PROCESSES);
 }
 
-pub(crate) fn on_eight_machines(kind: Kind) {
-    tell(kind, MACHINES, MACHINES, PROCESSES_EACH);
+pub(crate) fn on_eight_machines(setting: Setting) {
+    tell(setting, MACHINES, MACHINES, PROCESSES_EACH);
 }
 
 /// The first machine writes, and then the last so many read from so many processes each.
-fn tell(kind: Kind, machines: u8, readers: u8, processes: usize) {
-    let lab = Lab::mounted(Plan::new(kind, machines));
+fn tell(setting: Setting, machines: u8, readers: u8, processes: usize) {
+    let lab = Lab::mounted(Plan::new(setting, machines));
     let account = Account::default();
     let readers = &lab.clients()[usize::from(machines - readers)..];
     let (process, client) = lab.client('A').serve().start().into_parts();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aquifer_tests::eventually;
-use aquifer_tests::lab::{Kind, Lab, Machine, Mounted, Plan, Process, ROOT};
+use aquifer_tests::lab::{Lab, Machine, Mounted, Plan, Process, ROOT, Setting};
 use serde_json::Value;
 
 /// What both sides know.
@@ -46,8 +46,8 @@ fn judged<'a>(report: &'a Value, judgement: &str) -> Vec<&'a Value> {
         .collect()
 }
 
-pub(crate) fn finds_a_mount_well_from_one_machine_and_from_two(kind: Kind) {
-    let lab = Lab::boot(Plan::new(kind, 2));
+pub(crate) fn finds_a_mount_well_from_one_machine_and_from_two(setting: Setting) {
+    let lab = Lab::boot(Plan::new(setting, 2));
     let (a, b) = (lab.client('A'), lab.client('B'));
     for machine in [a, b] {
         machine.mount(Mounted::ReadWrite);
@@ -66,13 +66,11 @@ pub(crate) fn finds_a_mount_well_from_one_machine_and_from_two(kind: Kind) {
     peer.kill();
 }
 
-pub(crate) fn finds_locks_that_stay_on_one_machine(kind: Kind) {
-    let mut plan = Plan::new(kind, 2);
-    plan.nfs3 = true;
-    let lab = Lab::boot(plan);
+pub(crate) fn finds_locks_that_stay_on_one_machine(setting: Setting) {
+    let lab = Lab::boot(Plan::new(setting, 2));
     let (a, b) = (lab.client('A'), lab.client('B'));
     for machine in [a, b] {
-        machine.mount(Mounted::WithoutLocks);
+        machine.mount(Mounted::ReadWrite);
     }
     a.run(&["mkdir", ROOT]);
     let checks = |findings: Vec<&Value>| -> Vec<String> {

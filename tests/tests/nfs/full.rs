@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use aquifer_tests::lab::{Kind, Lab, Machine, Plan};
+use aquifer_tests::lab::{Lab, Machine, Plan, Setting};
 use aquifer_tests::{Answer, eventually};
 
 use crate::account::{Account, Question, Refusals, Wait, assert_refusal};
@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 const FILLER: &str = "/mnt/efs/filler";
 
-pub(crate) fn posts_are_refused_and_searches_go_on(kind: Kind) {
-    let mut plan = Plan::new(kind, 2);
+pub(crate) fn posts_are_refused_and_searches_go_on(setting: Setting) {
+    let mut plan = Plan::new(setting, 2);
     plan.export_mib = EXPORT_MIB;
     let lab = Lab::mounted(plan);
     let (a, b) = (lab.client('A'), lab.client('B'));

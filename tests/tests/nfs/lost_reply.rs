@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use aquifer_tests::eventually;
-use aquifer_tests::lab::{Kind, Lab, Mounted, Plan, Proxy};
+use aquifer_tests::lab::{Lab, Mounted, Plan, Proxy, Setting};
 
 use crate::scene::{View, batch, check};
 
@@ -20,8 +20,8 @@ enum Server {
     Forgets,
 }
 
-pub(crate) fn the_nonce_decides(kind: Kind) {
-    let lab = Lab::boot(Plan::new(kind, 2));
+pub(crate) fn the_nonce_decides(setting: Setting) {
+    let lab = Lab::boot(Plan::new(setting, 2));
     let proxy = Proxy::start();
     lab.client('A').mount(Mounted::Through(proxy.port()));
     lab.client('B').mount(Mounted::ReadOnly);
@@ -41,7 +41,11 @@ pub(crate) fn the_nonce_decides(kind: Kind) {
         ("LOCK", Server::Remembers),
         ("LOCKU", Server::Remembers),
     ];
-    for (operation, server) in lost {
+    // Where there are no locks, the server is not asked for any.
+    let applies = |(operation, _): &(&str, Server)| {
+        setting.has_locks() || !["LOCK", "LOCKU"].contains(operation)
+    };
+    for (operation, server) in lost.into_iter().filter(applies) {
         let before = reader.version();
         proxy.forget();
         proxy.lose_reply(operation);
@@ -80,8 +84,8 @@ enum Asked {
     Delete,
 }
 
-pub(crate) fn an_index_is_created_and_deleted_once(kind: Kind) {
-    let lab = Lab::boot(Plan::new(kind, 2));
+pub(crate) fn an_index_is_created_and_deleted_once(setting: Setting) {
+    let lab = Lab::boot(Plan::new(setting, 2));
     let proxy = Proxy::start();
     lab.client('A').mount(Mounted::Through(proxy.port()));
     lab.client('B').mount(Mounted::ReadOnly);

@@ -18,6 +18,7 @@ mod counts;
 mod crowd;
 mod doctor;
 mod full;
+mod hard_links;
 mod lost_reply;
 mod merges;
 mod recreated;
@@ -25,13 +26,14 @@ mod restart;
 mod scene;
 mod stale;
 mod two_writers;
+mod unlinked;
 mod visible;
 
 use std::env;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aquifer_tests::lab::{Kind, namespace};
+use aquifer_tests::lab::{Setting, namespace};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Stories at once, unless `--test-threads` says otherwise: most of their time they wait for a lease to end.
@@ -40,21 +42,23 @@ const AT_ONCE: usize = 3;
 /// A story that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(40 * 60);
 
-/// A story, and the servers it is told on.
+/// A story, and the settings it is told in.
 struct Story {
     name: &'static str,
-    servers: &'static [Kind],
-    tell: fn(Kind),
+    settings: &'static [Setting],
+    tell: fn(Setting),
 }
 
-const BOTH: &[Kind] = &[Kind::Ganesha, Kind::Kernel];
+const BOTH: &[Setting] = &[Setting::GANESHA, Setting::KERNEL];
+/// Stories that publish are told on a mount without locks too.
+const ALL: &[Setting] = &[Setting::GANESHA, Setting::KERNEL, Setting::GANESHA_NOLOCK];
 
-/// `module::function`, and the servers it is told on.
+/// `module::function`, and the settings it is told in.
 macro_rules! stories {
-    ($($module:ident::$function:ident on $servers:expr,)*) => {
+    ($($module:ident::$function:ident on $settings:expr,)*) => {
         &[$(Story {
             name: concat!(stringify!($module), "::", stringify!($function)),
-            servers: $servers,
+            settings: $settings,
             tell: $module::$function,
         },)*]
     };
@@ -64,33 +68,35 @@ const STORIES: &[Story] = stories! {
     assumptions::hold_on_the_mount on BOTH,
     assumptions::a_lock_is_lost_without_a_word on BOTH,
     doctor::finds_a_mount_well_from_one_machine_and_from_two on BOTH,
-    doctor::finds_locks_that_stay_on_one_machine on &[Kind::Ganesha],
-    visible::what_was_acknowledged_is_found_by_the_next_search_of_every_reader on BOTH,
-    asleep::frozen_while_it_posts on BOTH,
-    asleep::cut_off_while_it_posts on BOTH,
-    asleep::killed_while_it_posts on BOTH,
-    asleep::frozen_while_it_merges on BOTH,
-    asleep::cut_off_while_it_merges on BOTH,
-    asleep::killed_while_it_merges on BOTH,
-    asleep::frozen_while_it_reindexes on BOTH,
-    asleep::cut_off_while_it_reindexes on BOTH,
-    asleep::killed_while_it_reindexes on BOTH,
-    recreated::while_its_deleter_is_frozen on BOTH,
-    recreated::while_its_deleter_is_cut_off on BOTH,
-    two_writers::both_make_progress_in_one_history on BOTH,
-    lost_reply::the_nonce_decides on BOTH,
-    lost_reply::an_index_is_created_and_deleted_once on BOTH,
-    merges::under_load_and_faults on BOTH,
+    doctor::finds_locks_that_stay_on_one_machine on &[Setting::GANESHA_NOLOCK],
+    visible::what_was_acknowledged_is_found_by_the_next_search_of_every_reader on ALL,
+    asleep::frozen_while_it_posts on ALL,
+    asleep::cut_off_while_it_posts on ALL,
+    asleep::killed_while_it_posts on ALL,
+    asleep::frozen_while_it_merges on ALL,
+    asleep::cut_off_while_it_merges on ALL,
+    asleep::killed_while_it_merges on ALL,
+    asleep::frozen_while_it_reindexes on ALL,
+    asleep::cut_off_while_it_reindexes on ALL,
+    asleep::killed_while_it_reindexes on ALL,
+    recreated::while_its_deleter_is_frozen on ALL,
+    recreated::while_its_deleter_is_cut_off on ALL,
+    two_writers::both_make_progress_in_one_history on ALL,
+    lost_reply::the_nonce_decides on ALL,
+    lost_reply::an_index_is_created_and_deleted_once on ALL,
+    merges::under_load_and_faults on ALL,
     collected::a_reader_that_was_frozen_across_it_answers_right on BOTH,
     collected::searches_that_it_respects_never_fail on BOTH,
+    hard_links::are_not_needed on &[Setting::GANESHA],
+    unlinked::a_version_is_read_without_its_link_and_without_its_manifest on BOTH,
     stale::files_are_unlinked_and_the_server_restarts on BOTH,
     stale::files_are_unlinked_and_the_lease_ends on BOTH,
-    restart::under_load on BOTH,
+    restart::under_load on ALL,
     full::posts_are_refused_and_searches_go_on on BOTH,
     crowd::twenty_on_one_machine on BOTH,
     crowd::on_eight_machines on BOTH,
     counts::posts_and_refreshes on BOTH,
-    counts::a_cold_open_and_its_first_query on &[Kind::Ganesha],
+    counts::a_cold_open_and_its_first_query on &[Setting::GANESHA],
 };
 
 fn main() -> ExitCode {
@@ -109,12 +115,12 @@ fn tell(title: &str) -> ExitCode {
         std::process::exit(1);
     });
     let told = titles().find(|(known, ..)| known == title);
-    let (_, story, kind) = told.unwrap_or_else(|| panic!("there is no story {title}"));
-    (story.tell)(kind);
+    let (_, story, setting) = told.unwrap_or_else(|| panic!("there is no story {title}"));
+    (story.tell)(setting);
     ExitCode::SUCCESS
 }
 
-/// Outside: a test for each story and server.
+/// Outside: a test for each story and setting.
 fn plan() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(AT_ONCE));
@@ -139,14 +145,9 @@ fn plan() -> ExitCode {
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
-fn titles() -> impl Iterator<Item = (String, &'static Story, Kind)> {
+fn titles() -> impl Iterator<Item = (String, &'static Story, Setting)> {
     STORIES.iter().flat_map(|story| {
-        story.servers.iter().map(move |&kind| {
-            let server = match kind {
-                Kind::Ganesha => "ganesha",
-                Kind::Kernel => "kernel",
-            };
-            (format!("{}::{server}", story.name), story, kind)
-        })
+        let titled = move |&setting| (format!("{}::{setting}", story.name), story, setting);
+        story.settings.iter().map(titled)
     })
 }

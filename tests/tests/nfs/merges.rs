@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use aquifer_tests::lab::{Kind, Lab, Mounted, Plan};
+use aquifer_tests::lab::{Lab, Mounted, Plan, Setting};
 
 use crate::scene::{View, batch, check};
 
@@ -17,8 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Longer than the lease.
 const LONG_TROUBLE: Duration = Duration::from_secs(23);
 
-pub(crate) fn under_load_and_faults(kind: Kind) {
-    let lab = Lab::boot(Plan::new(kind, 3));
+pub(crate) fn under_load_and_faults(setting: Setting) {
+    let lab = Lab::boot(Plan::new(setting, 3));
     for (name, how) in [
         ('A', Mounted::ReadWrite),
         ('B', Mounted::ReadWrite),

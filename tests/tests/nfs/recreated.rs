@@ -4,7 +4,7 @@
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use aquifer_tests::lab::{Kind, Lab, Mounted, Plan, Process};
+use aquifer_tests::lab::{Lab, Mounted, Plan, Process, Setting};
 use aquifer_tests::{Answer, Client, Unanswered, eventually};
 
 use crate::scene::{View, batch, check};
@@ -35,12 +35,12 @@ enum Trouble {
     Cut,
 }
 
-pub(crate) fn while_its_deleter_is_frozen(kind: Kind) {
-    tell(kind, Trouble::Frozen);
+pub(crate) fn while_its_deleter_is_frozen(setting: Setting) {
+    tell(setting, Trouble::Frozen);
 }
 
-pub(crate) fn while_its_deleter_is_cut_off(kind: Kind) {
-    tell(kind, Trouble::Cut);
+pub(crate) fn while_its_deleter_is_cut_off(setting: Setting) {
+    tell(setting, Trouble::Cut);
 }
 
 struct Sleeper<'a> {
@@ -50,8 +50,8 @@ struct Sleeper<'a> {
     asked: JoinHandle<Result<Answer, Unanswered>>,
 }
 
-fn tell(kind: Kind, trouble: Trouble) {
-    let lab = Lab::boot(Plan::new(kind, 6));
+fn tell(setting: Setting, trouble: Trouble) {
+    let lab = Lab::boot(Plan::new(setting, 6));
     for machine in lab.clients() {
         machine.mount(match machine.name() {
             READER => Mounted::ReadOnly,

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use aquifer_tests::lab::{Kind, Lab, Mounted, Plan};
+use aquifer_tests::lab::{Lab, Mounted, Plan, Setting};
 use aquifer_tests::{Client, eventually};
 
 use crate::account::{Account, Question, Refusals, Tally, Wait, assert_refusal};
@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Numbers of documents between one client's and the next one's.
 const ROOM: u64 = 1_000_000;
 
-pub(crate) fn under_load(kind: Kind) {
-    let lab = Lab::boot(Plan::new(kind, 3));
+pub(crate) fn under_load(setting: Setting) {
+    let lab = Lab::boot(Plan::new(setting, 3));
     lab.client('A').mount(Mounted::ReadWrite);
     lab.client('B').mount(Mounted::ReadWrite);
     lab.client('C').mount(Mounted::ReadOnly);

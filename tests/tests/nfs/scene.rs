@@ -68,9 +68,48 @@ impl View {
     }
 }
 
-/// Expects that `aquifer check` finds nothing wrong with an index.
+/// What a writer has done so far.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Work {
+    /// Versions that it has published.
+    pub(crate) commits: u64,
+    /// Versions that it has built for nothing, because another writer was first.
+    pub(crate) fenced: u64,
+}
+
+impl Work {
+    #[track_caller]
+    pub(crate) fn of(writer: &Client) -> Self {
+        let health = writer.get("/health").body;
+        let count = |name: &str| health["work"][name].as_u64().unwrap();
+        Self {
+            commits: count("commits"),
+            fenced: count("fenced"),
+        }
+    }
+
+    /// What was added to what was done `before`.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            commits: self.commits - before.commits,
+            fenced: self.fenced - before.fenced,
+        }
+    }
+}
+
+/// A document that a process of its own adds before an index is checked.
+const LAST: &str = r#"{"unique_key": "last"}"#;
+
+/// Expects that `aquifer check` finds nothing wrong with an index. Where there are no locks, several writers may have
+/// overwritten HEAD at once. It is only a hint, which the next commit of another process repairs.
 #[track_caller]
 pub(crate) fn check(machine: &Machine, index: &str) {
+    if !machine.has_locks() {
+        let add = format!("echo '{LAST}' > /run/last.json");
+        machine.run(&["sh", "-c", &add]);
+        let (code, out, err) = machine.aquifer(&["import", "/run/last.json", "--index", index]);
+        assert_eq!(code, Some(0), "{index}: {out}{err}");
+    }
     let (code, out, err) = machine.aquifer(&["check", "--index", index]);
     assert_eq!(code, Some(0), "{index}: {out}{err}");
 }

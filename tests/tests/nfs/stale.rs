@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aquifer_tests::eventually;
-use aquifer_tests::lab::{Kind, Lab, Plan, Serving, State};
+use aquifer_tests::lab::{Lab, Plan, Serving, Setting, State};
 
 use crate::account::{Account, Question, Refusals};
 use crate::collected::{collect_everything, files};
@@ -26,8 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// How a search is told that a file is gone: EIO, EBADF, ESTALE.
 const CODES: [&str; 3] = ["(os error 5)", "(os error 9)", "(os error 116)"];
 
-pub(crate) fn files_are_unlinked_and_the_server_restarts(kind: Kind) {
-    tell(kind, |lab, reader, unlink| {
+pub(crate) fn files_are_unlinked_and_the_server_restarts(setting: Setting) {
+    tell(setting, |lab, reader, unlink| {
         // The machine goes on, and recovers from the restart before the searches go on.
         reader.process().stop();
         unlink();
@@ -38,8 +38,8 @@ pub(crate) fn files_are_unlinked_and_the_server_restarts(kind: Kind) {
     });
 }
 
-pub(crate) fn files_are_unlinked_and_the_lease_ends(kind: Kind) {
-    tell(kind, |lab, _, unlink| {
+pub(crate) fn files_are_unlinked_and_the_lease_ends(setting: Setting) {
+    tell(setting, |lab, _, unlink| {
         let began = std::time::Instant::now();
         lab.client('B').freeze();
         unlink();
@@ -49,8 +49,8 @@ pub(crate) fn files_are_unlinked_and_the_lease_ends(kind: Kind) {
     });
 }
 
-fn tell(kind: Kind, happen: impl Fn(&Lab, &Serving<'_>, &dyn Fn())) {
-    let lab = Lab::mounted(Plan::new(kind, 2));
+fn tell(setting: Setting, happen: impl Fn(&Lab, &Serving<'_>, &dyn Fn())) {
+    let lab = Lab::mounted(Plan::new(setting, 2));
     let (a, b) = (lab.client('A'), lab.client('B'));
     let account = Account::default();
     let writer = a.serve().start();

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use aquifer_tests::lab::{Kind, Lab, Machine, Plan, ROOT};
+use aquifer_tests::lab::{Lab, Machine, Plan, ROOT, Setting};
 use serde_json::{Value, json};
 
 use crate::scene::check;
@@ -12,8 +12,8 @@ const POSTS: u64 = 1000;
 /// So often, in posts, a reader looks up names that do not exist yet.
 const LOOK_AHEAD_EVERY: u64 = 25;
 
-pub(crate) fn what_was_acknowledged_is_found_by_the_next_search_of_every_reader(kind: Kind) {
-    let lab = Lab::mounted(Plan::new(kind, 3));
+pub(crate) fn what_was_acknowledged_is_found_by_the_next_search_of_every_reader(setting: Setting) {
+    let lab = Lab::mounted(Plan::new(setting, 3));
     let writer = lab.client('A').serve().start();
     let readers = ['B', 'C'].map(|name| lab.client(name).serve().read_only().start());
     let mut version = 0;

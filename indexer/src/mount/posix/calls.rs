@@ -24,7 +24,9 @@ impl Shared {
             |fd| -> Arc<dyn MountFile> { Arc::new(NamedFile::new(path, PlainFile::new(fd))) };
         let open: fn(&Self, &str, OFlags) -> io::Result<OwnedFd> = match access {
             Access::CoherentRead | Access::CoherentUpdate | Access::Read => Self::open_fd,
-            Access::CoherentNew | Access::Update | Access::CreateNew => Self::open_created,
+            Access::New | Access::CoherentNew | Access::Update | Access::CreateNew => {
+                Self::open_created
+            }
         };
         let flags = match access {
             Access::Read => {
@@ -36,7 +38,7 @@ impl Shared {
                 }
                 return Ok(plain(fd));
             }
-            Access::Update => return Ok(plain(open(self, path, OFlags::RDWR)?)),
+            Access::Update | Access::New => return Ok(plain(open(self, path, OFlags::RDWR)?)),
             Access::CreateNew => {
                 return Ok(plain(open(self, path, OFlags::RDWR | OFlags::EXCL)?));
             }

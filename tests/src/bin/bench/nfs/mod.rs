@@ -11,7 +11,7 @@ pub(crate) mod work;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use aquifer_tests::lab::{Kind, Lab, Plan, Proxy, namespace};
+use aquifer_tests::lab::{Lab, Plan, Proxy, Setting, namespace};
 use serde::{Deserialize, Serialize};
 
 use self::report::Report;
@@ -88,7 +88,7 @@ fn shown(path: &Path) -> String {
 pub(crate) fn inside(task: &str) -> Result<()> {
     namespace::end_with_parent();
     let task: Task = serde_json::from_str(task)?;
-    let mut plan = Plan::new(Kind::Ganesha, 2);
+    let mut plan = Plan::new(Setting::GANESHA, 2);
     plan.client_mib = 1024;
     plan.export = Some(task.export.clone());
     let lab = Lab::boot(plan);
