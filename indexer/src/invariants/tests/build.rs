@@ -228,7 +228,7 @@ pub(super) fn swap() -> Pair {
     let mut pair = job_ends(Cause::Swap, JobState::Finished);
     let body = &mut pair.next.body;
     body.containers.splice(..2, [container(bundle(2), 1002)]);
-    body.segments.splice(..2, [segment(104, 20, 0)]);
+    body.segments.splice(..2, [segment(104, 12, 0)]);
     body.segments[1].container = 1;
     retire(&mut body.retired, [5, 6], NEXT);
     pair.next.lineage = id(801);

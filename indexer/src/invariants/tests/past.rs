@@ -47,6 +47,12 @@ pub(super) fn cases() -> Vec<Case> {
         case("names_its_successor", |past, _| {
             mark(past).as_mut().unwrap().version += 1
         }),
+        case("the_newest_version_is_linked", |past, next| {
+            past.newest = Some(ManifestId {
+                nonce: uuid::Uuid::nil(),
+                ..next.manifest.id()
+            });
+        }),
         case("builds_on_an_announced_version", |past, _| {
             *mark(past) = None
         }),
