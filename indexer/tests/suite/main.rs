@@ -31,6 +31,7 @@ mod rebuild;
 mod refusals;
 mod rig;
 mod round_trip;
+mod rules;
 mod skew;
 mod starts;
 mod unchanged;
