@@ -67,8 +67,11 @@ impl Error {
     }
 
     /// A failure on the file `path`. An error of this library that an [`io::Error`] carries is given back as it was.
-    pub fn io(path: impl AsRef<Path>, error: impl FileFailure) -> Self {
-        error.on(path.as_ref())
+    pub fn io(path: impl AsRef<Path>, error: io::Error) -> Self {
+        match Self::carried_by(&error) {
+            Some(own) => own.clone(),
+            None => Self::local(Arc::new(error)).at(path),
+        }
     }
 
     /// A failure on a file of this machine.
@@ -120,27 +123,6 @@ impl Error {
     /// The file this is about, where there is one; relative to the folder of the index.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
-    }
-}
-
-/// The failure of a call on a file.
-pub trait FileFailure {
-    /// The error of this library, about the file `path` where the failure does not name one.
-    fn on(self, path: &Path) -> Error;
-}
-
-impl FileFailure for io::Error {
-    fn on(self, path: &Path) -> Error {
-        match Error::carried_by(&self) {
-            Some(own) => own.clone(),
-            None => Error::local(Arc::new(self)).at(path),
-        }
-    }
-}
-
-impl FileFailure for MountFailure {
-    fn on(self, _path: &Path) -> Error {
-        self.into()
     }
 }
 

@@ -13,10 +13,8 @@ fn on_this_machine(errno: Errno) -> Error {
 
 #[test]
 fn a_failure_of_the_mount_keeps_its_path_and_its_class() {
-    let error = Error::io(
-        "ignored",
-        MountFailure::new(MountOperation::Sync, "lock.1", Errno::NOSPC.into()),
-    );
+    let failure = MountFailure::new(MountOperation::Sync, "lock.1", Errno::NOSPC.into());
+    let error = Error::from(failure);
     assert_eq!(error.path(), Some(Path::new("lock.1")));
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(

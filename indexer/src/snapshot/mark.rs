@@ -38,8 +38,7 @@ impl Follower {
         .encode();
         let file = mark_file(&self.source, self.access, snapshot)?;
         let offset = owner.len - COHERENT_PAGE as u64;
-        let written = file.write_durably_at(&page, offset);
-        written.map_err(|error| Error::io(snapshot.manifest().path(), error))
+        Ok(file.write_durably_at(&page, offset)?)
     }
 }
 
@@ -65,7 +64,7 @@ pub(super) fn open_marked(
         }
         file => file,
     };
-    file.map_err(|error| Error::io(path, error))
+    Ok(file?)
 }
 
 pub(super) fn read_successor(

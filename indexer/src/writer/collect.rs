@@ -16,14 +16,14 @@ use super::history::{History, Maintained, Proposal};
 use super::manifests::{Manifests, NeededManifests};
 use super::rebuild::control::end_job;
 use super::rebuild::shadow::read_checkpoint;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::batch::Stored;
 use crate::format::job::JobState;
 use crate::format::manifest::{Cause, ContainerId};
 use crate::format::retired::Retired;
 use crate::inbox::{Inbox, TORN_AFTER};
 use crate::layout::{self, ATTEMPTS, BUNDLES, JOBS, SCRATCH};
-use crate::mount::{FailureClass, Mount};
+use crate::mount::FailureClass;
 use crate::snapshot::Snapshot;
 
 /// How long collecting waits for the lock.
@@ -212,7 +212,7 @@ impl Collector {
                 || layout::bundle_number(name)
                     .is_some_and(|number| kept.iter().any(|range| range.contains(number)))
         };
-        for name in list(ages.mount(), BUNDLES)? {
+        for name in ages.mount().list(BUNDLES)? {
             let path = format!("{BUNDLES}/{name}");
             if !layout::parse_bundle(&name).is_some_and(is_kept) && ages.over(&path)? {
                 garbage.fenced.push(path);
@@ -297,17 +297,13 @@ fn old_in(ages: &Ages, folder: &str, after: Duration, retention: Duration) -> Re
     Ok(old)
 }
 
-fn list(mount: &dyn Mount, folder: &str) -> Result<Vec<String>> {
-    mount.list(folder).map_err(|error| Error::io(folder, error))
-}
-
 fn is_link(path: &str) -> bool {
     let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
     layout::parse_version_link(name).is_some()
 }
 
 fn old_locks(ages: &Ages, generation: u32) -> Result<Vec<String>> {
-    let names = list(ages.mount(), ".")?;
+    let names = ages.mount().list(".")?;
     let old = |name: &String| layout::parse_lock(name).is_some_and(|known| known < generation);
     ages.those_over(names.into_iter().filter(old))
 }

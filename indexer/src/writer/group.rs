@@ -13,7 +13,7 @@ use super::history::{History, Patience, Proposal, Publication};
 use super::publish::Failure;
 use super::queue::{Outcome, Queue, Ticket, Wait};
 use crate::clock::Clock;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::format::manifest::{Applied, Cause};
 use crate::inbox::{Batch, Inbox};
 use crate::layout::BatchId;
@@ -205,7 +205,7 @@ impl Committer {
         let turn = self.try_commit(leader, &tickets);
         if let Err(error) = &turn {
             tickets.iter().for_each(|ticket| ticket.fail(error));
-            if error.kind() == ErrorKind::NotFound {
+            if error.is_index_gone() {
                 // The index was deleted, and its inbox with it.
                 let waiting = std::mem::take(&mut leader.waiting);
                 waiting.values().for_each(|ticket| ticket.fail(error));
@@ -251,7 +251,7 @@ impl Committer {
                 Ok(Turn::Worked)
             }
             Ok(Publication::Nothing { value: None, .. }) => Ok(Turn::Idle),
-            Ok(Publication::Locked) => {
+            Ok(Publication::Busy) => {
                 self.deposit(leader, tickets)?;
                 Ok(Turn::Busy)
             }

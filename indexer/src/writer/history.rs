@@ -62,8 +62,8 @@ pub(super) enum Publication<'a, V, N> {
     Version(Published<'a>, V),
     /// There was nothing to publish after the newest version.
     Nothing { newest: Arc<Snapshot>, value: N },
-    /// Another process held the lock until the deadline.
-    Locked,
+    /// Another process held the lock until the deadline, or others published first again and again.
+    Busy,
 }
 
 /// The result of [`History::maintain`].
@@ -185,7 +185,7 @@ impl History {
                 held = self.turn(patience)?;
             }
             let Some(turn) = held.take() else {
-                return Ok(Publication::Locked);
+                return Ok(Publication::Busy);
             };
             let base = self.base(patience)?;
             if !turn.serves(&base.snapshot) {
@@ -213,10 +213,7 @@ impl History {
             }
             held = turn.again();
         }
-        Err(Failure::Nothing(Error::new(
-            ErrorKind::Busy,
-            format!("other writers published first, {ATTEMPTS} times in a row: try again later"),
-        )))
+        Ok(Publication::Busy)
     }
 
     /// Asks for a proposal for the version after `base`, and publishes it.
@@ -260,7 +257,7 @@ impl History {
                 Ok(Maintained::Published(value))
             }
             Publication::Nothing { value, .. } => Ok(Maintained::Nothing(value)),
-            Publication::Locked => Err(Error::new(
+            Publication::Busy => Err(Error::new(
                 ErrorKind::Busy,
                 "another process is writing: try again later",
             )),

@@ -76,7 +76,7 @@ impl ScratchDirectory {
     pub(super) fn new(place: Place) -> Result<Self> {
         if let Place::Shared(mount, _) = &place {
             let made = mount.make_dir(layout::SCRATCH);
-            made.map_err(|error| Error::io(layout::SCRATCH, error))?;
+            made?;
         }
         Ok(Self {
             place,

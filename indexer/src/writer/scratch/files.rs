@@ -110,7 +110,7 @@ pub(super) struct SharedFile {
 impl SharedFile {
     pub(super) fn create(mount: &Arc<dyn Mount>, path: String) -> Result<Self> {
         let file = mount.open(&path, Access::CreateNew);
-        let file = file.map_err(|error| Error::io(&path, error))?;
+        let file = file?;
         Ok(Self {
             mount: Arc::clone(mount),
             path,
@@ -121,7 +121,7 @@ impl SharedFile {
 
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let written = self.file.write_at(bytes, self.len);
-        written.map_err(|error| Error::io(&self.path, error))?;
+        written?;
         self.len += bytes.len() as u64;
         Ok(())
     }
