@@ -67,20 +67,21 @@ impl CheckReport {
 pub fn check(follower: &Follower, inbox: &Inbox) -> Result<CheckReport> {
     let mut report = CheckReport::default();
     check_head(follower, &mut report);
-    let newest = match follower.newest() {
-        Err(error) if error.is_index_gone() => return Err(error),
-        newest => newest,
-    };
+    let newest = follower.newest();
     let manifest = newest.as_deref().ok().map(Snapshot::manifest);
     let history = check_versions(follower, manifest, &mut report)?;
     check_inbox(follower, inbox, &mut report)?;
-    match &newest {
+    if let Some(newest) = manifest {
+        check_folder(follower, newest, history.past(), &mut report);
+    }
+    // Others may have published since, and collected what the version before has used.
+    match follower.newest() {
         Ok(snapshot) => {
             report.version = snapshot.version();
-            check_folder(follower, snapshot.manifest(), history.past(), &mut report);
-            check_snapshot(&*follower.source().mount, snapshot, &mut report);
+            check_snapshot(&*follower.source().mount, &snapshot, &mut report);
         }
-        Err(error) => report.blame(MANIFESTS, error),
+        Err(error) if error.is_index_gone() => return Err(error),
+        Err(error) => report.blame(MANIFESTS, &error),
     }
     report.problems.dedup();
     Ok(report)
@@ -153,16 +154,16 @@ fn check_versions(
 /// collected, and the next check tells.
 fn check_folder(follower: &Follower, newest: &Manifest, past: &Past, report: &mut CheckReport) {
     let looked = Folder::look(&*follower.source().mount, newest, past);
-    if !follower
-        .newest()
-        .is_ok_and(|again| again.version() == newest.version)
-    {
+    let again = follower.newest();
+    if !again.is_ok_and(|again| again.version() == newest.version) {
         return;
     }
     match looked {
-        Ok(folder) => invariants::check_folder(newest, &folder)
-            .into_iter()
-            .for_each(|violation| report.violated(violation)),
+        Ok(folder) => {
+            for violation in invariants::check_folder(newest, &folder) {
+                report.violated(violation);
+            }
+        }
         Err(error) => report.blame(MANIFESTS, &error),
     }
 }

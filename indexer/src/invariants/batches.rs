@@ -6,8 +6,8 @@ use super::counts::applied_here;
 use super::{Linked, Past, Verdict, ensure};
 use crate::format::manifest::{Cause, Manifest};
 
-/// I7: a version names the batches that it applies, none of which its base names, and those of its base whose files may
-/// still be in the inbox, as they were. Only a commit applies batches.
+/// I7: a version names two kinds of batches: those that it applies, which its base does not name, and those of its base whose
+/// files may still be in the inbox, unchanged. Only a commit applies batches.
 pub(super) fn names_only_what_it_applies_or_its_base_left(
     base: &Manifest,
     next: &Manifest,

@@ -40,8 +40,8 @@ pub(super) fn maintenance_keeps_every_document(base: &Manifest, next: &Manifest)
     })
 }
 
-/// I22: a rebuild from the stored documents keeps every document but those that it was told to leave out. What was accepted is in
-/// the index whatever its mapping has become.
+/// I22: a rebuild from the stored documents keeps every document except those that it may leave out. An accepted document stays
+/// in the index whatever its mapping has become.
 pub(super) fn a_rebuild_keeps_every_document(base: &Manifest, next: &Manifest) -> Verdict {
     let job = base.body.job.as_deref();
     if next.body.cause != Cause::Swap || job.is_none_or(|job| job.status.source.is_some()) {

@@ -15,8 +15,7 @@ pub(crate) struct Linked {
     pub(super) manifest: Manifest,
     /// What its mark names.
     pub(super) successor: Option<ManifestId>,
-    /// Whether it is certainly part of the history: its mark is set, or it is the newest version. The others are ghosts,
-    /// and a version that nobody has announced yet.
+    /// Whether it is certainly part of the history: its mark is set, or it is the newest version. The others are ghosts.
     pub(super) is_real: bool,
 }
 
@@ -49,18 +48,22 @@ impl History {
 
     /// Goes on to the next version that is linked and can be read. Gives the rules that it breaks.
     pub(crate) fn visit(&mut self, manifest: Manifest, mark: &MarkPage) -> Vec<Violation> {
-        let is_newest = self.0.newest == Some(manifest.id());
+        let newest = self.0.newest;
+        // Published since the newest version was looked for. The mark before it may have been read before it was set.
+        let is_later = newest.is_some_and(|newest| newest.version < manifest.version);
         let next = Linked {
             successor: mark.successor,
-            is_real: is_newest || mark.successor.is_some(),
+            is_real: newest == Some(manifest.id()) || mark.successor.is_some(),
             manifest,
         };
-        let violations = RULES
-            .iter()
-            .filter_map(|rule| self.0.check(rule.check, &next).err())
-            .collect();
-        self.0.take(next);
-        violations
+        let checks = RULES.iter().map(|rule| rule.check);
+        let due = checks.filter(|check| !is_later || !matches!(check, Check::Past(_)));
+        let broken = due.filter_map(|check| self.0.check(check, &next).err());
+        let broken = broken.collect();
+        if !is_later {
+            self.0.take(next);
+        }
+        broken
     }
 
     /// Passes over a version that cannot be read.

@@ -77,13 +77,13 @@ fn advances(before: &Job, after: &Job, base: &Manifest) -> bool {
     same && next && replayed
 }
 
-/// I20: a job that ends is the newest of those that are remembered, with its outcome. Whoever asks for it, and whoever works
-/// on it, learns from that entry that it has ended.
+/// I20: a job that ends is the newest of those that are remembered, with its outcome. Requests for its status, and processes
+/// that still work on it, learn from that entry that it has ended.
 pub(super) fn ended_jobs_are_remembered(base: &Manifest, next: &Manifest) -> Verdict {
     let (before, after) = (&base.body, &next.body);
     let (ended, kept) = match (&before.job, &after.job) {
         (Some(job), None) => match after.ended_jobs.split_first() {
-            Some((ended, kept)) => (tells_of(ended, job, next), kept),
+            Some((ended, kept)) => (reports_end_of(ended, job, next), kept),
             None => (false, [].as_slice()),
         },
         _ => (true, after.ended_jobs.as_slice()),
@@ -98,7 +98,7 @@ pub(super) fn ended_jobs_are_remembered(base: &Manifest, next: &Manifest) -> Ver
     )
 }
 
-fn tells_of(ended: &JobStatus, job: &Job, next: &Manifest) -> bool {
+fn reports_end_of(ended: &JobStatus, job: &Job, next: &Manifest) -> bool {
     let state = match next.body.cause {
         Cause::Swap => ended.state == JobState::Finished,
         _ => matches!(ended.state, JobState::Failed | JobState::Cancelled),

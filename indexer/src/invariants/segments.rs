@@ -41,8 +41,8 @@ fn agree(deletes: &Deletes, segment: &Segment, version: u64) -> bool {
     listed_agree && one_lives && deletes.version <= version
 }
 
-/// I27: a segment never changes but for its deletes, of which none is taken back. They change in the version that says
-/// so, because readers keep the bitmap of a segment until that number changes.
+/// I27: nothing in a segment changes except its deletes, and no delete is taken back. `deletes.version` is the version that
+/// changed them, because readers keep the bitmap of a segment until that number changes.
 pub(super) fn kept_segments_only_lose_documents(base: &Manifest, next: &Manifest) -> Verdict {
     let before: HashMap<_, _> = base.body.segments.iter().map(|old| (old.id, old)).collect();
     let used: HashSet<_> = base.body.containers.iter().map(|old| &old.id).collect();

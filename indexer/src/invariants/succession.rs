@@ -6,8 +6,8 @@ use crate::format::manifest::{Cause, Manifest};
 /// The version that an index begins with.
 const FIRST: u64 = 1;
 
-/// I1: version N+1 is built on one manifest of version N, which it names. A cold start tells a ghost from a version that was
-/// not announced by this name.
+/// I1: version N+1 is built on one manifest of version N, and names it. By this name a cold start distinguishes a ghost from a
+/// version that was not announced.
 pub(super) fn follows_its_base(base: &Manifest, next: &Manifest) -> Verdict {
     ensure(next.version == base.version + 1, "I1", next, || {
         format!("it is built on version {}", base.version)

@@ -135,8 +135,8 @@ impl Folder {
         Ok(id)
     }
 
-    /// Every version on the mount keeps the rules, and every file is whole but for HEAD: that is a hint, and a crash may
-    /// leave half of it.
+    /// Every version on the mount keeps the rules, and every file is whole except HEAD. HEAD is a hint, and a crash may leave
+    /// half of it.
     pub fn assert_rules(&self, at: &str) {
         let mut problems = self.reader().check().unwrap().problems;
         problems.retain(|problem| problem.file != layout::HEAD);

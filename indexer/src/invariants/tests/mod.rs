@@ -4,6 +4,7 @@ mod build;
 mod drafts;
 mod past;
 mod present;
+mod ranges;
 mod steps;
 mod storage;
 

@@ -99,6 +99,9 @@ fn a_history_that_keeps_the_rules_is_walked_through() {
     assert_eq!(walk(&last, &versions), vec![]);
     let unannounced = [(&base, Some(&next)), (&next, None), (&last, None)];
     assert_eq!(walk(&next, &unannounced), vec![]);
+    // Others publish while the manifests are read.
+    let meanwhile = [(&base, None), (&next, Some(&last)), (&last, None)];
+    assert_eq!(walk(&base, &meanwhile), vec![]);
 }
 
 /// The real version was collected, and a sleeper has linked its own after that.
