@@ -8,6 +8,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
@@ -16,10 +17,26 @@ const BUILD: &str = "run `cargo build --workspace` with the same profile and tar
 /// The program `aquifer`.
 ///
 /// # Panics
-/// When it is missing or older than its sources.
+/// When it is missing or older than its sources, or was built to be shipped.
 pub(crate) fn path() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| built("aquifer"))
+    PATH.get_or_init(|| {
+        let program = built("aquifer");
+        assert!(
+            has_test_options(&program),
+            "{} lacks the options that tests need (feature `test-options`): {BUILD}",
+            program.display()
+        );
+        program
+    })
+}
+
+/// Whether the program has the feature that a build of `aquifer-functions` alone leaves out.
+fn has_test_options(program: &Path) -> bool {
+    let without_its_value = ["merge", "--stop-at"];
+    let asked = Command::new(program).args(without_its_value).output();
+    let error = String::from_utf8(asked.unwrap().stderr).unwrap();
+    !error.contains("unexpected argument")
 }
 
 /// A program of the workspace by its name.

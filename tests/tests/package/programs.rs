@@ -55,16 +55,20 @@ fn the_program_needs_nothing_newer_either_or_nothing_at_all() {
     }
 }
 
-/// Only tests may stop a program in the middle of its work.
 #[test]
-fn the_program_has_no_stop_points() {
+fn the_program_has_none_of_the_options_for_tests() {
     let Some(packages) = Packages::given() else {
         return;
     };
-    let mut merge = Command::new(packages.program());
-    let asked = merge.args(["merge", "--stop-at", "before-bundle"]).output();
-    let error = String::from_utf8(asked.unwrap().stderr).unwrap();
-    assert!(error.contains("unexpected argument '--stop-at'"), "{error}");
+    let program = packages.program();
+    for option in ["--stop-at", "--segment-bytes"] {
+        let import = Command::new(&program)
+            .args(["import", "-", option, "1"])
+            .output();
+        let error = String::from_utf8(import.unwrap().stderr).unwrap();
+        let unknown = format!("unexpected argument '{option}'");
+        assert!(error.contains(&unknown), "{error}");
+    }
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl CreateIndex {
         let index = self.index(&aquifer)?;
         let progress = load::Progress::new(None);
         let read = |emit: &mut Emit<'_>| input.read(&progress, emit);
-        let local = Local::new(index, None)?;
+        let local = Local::new(index)?;
         load::run(read, &local, local.lanes(), &progress)
     }
 

@@ -38,6 +38,7 @@ pub(crate) struct Import {
     #[arg(long, value_name = "COUNT")]
     jobs: Option<usize>,
     /// Bytes of text that become one segment at first; for trying out much with little
+    #[cfg(feature = "test-options")]
     #[arg(long, value_name = "BYTES", hide = true)]
     segment_bytes: Option<usize>,
 }
@@ -53,7 +54,12 @@ impl Import {
         }
         let aquifer = self.root.open(load::config(self.resources))?;
         let name = self.index.as_deref().unwrap_or(DEFAULT_INDEX);
-        let index = Local::new(aquifer.index_or_create(name)?, self.segment_bytes)?;
+        let index = Local::new(aquifer.index_or_create(name)?)?;
+        #[cfg(feature = "test-options")]
+        let index = match self.segment_bytes {
+            Some(bytes) => index.segments_of(bytes),
+            None => index,
+        };
         load::run(read, &index, self.jobs.unwrap_or(index.lanes()), &progress)
     }
 }

@@ -23,7 +23,7 @@ mod resources;
 mod search;
 mod serve;
 mod stats;
-#[cfg(feature = "stop-points")]
+#[cfg(feature = "test-options")]
 mod stop_at;
 mod terminal;
 

@@ -8,7 +8,7 @@ use aquifer_indexer::config::Config;
 use aquifer_indexer::index::{Aquifer, Index};
 use clap::Args;
 
-#[cfg(feature = "stop-points")]
+#[cfg(feature = "test-options")]
 use crate::stop_at::StopAt;
 
 /// The index of those who do not care.
@@ -20,7 +20,7 @@ pub(crate) struct Root {
     /// The folder that the indexes lie in
     #[arg(long, env = "AQUIFER_ROOT", default_value = DEFAULT_ROOT, alias = "output")]
     pub(crate) root: PathBuf,
-    #[cfg(feature = "stop-points")]
+    #[cfg(feature = "test-options")]
     #[command(flatten)]
     stop_at: StopAt,
 }
@@ -30,7 +30,7 @@ pub(crate) const DEFAULT_ROOT: &str = "./data";
 
 impl Root {
     pub(crate) fn open(&self, config: Config) -> Result<Aquifer> {
-        #[cfg(feature = "stop-points")]
+        #[cfg(feature = "test-options")]
         let config = Config {
             observer: self.stop_at.observer(),
             ..config

@@ -1,5 +1,5 @@
 //! Stopping this process in the middle of its work, so that a test sees what the others do then. Only programs with the
-//! feature `stop-points` have it.
+//! feature `test-options` have it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -46,12 +46,17 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    pub(crate) fn new(index: Arc<Index>, segment_bytes: Option<usize>) -> Result<Self> {
-        let mut bulk = index.bulk()?;
-        if let Some(bytes) = segment_bytes {
-            bulk = bulk.segments_of(bytes);
-        }
+    pub(crate) fn new(index: Arc<Index>) -> Result<Self> {
+        let bulk = index.bulk()?;
         Ok(Self { index, bulk })
+    }
+
+    /// The same with segments of so many bytes of text at first.
+    #[cfg(feature = "test-options")]
+    pub(crate) fn segments_of(self, bytes: usize) -> Self {
+        let Self { index, bulk } = self;
+        let bulk = bulk.segments_of(bytes);
+        Self { index, bulk }
     }
 
     /// Lanes that keep it busy.
