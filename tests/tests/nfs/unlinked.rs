@@ -26,10 +26,15 @@ pub(crate) fn a_version_is_read_without_its_link_and_without_its_manifest(settin
     let version = holder.stats()["version"].as_u64().unwrap();
     a.run(&["cp", &head(), KEPT]);
 
-    // A collection that dies in the middle has removed the link alone. From the version a mark leads on.
+    // A collection that dies in the middle has removed the links alone, of the version that is held and of the next one. The
+    // marks lead over both.
     holder.process().stop();
-    account.post(&writer, BATCH..BATCH + 1);
-    a.run(&["rm", &format!("{ROOT}/default/manifests/{version:020}")]);
+    for number in BATCH..BATCH + 2 {
+        account.post(&writer, number..number + 1);
+    }
+    for version in [version, version + 1] {
+        a.run(&["rm", &format!("{ROOT}/default/manifests/{version:020}")]);
+    }
     set_head_back(a);
     holder.process().go_on();
     assert!(account.ask(&holder, Question::ALL, Refusals::Never));
@@ -39,7 +44,7 @@ pub(crate) fn a_version_is_read_without_its_link_and_without_its_manifest(settin
     // Then it is collected whole, and so is the version that the reader holds by now.
     holder.process().stop();
     let before = files(a);
-    account.post(&writer, BATCH + 1..BATCH + 2);
+    account.post(&writer, BATCH + 2..BATCH + 3);
     collect_everything(a, &before);
     b.forget_files();
     set_head_back(a);
