@@ -15,6 +15,7 @@ use crate::inbox::Inbox;
 use crate::invariants::{self, Folder, Found, History, Keys, Past, Violation};
 use crate::layout::{self, INBOX, MANIFESTS};
 use crate::mount::{FailureClass, Mount};
+use crate::numbers::Version;
 use crate::snapshot::Snapshot;
 use crate::snapshot::follow::Follower;
 
@@ -31,7 +32,7 @@ pub struct Problem {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CheckReport {
     /// The version that was checked.
-    pub version: u64,
+    pub version: Version,
     /// Documents in it.
     pub documents: u64,
     /// Files that were read whole.
@@ -124,7 +125,7 @@ fn check_versions(
         failure.into()
     })?;
     let links = names.iter();
-    let mut versions: Vec<u64> = links
+    let mut versions: Vec<Version> = links
         .filter_map(|name| layout::parse_version_link(name))
         .collect();
     versions.sort_unstable();

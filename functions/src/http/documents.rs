@@ -3,6 +3,7 @@
 use aquifer_indexer::document::{self, Document, limits};
 use aquifer_indexer::index::{Operation, Outcome};
 use aquifer_indexer::mapping::IndexSchema;
+use aquifer_indexer::numbers::Version;
 use aquifer_indexer::quote::quoted;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Uri, header};
@@ -25,7 +26,7 @@ pub(super) const VERSION: HeaderName = HeaderName::from_static("aquifer-version"
 /// The answer to posted documents that every search sees from now on.
 #[derive(Debug, Serialize)]
 struct Posted {
-    version: u64,
+    version: Version,
     accepted: usize,
     created: u32,
     updated: u32,
@@ -37,7 +38,7 @@ struct Posted {
 /// The answer to deletes that every search sees from now on.
 #[derive(Debug, Serialize)]
 struct Deleted {
-    version: u64,
+    version: Version,
     deleted: u32,
     missing: u32,
     #[serde(flatten)]
@@ -85,7 +86,7 @@ pub(super) async fn get(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let parameters = Parameters::read(&uri, &["min_version"])?;
-    let min_version = parameters.parsed("min_version", "a version number")?;
+    let min_version = parameters.min_version()?;
     let wanted = key.clone();
     let found = versions::ask(
         &state,
@@ -97,13 +98,13 @@ pub(super) async fn get(
     )
     .await?;
     let found = found.ok_or_else(|| no_document(&key, &target))?;
-    tracing::Span::current().record("version", found.version);
+    tracing::Span::current().record("version", found.version.get());
     let headers = [
         (
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         ),
-        (VERSION, HeaderValue::from(found.version)),
+        (VERSION, HeaderValue::from(found.version.get())),
         (
             header::CACHE_CONTROL,
             state.settings().cache_control.clone(),

@@ -151,7 +151,7 @@ async fn find(
         let response = index.search_now(&request, &allowance)?;
         let span = tracing::Span::current();
         span.record("hits", response.count);
-        span.record("version", response.version);
+        span.record("version", response.version.get());
         let count = response.count;
         let tag = cacheable
             .as_ref()
@@ -235,6 +235,6 @@ fn from_parameters(parameters: &Parameters) -> Result<SearchRequest, Problem> {
             .unwrap_or(default.offset),
         fields: parameters.list("fields"),
         highlight: parameters.switch("highlight")?,
-        min_version: parameters.parsed("min_version", "a version number")?,
+        min_version: parameters.min_version()?,
     })
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::mapping::Definition;
+use crate::numbers::Version;
 
 /// Ended jobs that a manifest remembers.
 pub const ENDED_JOBS_MAX: usize = 5;
@@ -22,7 +23,7 @@ pub struct Job {
     /// How far the documents have been read.
     pub position: Position,
     /// What was touched in versions up to this one is in what is built.
-    pub replayed_to: u64,
+    pub replayed_to: Version,
     /// What is built so far; none before the first checkpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<CheckpointId>,
@@ -123,10 +124,10 @@ pub struct JobStatus {
     /// Checkpoints so far.
     pub checkpoints: u64,
     /// The version that started it.
-    pub started_version: u64,
+    pub started_version: Version,
     /// The version that ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended_version: Option<u64>,
+    pub ended_version: Option<Version>,
     /// When it was started, in milliseconds since 1970 by the clock of whoever started it; for people.
     pub started_ms: u64,
     /// When it was last carried on.

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::inbox::Inbox;
+use crate::numbers::{Epoch, Version};
 use crate::snapshot::Snapshot;
 use crate::snapshot::cache::RangeCache;
 
@@ -11,9 +12,9 @@ use crate::snapshot::cache::RangeCache;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
     /// The newest version.
-    pub version: u64,
+    pub version: Version,
     /// The term of the writer that published it.
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// Documents that a search can find.
     pub documents: u64,
     /// Documents that are deleted or replaced and not merged away yet.

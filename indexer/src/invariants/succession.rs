@@ -2,14 +2,12 @@
 
 use super::{Verdict, ensure};
 use crate::format::manifest::{Cause, Manifest};
-
-/// The version that an index begins with.
-const FIRST: u64 = 1;
+use crate::numbers::Version;
 
 /// I1: version N+1 is built on one manifest of version N, which it names. A cold start tells a ghost from a version that was
 /// not announced by this name.
 pub(super) fn follows_its_base(base: &Manifest, next: &Manifest) -> Verdict {
-    ensure(next.version == base.version + 1, "I1", next, || {
+    ensure(next.version == base.version.next(), "I1", next, || {
         format!("it is built on version {}", base.version)
     })?;
     let named = next.body.previous == base.nonce && next.nonce != base.nonce;
@@ -22,7 +20,7 @@ pub(super) fn follows_its_base(base: &Manifest, next: &Manifest) -> Verdict {
 pub(super) fn only_the_first_creates(manifest: &Manifest) -> Verdict {
     let creates = manifest.body.cause == Cause::Create;
     ensure(
-        creates == (manifest.version == FIRST),
+        creates == (manifest.version == Version::FIRST),
         "I1",
         manifest,
         || format!("its cause is {:?}", manifest.body.cause),
@@ -47,7 +45,12 @@ pub(super) fn one_definition_in_a_lineage(base: &Manifest, next: &Manifest) -> V
 /// I26: epoch, lock generation, batch clock and the last collection never go back, because processes compare them with
 /// what they saw earlier. The epoch grows by one when another writer publishes than the one before.
 pub(super) fn counters_never_go_back(base: &Manifest, next: &Manifest) -> Verdict {
-    let epoch = base.epoch + u64::from(base.body.writer != next.body.writer);
+    let same_writer = base.body.writer == next.body.writer;
+    let epoch = if same_writer {
+        base.epoch
+    } else {
+        base.epoch.next()
+    };
     ensure(next.epoch == epoch, "I26", next, || {
         format!("its epoch is {} instead of {epoch}", next.epoch)
     })?;
@@ -55,11 +58,15 @@ pub(super) fn counters_never_go_back(base: &Manifest, next: &Manifest) -> Verdic
     for (what, before, after) in [
         (
             "lock generation",
-            before.lock_generation.into(),
-            after.lock_generation.into(),
+            before.lock_generation.get().into(),
+            after.lock_generation.get().into(),
         ),
         ("batch clock", before.batch_clock, after.batch_clock),
-        ("last collection", before.collected, after.collected),
+        (
+            "last collection",
+            before.collected.get(),
+            after.collected.get(),
+        ),
     ] {
         ensure(before <= after, "I26", next, || {
             format!("its {what} goes back from {before} to {after}")

@@ -25,6 +25,7 @@ use crate::config::Step;
 use crate::error::Result;
 use crate::format::manifest::Cause;
 use crate::ids::RandomIds;
+use crate::numbers::Version;
 use crate::snapshot::Snapshot;
 
 /// How long maintenance waits for the lock when nothing else bounds it.
@@ -36,7 +37,7 @@ const MERGES_MAX: usize = 10_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MergeReport {
     /// The newest version afterwards.
-    pub version: u64,
+    pub version: Version,
     /// Merges that were published.
     pub merges: usize,
     /// Segments before.

@@ -16,6 +16,7 @@ use crate::format::pages::PageWriter;
 use crate::ids::Ids;
 use crate::layout::{self, ManifestName};
 use crate::mount::{Access, Mount, MountFile};
+use crate::numbers::Version;
 
 /// Segments of up to so many bytes together travel inside the manifest: one file instead of two,
 /// and a warm reader has them with the same read. Larger ones would make that read long for readers that need little of it.
@@ -117,7 +118,7 @@ pub(super) fn bundle(
     segments: &[RawSegment],
     mount: &dyn Mount,
     ids: &dyn Ids,
-    version: u64,
+    version: Version,
 ) -> Result<Packed> {
     let uuid = ids.next();
     let name = layout::bundle_name(version, uuid);

@@ -12,6 +12,7 @@ use aquifer_indexer::index::{Bulk, BulkReport, Index, Operation};
 use aquifer_indexer::layout;
 use aquifer_indexer::mapping::Definition;
 use aquifer_indexer::mount::{Fault, FaultyMount};
+use aquifer_indexer::numbers::Version;
 use aquifer_indexer::reindex::{JobState, NoSources, ReindexRequest};
 use aquifer_indexer::{ErrorKind, Result};
 
@@ -74,7 +75,7 @@ fn twenty_thousand_documents_end_in_few_segments_without_leavings() {
     let report = bulk.finish().unwrap();
     drop(bulk);
     let expected = BulkReport {
-        version: 2,
+        version: Version::new(2),
         publications: 1,
         created: 20_000,
         ..BulkReport::default()

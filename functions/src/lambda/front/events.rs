@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use aquifer_indexer::numbers::Version;
 use aquifer_indexer::{Error, ErrorKind, Result};
 use lambda_runtime::Context;
 use serde_json::value::RawValue;
@@ -134,7 +135,7 @@ fn log_line(kind: EventKind, fed: &Fed, took_ms: u64) {
         indexed,
         outdated = fed.outdated,
         failed = fed.failed,
-        version,
+        version = version.map(Version::get),
         took_ms,
         "indexed an event"
     );

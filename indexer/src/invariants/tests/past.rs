@@ -45,7 +45,8 @@ pub(super) fn cases() -> Vec<Case> {
             mark(past).as_mut().unwrap().len += 4096
         }),
         case("names_its_successor", |past, _| {
-            mark(past).as_mut().unwrap().version += 1
+            let named = mark(past).as_mut().unwrap();
+            named.version = named.version.next()
         }),
         case("builds_on_an_announced_version", |past, _| {
             *mark(past) = None

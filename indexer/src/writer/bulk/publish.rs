@@ -19,6 +19,7 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::Cause;
 use crate::inbox::{Batch, Operation};
+use crate::numbers::Version;
 use crate::snapshot::Snapshot;
 use crate::snapshot::sources::sources;
 
@@ -96,7 +97,7 @@ impl Load {
         built: &Snapshot,
         replaced: &BTreeMap<usize, RoaringBitmap>,
         mut located: Located,
-    ) -> Result<Option<(u64, u64)>> {
+    ) -> Result<Option<(Version, u64)>> {
         let history = &*self.history;
         let deadline = history.clock.now() + PATIENCE;
         let lineage = self.empty.manifest().lineage;

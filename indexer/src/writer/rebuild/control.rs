@@ -52,7 +52,7 @@ impl Rebuilder {
     fn new_job(&self, id: Uuid, request: &ReindexRequest, tip: &Snapshot) -> Job {
         let now = self.history.clock.wall_ms();
         let body = &tip.manifest().body;
-        let version = tip.version() + 1;
+        let version = tip.version().next();
         let documents = body.live_docs();
         let status = JobStatus {
             id,
