@@ -18,6 +18,8 @@
 //! ```
 
 use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +68,11 @@ number! {
     LockGeneration(u32)
 }
 
+number! {
+    /// A number of documents, or of the records of the ledger, which tantivy stores as documents.
+    DocCount(u64)
+}
+
 impl Version {
     /// No version: every version is later.
     pub const NONE: Self = Self(0);
@@ -92,8 +99,8 @@ impl Version {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// The versions after this one, up to and including `last`.
-    pub fn after_up_to(self, last: Self) -> impl Iterator<Item = Self> {
+    /// The versions later than this one, up to and including `last`.
+    pub fn later_up_to(self, last: Self) -> impl Iterator<Item = Self> {
         (self.0..last.0).map(|before| Self(before).next())
     }
 }
@@ -120,6 +127,51 @@ impl LockGeneration {
     }
 }
 
+impl DocCount {
+    /// No documents.
+    pub const ZERO: Self = Self(0);
+    /// One document.
+    pub const ONE: Self = Self(1);
+
+    /// The number of documents in a list of this length.
+    pub const fn of_len(len: usize) -> Self {
+        Self(len as u64)
+    }
+
+    /// What remains of so many documents without `others`; nothing when those are more.
+    #[must_use]
+    pub const fn without(self, others: Self) -> Self {
+        Self(self.0.saturating_sub(others.0))
+    }
+}
+
+/// tantivy counts the documents of one segment in 32 bits.
+impl From<u32> for DocCount {
+    fn from(in_segment: u32) -> Self {
+        Self(in_segment.into())
+    }
+}
+
+impl Add for DocCount {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for DocCount {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for DocCount {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::ZERO, Add::add)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,20 +191,25 @@ mod tests {
             (3, 0)
         );
         let after: Vec<u64> = Version::new(4)
-            .after_up_to(version)
+            .later_up_to(version)
             .map(Version::get)
             .collect();
         assert_eq!(after, [5, 6, 7]);
-        assert_eq!(version.after_up_to(version).count(), 0);
+        assert_eq!(version.later_up_to(version).count(), 0);
     }
 
     #[test]
     fn numbers_are_written_like_bare_numbers() {
         assert_eq!(format!("{:020}", Version::new(42)), format!("{:020}", 42));
-        let written = (Version::new(1), Epoch::new(2), LockGeneration::new(3));
+        let written = (
+            Version::new(1),
+            Epoch::new(2),
+            LockGeneration::new(3),
+            DocCount::new(4),
+        );
         let json = serde_json::to_string(&written).unwrap();
-        assert_eq!(json, "[1,2,3]");
-        let read: (Version, Epoch, LockGeneration) = serde_json::from_str(&json).unwrap();
+        assert_eq!(json, "[1,2,3,4]");
+        let read: (Version, Epoch, LockGeneration, DocCount) = serde_json::from_str(&json).unwrap();
         assert_eq!(read, written);
     }
 }

@@ -3,7 +3,7 @@
 use aquifer_indexer::document::{self, Document, limits};
 use aquifer_indexer::index::{Operation, Outcome};
 use aquifer_indexer::mapping::IndexSchema;
-use aquifer_indexer::numbers::Version;
+use aquifer_indexer::numbers::{DocCount, Version};
 use aquifer_indexer::quote::quoted;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Uri, header};
@@ -28,8 +28,8 @@ pub(super) const VERSION: HeaderName = HeaderName::from_static("aquifer-version"
 struct Posted {
     version: Version,
     accepted: usize,
-    created: u32,
-    updated: u32,
+    created: DocCount,
+    updated: DocCount,
     #[serde(flatten)]
     refusals: Refusals,
     took_ms: u64,
@@ -39,8 +39,8 @@ struct Posted {
 #[derive(Debug, Serialize)]
 struct Deleted {
     version: Version,
-    deleted: u32,
-    missing: u32,
+    deleted: DocCount,
+    missing: DocCount,
     #[serde(flatten)]
     refusals: Refusals,
     took_ms: u64,
@@ -137,7 +137,9 @@ pub(super) async fn delete(
     };
     let submitted = state.writes().run(context.deadline, call).await?;
     match &submitted.outcome {
-        Outcome::Applied { counts, .. } if counts.deleted == 0 => Err(no_document(&key, &target)),
+        Outcome::Applied { counts, .. } if counts.deleted == DocCount::ZERO => {
+            Err(no_document(&key, &target))
+        }
         _ => Ok(deleted(submitted, &target, context)),
     }
 }

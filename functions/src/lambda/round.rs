@@ -170,7 +170,7 @@ impl Round<'_> {
         let mut watch = |job: &JobStatus| {
             checkpoints += 1;
             let (id, done, total) = (job.id, job.done, job.total);
-            tracing::info!(job = %id, done, total, documents = job.documents, "checkpoint");
+            tracing::info!(job = %id, done, total, documents = job.documents.get(), "checkpoint");
         };
         let carried = index.carry_on(self.sources, self.until, &mut watch);
         report.progressed |= checkpoints > 0;
@@ -178,7 +178,7 @@ impl Round<'_> {
             if job.state.is_running() {
                 report.left.push(Task::Reindex);
             } else {
-                tracing::info!(job = %job.id, state = ?job.state, documents = job.documents, "job ended");
+                tracing::info!(job = %job.id, state = ?job.state, documents = job.documents.get(), "job ended");
                 report.progressed = true;
             }
             report.job = Some(job);

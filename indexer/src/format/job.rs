@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::mapping::Definition;
-use crate::numbers::Version;
+use crate::numbers::{DocCount, Version};
 
 /// Ended jobs that a manifest remembers.
 pub const ENDED_JOBS_MAX: usize = 5;
@@ -108,16 +108,16 @@ pub struct JobStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// Documents indexed so far.
-    pub documents: u64,
+    pub documents: DocCount,
     /// Documents, or for an external source bytes, there are in all, where that is known; for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
     /// How much of `total` has been read.
     pub done: u64,
     /// Documents that were posted or deleted meanwhile and carried over.
-    pub replayed: u64,
+    pub replayed: DocCount,
     /// Documents that were left out.
-    pub refused: u64,
+    pub refused: DocCount,
     /// The first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<Refusal>,

@@ -23,7 +23,7 @@ use crate::error::Result;
 use crate::layout::{self, BatchId, ManifestName};
 use crate::mapping::Definition;
 use crate::mount::COHERENT_PAGE;
-use crate::numbers::{Epoch, LockGeneration, Version};
+use crate::numbers::{DocCount, Epoch, LockGeneration, Version};
 
 /// Where the pages of some segments lie.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -120,9 +120,9 @@ pub struct Segment {
 
 impl Segment {
     /// Documents that are not deleted.
-    pub fn live_docs(&self) -> u32 {
-        self.max_doc
-            .saturating_sub(self.deletes.as_ref().map_or(0, |deletes| deletes.count))
+    pub fn live_docs(&self) -> DocCount {
+        let deleted = self.deletes.as_ref().map_or(0, |deletes| deletes.count);
+        DocCount::from(self.max_doc).without(deleted.into())
     }
 
     /// Bytes of its files.
@@ -140,24 +140,24 @@ impl Segment {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Documents whose key was new.
-    pub created: u32,
+    pub created: DocCount,
     /// Documents that replaced another.
-    pub updated: u32,
+    pub updated: DocCount,
     /// Documents that were deleted.
-    pub deleted: u32,
+    pub deleted: DocCount,
     /// Keys to delete that no document had.
-    pub missing: u32,
+    pub missing: DocCount,
     /// Changes that were left out, since the index knew the same or a newer one of their key.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub outdated: u32,
+    pub outdated: DocCount,
 }
 
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
 )]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
+fn is_zero(count: &DocCount) -> bool {
+    *count == DocCount::ZERO
 }
 
 /// A batch that has been applied.
@@ -246,9 +246,8 @@ impl Body {
     }
 
     /// Documents that are not deleted.
-    pub fn live_docs(&self) -> u64 {
-        let live = self.document_segments().map(Segment::live_docs);
-        live.map(u64::from).sum()
+    pub fn live_docs(&self) -> DocCount {
+        self.document_segments().map(Segment::live_docs).sum()
     }
 
     /// A body without documents.

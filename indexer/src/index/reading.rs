@@ -8,7 +8,7 @@ use tantivy::schema::Value as _;
 
 use super::Index;
 use crate::error::{Error, ErrorKind, Result};
-use crate::numbers::Version;
+use crate::numbers::{DocCount, Version};
 use crate::search::{self, Allowance, Budget, SearchRequest, SearchResponse};
 use crate::snapshot::Snapshot;
 use crate::writer::resolve::locate;
@@ -61,7 +61,7 @@ impl Index {
             let known = &self.shared.known;
             let (count, hits) = search::execute(searcher, schema, known, request, &budget)?;
             Ok(SearchResponse {
-                count,
+                count: DocCount::new(count),
                 hits,
                 version: snapshot.version(),
                 lineage: snapshot.manifest().lineage,

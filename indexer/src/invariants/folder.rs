@@ -101,7 +101,7 @@ pub(super) fn files_of_the_job_exist(newest: &Manifest, folder: &Folder) -> Verd
         return Ok(());
     };
     let checkpoint = checkpoint(newest).into_iter().map(|(path, _)| path);
-    let links = job.replayed_to.after_up_to(newest.version);
+    let links = job.replayed_to.later_up_to(newest.version);
     let links = links.map(layout::version_link);
     let bundles = folder.built.iter().flat_map(Manifest::files);
     let bundles = bundles.filter(|file| matches!(file, ContainerId::Bundle(_)));

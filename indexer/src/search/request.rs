@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::limits;
 use crate::error::{Error, Result};
-use crate::numbers::Version;
+use crate::numbers::{DocCount, Version};
 
 /// One search. As JSON, everything is optional: `{}` finds every document.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -190,7 +190,7 @@ impl FromStr for Sort {
 #[derive(Debug, Serialize)]
 pub struct SearchResponse {
     /// How many documents match, exactly.
-    pub count: u64,
+    pub count: DocCount,
     /// The hits asked for, in order.
     pub hits: Vec<Hit>,
     /// The version of the index that was searched.

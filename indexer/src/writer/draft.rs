@@ -16,7 +16,7 @@ use crate::format::retired::{Retired, retire};
 use crate::ids::Ids;
 use crate::layout::ManifestName;
 use crate::mapping::IndexSchema;
-use crate::numbers::{Epoch, LockGeneration, Version};
+use crate::numbers::{DocCount, Epoch, LockGeneration, Version};
 use crate::snapshot::Snapshot;
 
 /// What a segment holds. Segments of different kinds are never merged.
@@ -150,12 +150,12 @@ impl Draft {
     }
 
     /// How many documents of a kept segment are deleted so far.
-    pub(super) fn deleted(&self, index: usize) -> Result<u64> {
+    pub(super) fn deleted(&self, index: usize) -> Result<DocCount> {
         Ok(match self.kept.get(&index) {
-            Some(Some(deletes)) => deletes.len(),
+            Some(Some(deletes)) => DocCount::new(deletes.len()),
             _ => {
                 let deletes = self.segment(index)?.deletes.as_ref();
-                deletes.map_or(0, |deletes| u64::from(deletes.count))
+                deletes.map_or(DocCount::ZERO, |deletes| deletes.count.into())
             }
         })
     }

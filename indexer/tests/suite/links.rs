@@ -31,7 +31,7 @@ fn link(folder: &Folder, version: Version) -> PathBuf {
 fn a_copy_that_followed_the_links_holds_the_same_index() {
     let (folder, version) = without_head();
     let expected = contents(&folder.copy().reader()).unwrap();
-    for version in Version::NONE.after_up_to(version) {
+    for version in Version::NONE.later_up_to(version) {
         let bytes = std::fs::read(folder.path().join(folder.manifest(version))).unwrap();
         let link = link(&folder, version);
         std::fs::remove_file(&link).unwrap();
@@ -65,7 +65,7 @@ fn a_link_that_names_no_manifest_of_its_version_is_reported_and_not_followed() {
 #[test]
 fn an_index_of_an_earlier_format_is_rejected() {
     let (folder, version) = without_head();
-    for version in Version::NONE.after_up_to(version) {
+    for version in Version::NONE.later_up_to(version) {
         let manifest = folder.path().join(folder.manifest(version));
         let mut bytes = std::fs::read(&manifest).unwrap();
         bytes[4] = 2;

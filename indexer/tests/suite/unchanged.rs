@@ -7,9 +7,9 @@ use crate::rig::*;
 /// Enough posts in a row that a writer takes its own last version for the newest.
 const STREAK: u32 = 5;
 
-fn missing(count: u32) -> Counts {
+fn missing(count: u64) -> Counts {
     Counts {
-        missing: count,
+        missing: docs(count),
         ..Counts::default()
     }
 }
@@ -25,11 +25,14 @@ fn deleting_what_is_not_there_makes_no_version() {
     }
     // What comes and goes in one batch was there in between.
     let (seen, counts) = post(&index, vec![document("d", "x"), delete("d")]).unwrap();
-    assert_eq!((seen, counts.created, counts.deleted), (version, 1, 1));
+    assert_eq!(
+        (seen, counts.created, counts.deleted),
+        (version, docs(1), docs(1))
+    );
     let (seen, counts) = post(&index, vec![delete("b"), delete("a")]).unwrap();
     assert_eq!(
         (seen, counts.deleted, counts.missing),
-        (version.next(), 1, 1)
+        (version.next(), docs(1), docs(1))
     );
     assert_clean(&index);
 }
@@ -43,7 +46,7 @@ fn what_another_writer_has_just_added_is_deleted() {
     }
     let (added, _) = post(&other, vec![document("b", "two")]).unwrap();
     let (version, counts) = post(&one, vec![delete("b")]).unwrap();
-    assert_eq!((version, counts.deleted), (added.next(), 1));
+    assert_eq!((version, counts.deleted), (added.next(), docs(1)));
     assert_eq!(search(&folder.reader(), "two").unwrap(), [""; 0]);
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use aquifer_indexer::document::limits::BATCH_DOCUMENTS;
 use aquifer_indexer::index::{Batch, Counts, Index, Operation, Outcome, Wait};
 use aquifer_indexer::mapping::IndexSchema;
-use aquifer_indexer::numbers::Version;
+use aquifer_indexer::numbers::{DocCount, Version};
 use aquifer_indexer::{Error, ErrorKind, Result};
 
 use super::failure::ItemFailure;
@@ -47,7 +47,7 @@ pub(super) struct Applied {
     /// Whether one of them is durable and not applied yet.
     pub(super) durable: bool,
     /// Changes that were left out, since the index knew newer ones.
-    pub(super) outdated: u64,
+    pub(super) outdated: DocCount,
 }
 
 /// Where a pile stood.
@@ -166,7 +166,7 @@ impl Pile {
 impl Applied {
     fn note(&mut self, version: Version, counts: Counts) {
         self.version = Some(version);
-        self.outdated += u64::from(counts.outdated);
+        self.outdated += counts.outdated;
     }
 }
 

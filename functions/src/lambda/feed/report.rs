@@ -1,6 +1,6 @@
 //! What became of an event, and what its source is answered.
 
-use aquifer_indexer::numbers::Version;
+use aquifer_indexer::numbers::{DocCount, Version};
 use aquifer_indexer::quote::{quoted, shortened};
 use aquifer_indexer::{Error, ErrorKind, Result};
 use serde::Serialize;
@@ -24,7 +24,7 @@ pub struct Fed {
     /// Items that failed.
     pub failed: usize,
     /// Changes that were left out, since the index knew newer ones.
-    pub outdated: u64,
+    pub outdated: DocCount,
     /// The indexes that were changed.
     pub changed: Vec<Changed>,
 }

@@ -13,7 +13,7 @@ use crate::format::prefix::HEADER;
 use crate::format::retired::{Retired, retire};
 use crate::layout::{BatchId, ManifestName, bundle_name};
 use crate::mapping::Definition;
-use crate::numbers::{Epoch, Version};
+use crate::numbers::{DocCount, Epoch, Version};
 
 /// A version and its base.
 #[derive(Clone, Debug)]
@@ -151,8 +151,8 @@ pub(super) fn commit() -> Pair {
     body.segments[1].hot.offset = HEADER as u64;
     retire(&mut body.retired, [BEFORE], NEXT);
     let counts = Counts {
-        created: 1,
-        deleted: 1,
+        created: DocCount::new(1),
+        deleted: DocCount::new(1),
         ..Counts::default()
     };
     body.applied.push(batch(60, NEXT, counts));
@@ -166,11 +166,11 @@ pub(super) fn job(version: Version) -> Job {
         id: id(700),
         state: JobState::Building,
         source: None,
-        documents: 0,
+        documents: DocCount::new(0),
         total: None,
         done: 0,
-        replayed: 0,
-        refused: 0,
+        replayed: DocCount::new(0),
+        refused: DocCount::new(0),
         refusals: Vec::new(),
         checkpoints: 0,
         started_version: version,

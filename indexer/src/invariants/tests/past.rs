@@ -4,6 +4,7 @@ use super::build::*;
 use super::*;
 use crate::format::manifest::{Cause, ContainerId};
 use crate::format::mark::{ManifestId, MarkPage};
+use crate::numbers::DocCount;
 
 /// A rule, and a change of the past or of the version after it that breaks it and no other.
 pub(super) struct Case {
@@ -128,7 +129,7 @@ fn a_batch_and_a_file_that_come_back_later_are_noticed() {
     last.body.segments[3].container = 3;
     last.body.applied = vec![base.body.applied[0]];
     last.body.applied[0].version = last.version;
-    last.body.applied[0].counts.created = 4;
+    last.body.applied[0].counts.created = DocCount::new(4);
     let versions = [(&base, Some(&next)), (&next, Some(&last)), (&last, None)];
     let mut rules: Vec<_> = walk(&last, &versions)
         .iter()

@@ -4,7 +4,7 @@ use super::build::*;
 use super::*;
 use crate::format::manifest::Cause;
 use crate::layout;
-use crate::numbers::Version;
+use crate::numbers::{DocCount, Version};
 
 pub(super) const RULES_BROKEN: [&str; 4] = [
     "applied_batches_that_remain_are_named",
@@ -101,8 +101,8 @@ fn an_applied_batch_that_is_left_and_not_named_breaks_the_rule() {
 fn a_key_that_is_there_twice_or_not_at_all_breaks_the_rule() {
     let newest = after(&base(), Cause::Merge).next;
     let found = |live, keyed, twice: Option<&str>| Found {
-        live,
-        keyed,
+        live: DocCount::new(live),
+        keyed: DocCount::new(keyed),
         twice: twice.map(str::to_owned),
     };
     for (documents, records, is_right) in [

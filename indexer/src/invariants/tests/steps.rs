@@ -7,7 +7,7 @@ use super::*;
 use crate::format::job::{Job, JobState};
 use crate::format::manifest::{Cause, ContainerId, Counts, Span};
 use crate::format::retired::RANGES_MAX;
-use crate::numbers::{LockGeneration, Version};
+use crate::numbers::{DocCount, LockGeneration, Version};
 
 /// A rule, and a change that breaks it and nothing else.
 pub(super) struct Case {
@@ -136,7 +136,7 @@ fn of_batches_and_counts() -> Vec<Case> {
             next.body.applied[0].in_inbox = false
         }),
         next(NAMES, commit(), |next| {
-            next.body.applied[0].counts.created = 1
+            next.body.applied[0].counts.created = DocCount::new(1)
         }),
         next(NAMES, merge(), |next| {
             next.body.applied.push(batch(40, NEXT, Counts::default()));

@@ -28,7 +28,7 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::{Body, Cause, Manifest};
 use crate::format::section::Sections;
-use crate::numbers::Version;
+use crate::numbers::{DocCount, Version};
 use crate::snapshot::Snapshot;
 
 /// Memory for building that a thread is worth: with less, segments get so small that merging them costs more than the
@@ -57,11 +57,11 @@ pub struct BulkReport {
     /// Versions that were published without ordinary commits.
     pub publications: usize,
     /// Documents whose keys were not there before.
-    pub created: u64,
+    pub created: DocCount,
     /// Documents that replaced one, of the load or of the index.
-    pub updated: u64,
+    pub updated: DocCount,
     /// Documents that are durable and become visible with the next commit of any process.
-    pub pending: u64,
+    pub pending: DocCount,
 }
 
 /// Loads many documents into an index. Used by as many threads at once as [`Self::threads`] says, which do all the work. Dropped

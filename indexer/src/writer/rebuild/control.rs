@@ -12,6 +12,7 @@ use crate::format::job::{Job, JobState, JobStatus, Position};
 use crate::format::manifest::Cause;
 use crate::layout::JOBS;
 use crate::mapping::IndexSchema;
+use crate::numbers::DocCount;
 use crate::reindex::ReindexRequest;
 use crate::snapshot::Snapshot;
 
@@ -58,11 +59,11 @@ impl Rebuilder {
             id,
             state: JobState::Building,
             source: request.source.clone(),
-            documents: 0,
-            total: request.source.is_none().then_some(documents),
+            documents: DocCount::ZERO,
+            total: request.source.is_none().then_some(documents.get()),
             done: 0,
-            replayed: 0,
-            refused: 0,
+            replayed: DocCount::ZERO,
+            refused: DocCount::ZERO,
             refusals: Vec::new(),
             checkpoints: 0,
             started_version: version,

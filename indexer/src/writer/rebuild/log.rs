@@ -29,7 +29,7 @@ pub(super) fn touched(
         keys: BTreeSet::new(),
         to: after,
     };
-    for version in after.after_up_to(to) {
+    for version in after.later_up_to(to) {
         let (manifest, ..) = history.follower.read_version(version)?;
         touched.keys.extend(manifest.body.touched);
         touched.to = version;
