@@ -60,7 +60,7 @@ describe('the functions', () => {
 
   test('hand over only where they reach Lambda', () => {
     for (const fn of Object.values(functions(serviceTemplate))) {
-      expect(fn.Properties.Environment.Variables.AQUIFER_REINDEX_FUNCTION).toBe('none');
+      expect(fn.Properties.Environment.Variables).not.toHaveProperty('AQUIFER_REINDEX_FUNCTION');
     }
     expect(invokers(serviceTemplate)).toEqual([]);
     for (const handOver of ['dual-stack', 'endpoint']) {
@@ -68,7 +68,8 @@ describe('the functions', () => {
       const { writer, reindex } = functions(handing);
       expect(JSON.stringify(writer?.Properties.Environment.Variables.AQUIFER_REINDEX_FUNCTION)).toContain('Reindex');
       expect(reindex?.Properties.Environment.Variables).not.toHaveProperty('AQUIFER_REINDEX_FUNCTION');
-      expect(invokers(handing)).toHaveLength(2);
+      expect(JSON.stringify(invokers(handing))).toContain('Writer');
+      expect(invokers(handing)).toHaveLength(1);
     }
   });
 });

@@ -13,9 +13,6 @@ const SEARCH = { name: "search", memorySize: 1024, timeout: 29 };
 const WRITER = { name: "writer", memorySize: 1024, timeout: 29 };
 const REINDEX = { name: "reindex", memorySize: 1024, timeout: 900 };
 
-// A function in a VPC does not reach Lambda's own API without an endpoint or a NAT gateway, so none invokes another.
-const NOBODY = "none";
-
 // Of this stage nothing is deployed: offline.js runs it.
 const OFFLINE = "offline";
 
@@ -89,7 +86,8 @@ function storage(settings) {
     }
   }
   return {
-    environment: { ...environment, AQUIFER_REINDEX_FUNCTION: NOBODY },
+    // A function in a VPC does not reach Lambda's own API without an endpoint or a NAT gateway, so the writer invokes no other.
+    environment,
     fileSystemConfig: { arn: settings.accessPoint, localMountPath: MOUNT },
     vpc: { subnetIds: settings.subnets.split(","), securityGroupIds: [settings.securityGroup] },
   };

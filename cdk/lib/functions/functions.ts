@@ -36,9 +36,6 @@ export interface FunctionsProps {
   readonly environment?: Record<string, string>;
 }
 
-/** Who a function hands work to that cannot reach Lambda: nobody. */
-const NOBODY = 'none';
-
 /** Lambda tries an asynchronous invocation again as often as this. */
 const RETRIES = 2;
 
@@ -129,7 +126,6 @@ export class Functions extends Construct {
     return {
       AQUIFER_ROOT: MOUNT_PATH,
       AQUIFER_METRICS: metrics,
-      ...(handOver === 'none' ? { AQUIFER_REINDEX_FUNCTION: NOBODY } : {}),
       ...(handOver === 'dual-stack' ? { AWS_USE_DUALSTACK_ENDPOINT: 'true' } : {}),
       ...environment,
     };
@@ -157,7 +153,7 @@ export class Functions extends Construct {
     return role;
   }
 
-  /** The writer hands long work to the reindex function, and that one to itself. */
+  /** The writer hands long work to the reindex function. */
   private handOver() {
     const name = this.reindex.functionName;
     this.writer.addEnvironment('AQUIFER_REINDEX_FUNCTION', name);
@@ -178,8 +174,6 @@ export class Functions extends Construct {
         }),
       ],
     });
-    for (const kind of ['writer', 'reindex'] as const) {
-      policy.attachToRole(iam.Role.fromRoleName(this, `HandOver${kind}`, roles.of(kind).roleName));
-    }
+    policy.attachToRole(iam.Role.fromRoleName(this, 'HandOverWriter', roles.of('writer').roleName));
   }
 }

@@ -14,7 +14,7 @@ export interface FunctionSize {
 /** The least memory in which each function was measured to work, docs/memory.md. */
 export const MEMORY_MIN_MIB = 128;
 
-/** Merges and reindexing end in this time or go on in the next invocation. Shorter, and nothing gets done. */
+/** Merges and reindexing end in this time or go on with the next schedule. Shorter, and nothing gets done. */
 export const REINDEX_TIMEOUT_MIN = Duration.minutes(1);
 
 /** Connections that a file system of EFS takes. An environment is one. */
@@ -35,7 +35,7 @@ export const DEFAULT_SIZE: Record<FunctionKind, Required<FunctionSize>> = {
   // Writers of one index commit one after the other, and what arrives meanwhile shares the next commit. So a few
   // environments take as much as many, which would only wait for each other, at a price.
   writer: { memoryMiB: 512, timeout: REQUEST_TIMEOUT, scratch: SCRATCH, concurrency: 10 },
-  // One works, another continues it, and an order from outside is not turned away.
+  // While one works on a job, the schedule's calls go round the other indexes, and an order from outside is not turned away.
   reindex: { memoryMiB: 1024, timeout: LONGEST_TIMEOUT, scratch: SCRATCH, concurrency: 3 },
 };
 

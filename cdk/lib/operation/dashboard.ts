@@ -27,7 +27,7 @@ export class Dashboard extends Construct {
       graph('Documents', [of(writer, 'Documents'), of(writer, 'Refused'), of(writer, 'Failures')]),
       graph('Commits', [of(writer, 'Commits'), of(writer, 'Fenced')], [of(writer, 'BatchesPerCommit', 'Average')]),
       graph('Time of a commit (ms)', [of(writer, 'CommitTime', 'p50'), of(writer, 'CommitTime', 'p99')]),
-      graph('Maintenance', [of(reindex, 'Drained'), of(reindex, 'Merges'), of(reindex, 'Failures'), of(reindex, 'Stopped'), of(reindex, 'Damaged')]),
+      graph('Maintenance', [of(reindex, 'Drained'), of(reindex, 'Merges'), of(reindex, 'Failures'), of(reindex, 'Left'), of(reindex, 'Damaged')]),
       graph('Age of the inbox (ms)', [writer, reindex].map((fn) => of(fn, 'InboxAge', 'Maximum').with({ label: fn.node.id }))),
       graph('Environments', [search, writer, reindex].map((fn) => fn.metric('ConcurrentExecutions', { period: PERIOD, statistic: 'Maximum', label: fn.node.id }))),
     );

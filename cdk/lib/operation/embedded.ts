@@ -19,12 +19,12 @@ export type EmbeddedMetric =
   | 'Fenced'
   | 'Hits'
   | 'InboxAge'
+  | 'Left'
   | 'Merges'
   | 'Refreshes'
   | 'Refused'
   | 'Requests'
   | 'SearchTime'
-  | 'Stopped'
   | 'Time';
 
 /** A metric of one function. */

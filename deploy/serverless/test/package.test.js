@@ -39,7 +39,7 @@ for (const framework of FRAMEWORKS) {
       assert.deepEqual(one.Architectures, [architecture]);
       assert.match(one.Code.S3Key, new RegExp(`/aquifer-${name}-${architecture}\\.zip$`));
       assert.deepEqual(one.FileSystemConfigs, [{ Arn: ACCESS_POINT, LocalMountPath: one.Environment.Variables.AQUIFER_ROOT }]);
-      assert.equal(one.Environment.Variables.AQUIFER_REINDEX_FUNCTION, "none");
+      assert.equal(one.Environment.Variables.AQUIFER_REINDEX_FUNCTION, undefined);
       assert.deepEqual(one.VpcConfig, { SubnetIds: ["subnet-a", "subnet-b"], SecurityGroupIds: ["sg-a"] });
     }
     assert.equal(reindex.ReservedConcurrentExecutions, 1);

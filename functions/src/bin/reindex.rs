@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use aquifer_functions::doctor::partner_if_asked;
 use aquifer_functions::lambda::environment::Environment;
-use aquifer_functions::lambda::handoff::{Handoff, LambdaHandoff};
 use aquifer_functions::lambda::run;
 use aquifer_functions::lambda::tend::Tend;
 
@@ -16,12 +15,8 @@ fn main() -> ExitCode {
     }
     run::function(|| {
         let environment = Environment::read()?;
-        let next = environment
-            .reindex_function
-            .for_reindex(&environment.function);
-        let handoff = next.map(|name| Arc::new(LambdaHandoff::new(name)) as Arc<dyn Handoff>);
         let sources = Arc::new(environment.external_sources()?);
-        let tend = Tend::new(environment, sources, handoff);
+        let tend = Tend::new(environment, sources);
         let tend = match std::env::current_exe() {
             Ok(program) => tend.with_second_process(program),
             Err(error) => {

@@ -13,7 +13,7 @@ use aquifer_functions::lambda::run;
 fn main() -> ExitCode {
     run::function(|| {
         let environment = Environment::read()?;
-        let reindex = environment.reindex_function.for_writer();
+        let reindex = environment.reindex_function.as_deref();
         let handoff = reindex.map(|name| Arc::new(LambdaHandoff::new(name)) as Arc<dyn Handoff>);
         let sources = Arc::new(environment.external_sources()?);
         let objects = Arc::clone(&sources);

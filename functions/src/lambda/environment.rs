@@ -9,7 +9,6 @@ use aquifer_indexer::{Error, Result};
 
 use super::doors::Doors;
 use super::feed::{KeyAttributes, Rules};
-use super::handoff::Receiver;
 use super::metrics::Detail;
 use crate::allocator;
 use crate::duration::duration;
@@ -30,7 +29,7 @@ pub struct Environment {
     /// `AQUIFER_INDEX`.
     pub index: String,
     /// `AQUIFER_REINDEX_FUNCTION`.
-    pub reindex_function: Receiver,
+    pub reindex_function: Option<String>,
     /// `AQUIFER_SOURCES`, as [`crate::sources::ExternalSources::listed`] reads it.
     pub sources: String,
     /// How requests come and answers leave.
@@ -119,7 +118,7 @@ impl Environment {
         Ok(Self {
             root: root.into(),
             index: index.unwrap_or_else(|| "default".to_owned()),
-            reindex_function: Receiver::of(get("AQUIFER_REINDEX_FUNCTION")),
+            reindex_function: get("AQUIFER_REINDEX_FUNCTION"),
             sources: get("AQUIFER_SOURCES").unwrap_or_default(),
             doors,
             metrics,

@@ -9,7 +9,7 @@
 //! An HTTP event flows one way: [`event`] tells what it is, [`request`] makes an HTTP request of it ([`path`] finds its route,
 //! [`doors`] says how requests come and answers leave), [`front`] lets the router answer, [`answer`] writes what the event's sender understands,
 //! [`metrics`] counts. A payload that is no event is a [`bare`] request. What the writer leaves undone it hands over ([`handoff`]) to the reindex
-//! function ([`round`], [`tend`]), which hands what is left to itself ([`continuation`]).
+//! function ([`round`], [`tend`]). The next schedule resumes what that one has no time for.
 //!
 //! What a function is told by its environment:
 //!
@@ -17,7 +17,7 @@
 //! |---|---|---|
 //! | `AQUIFER_ROOT` | the folder of the indexes: where the file system is mounted | refused |
 //! | `AQUIFER_INDEX` | the index behind the paths that name none | `default` |
-//! | `AQUIFER_REINDEX_FUNCTION` | name or ARN of the function that long work is handed to; `none`: what is left waits for the next schedule | the writer hands nothing over; the reindex function goes on with itself |
+//! | `AQUIFER_REINDEX_FUNCTION` | of the writer: name or ARN of the reindex function, which it invokes for long work | long work waits for the next schedule |
 //! | `AQUIFER_SOURCES` | what a reindex may read documents from, and events of S3 name: folders and `s3://BUCKET/PREFIX/`, between commas, with what lies below them; a relative path begins at the root folder | nothing |
 //! | `AQUIFER_INDEXES` | the only indexes that the function serves, comma-separated; others are answered like missing ones | all |
 //! | `AQUIFER_EVENT_VERSION` | the field of a document that is its position, for events of sources without an order of their own | the event that arrives last wins |
@@ -40,7 +40,6 @@
 
 pub mod answer;
 pub mod bare;
-pub mod continuation;
 pub mod doors;
 pub mod environment;
 pub mod event;

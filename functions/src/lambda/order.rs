@@ -71,25 +71,6 @@ pub struct Order {
     /// A job to start first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reindex: Option<ReindexRequest>,
-    /// Set by the function where it goes on with its own work.
-    #[serde(skip_serializing_if = "Continuation::is_first")]
-    pub continuation: Continuation,
-}
-
-/// Where in a chain of invocations an order stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Continuation {
-    /// Invocations before this one.
-    pub count: u32,
-    /// How many of them, up to the last, changed nothing.
-    pub idle: u32,
-}
-
-impl Continuation {
-    fn is_first(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 impl Order {

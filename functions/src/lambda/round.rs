@@ -44,10 +44,7 @@ pub struct IndexReport {
     pub failed: Vec<Failure>,
     /// Whether a job is still to be started.
     #[serde(skip)]
-    pub unstarted: bool,
-    /// Whether anything has changed.
-    #[serde(skip)]
-    pub progressed: bool,
+    unstarted: bool,
 }
 
 /// A task that failed.
@@ -84,11 +81,10 @@ impl Round<'_> {
         };
         let mut report = self.report(name);
         for &task in self.tasks {
-            if Instant::now() >= self.until {
-                report.left.push(task);
-                continue;
-            }
-            let outcome = self.run(task, &index, &mut report);
+            let outcome = match Instant::now() < self.until {
+                true => self.run(task, &index, &mut report),
+                false => report.leave(task),
+            };
             report.note(task, outcome);
         }
         report
@@ -150,7 +146,6 @@ impl Round<'_> {
         let after = index.stats()?.inbox;
         let drained = before.saturating_sub(after);
         report.drained = Some(drained);
-        report.progressed |= drained > 0;
         if after > 0 && Instant::now() >= self.until {
             report.left.push(Task::Drain);
         }
@@ -164,22 +159,16 @@ impl Round<'_> {
             }
             report.job = Some(index.start_reindex(request, self.until)?);
             report.unstarted = false;
-            report.progressed = true;
         }
-        let mut checkpoints = 0;
         let mut watch = |job: &JobStatus| {
-            checkpoints += 1;
             let (id, done, total) = (job.id, job.done, job.total);
             tracing::info!(job = %id, done, total, documents = job.documents.get(), "checkpoint");
         };
-        let carried = index.carry_on(self.sources, self.until, &mut watch);
-        report.progressed |= checkpoints > 0;
-        if let Some(job) = carried? {
+        if let Some(job) = index.carry_on(self.sources, self.until, &mut watch)? {
             if job.state.is_running() {
                 report.left.push(Task::Reindex);
             } else {
                 tracing::info!(job = %job.id, state = ?job.state, documents = job.documents.get(), "job ended");
-                report.progressed = true;
             }
             report.job = Some(job);
         }
@@ -187,7 +176,6 @@ impl Round<'_> {
     }
 
     fn merged(&self, merged: MergeReport, task: Task, report: &mut IndexReport) {
-        report.progressed |= merged.merges > 0;
         let postponed = merged.postponed;
         report.merged = Some(merged);
         if postponed || Instant::now() >= self.until {
@@ -211,23 +199,71 @@ impl IndexReport {
         !self.left.is_empty()
     }
 
+    /// Leaves `task` to the next schedule or order.
+    fn leave(&mut self, task: Task) -> Result<()> {
+        if self.starts_a_job(task) {
+            return Err(not_started());
+        }
+        self.left.push(task);
+        Ok(())
+    }
+
+    /// Whether only this invocation knows of the job: neither a schedule nor another process would start it.
+    fn starts_a_job(&self, task: Task) -> bool {
+        self.unstarted && task == Task::Reindex
+    }
+
     fn note(&mut self, task: Task, outcome: Result<()>) {
         let Err(error) = outcome else { return };
         match error.kind() {
             // Another process does the same work, or has deleted the index.
-            ErrorKind::Busy | ErrorKind::Fenced => {
+            ErrorKind::Busy | ErrorKind::Fenced if !self.starts_a_job(task) => {
                 tracing::info!(?task, %error, "left to whoever else is at it");
                 self.elsewhere.push(task);
-                if self.unstarted && task == Task::Reindex {
-                    self.left.push(task);
-                }
             }
             _ => {
                 tracing::error!(?task, %error, "maintenance failed");
                 let (kind, error) = (error.kind(), advised(&error));
-                self.unstarted &= task != Task::Reindex;
                 self.failed.push(Failure { task, error, kind });
             }
         }
+    }
+}
+
+/// The error of an order whose job may not have been started.
+pub(super) fn not_started() -> Error {
+    Error::new(
+        ErrorKind::Deadline,
+        "the time was over before the job was known to have started: `GET /jobs` lists it if it runs; otherwise send the \
+         order again, to a function with a longer timeout",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_was_not_started_is_left_to_nobody() {
+        let busy = || Err(Error::new(ErrorKind::Busy, "another process writes"));
+        let mut asked = IndexReport {
+            unstarted: true,
+            ..IndexReport::default()
+        };
+        asked.note(Task::Merge, busy());
+        asked.note(Task::Reindex, busy());
+        let late = asked.leave(Task::Reindex);
+        asked.note(Task::Reindex, late);
+        assert_eq!(asked.elsewhere, [Task::Merge]);
+        assert_eq!(asked.left, []);
+        let kinds: Vec<ErrorKind> = asked.failed.iter().map(|failure| failure.kind).collect();
+        assert_eq!(kinds, [ErrorKind::Busy, ErrorKind::Deadline]);
+
+        let mut routine = IndexReport::default();
+        routine.note(Task::Reindex, busy());
+        routine.leave(Task::Reindex).unwrap();
+        assert_eq!(routine.elsewhere, [Task::Reindex]);
+        assert_eq!(routine.left, [Task::Reindex]);
+        assert_eq!(routine.failed, []);
     }
 }

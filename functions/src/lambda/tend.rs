@@ -1,11 +1,12 @@
-//! The function that tends the indexes: on a schedule, when the writer hands something over, and
-//! when it goes on with its own work.
+//! The function that tends the indexes: on a schedule, and when the writer hands something over. What an invocation
+//! has no time for is resumed by the next schedule, or by the same order again if it is no part of the routine.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use aquifer_indexer::doctor::DoctorReport;
+use aquifer_indexer::ids::{Ids as _, RandomIds};
 use aquifer_indexer::index::{Aquifer, Counted};
 use aquifer_indexer::quote::{quoted, shortened};
 use aquifer_indexer::reindex::Sources;
@@ -15,17 +16,15 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use tracing::Instrument as _;
 
-use super::continuation::{self, Next};
 use super::environment::Environment;
-use super::handoff::Handoff;
 use super::metrics::{ALL, Metrics, Unit};
-use super::order::{Continuation, Order};
+use super::order::Order;
 use super::root::Root;
-use super::round::{IndexReport, Round};
+use super::round::{IndexReport, Round, not_started};
 use super::time::{self, Bounds};
 use super::{examine, log, ping};
 
-/// The share of its last moments in which the continuation is invoked, and the answer given.
+/// The share of an invocation's last moments that a step may still take. The rest is for the report.
 const LAST_SHARE: u32 = 2;
 
 /// A function that tends indexes.
@@ -33,7 +32,6 @@ pub struct Tend {
     environment: Environment,
     root: Root,
     sources: Arc<dyn Sources>,
-    handoff: Option<Arc<dyn Handoff>>,
     second_process: Option<PathBuf>,
 }
 
@@ -48,21 +46,27 @@ pub struct Report {
     /// The indexes there was no time for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreached: Vec<String>,
-    /// Where the invocation that goes on stands in its chain, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub continued: Option<Continuation>,
-    /// Why what is left waits for the next schedule.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stopped: Option<String>,
+    /// Whether a job was to be started in an index there was no time for.
+    #[serde(skip)]
+    unstarted: bool,
     /// Milliseconds it took.
     pub took_ms: u64,
 }
 
 impl Report {
+    /// How many indexes have work that is left.
+    fn left(&self) -> usize {
+        let left = self.indexes.iter().filter(|report| report.is_left());
+        left.count() + self.unreached.len()
+    }
+
     /// The failure of the invocation, if a task failed.
     fn failure(&self) -> Option<Error> {
         if let Some(error) = self.doctor.as_ref().and_then(examine::failure) {
             return Some(error);
+        }
+        if self.unstarted {
+            return Some(not_started());
         }
         let tasks = |report: &IndexReport| report.failed.len();
         let failed: usize = self.indexes.iter().map(tasks).sum();
@@ -81,18 +85,12 @@ impl Report {
 }
 
 impl Tend {
-    /// A function as `environment` says; nothing is opened yet. It reads external sources from `sources`, and goes on
-    /// through `handoff`.
-    pub fn new(
-        environment: Environment,
-        sources: Arc<dyn Sources>,
-        handoff: Option<Arc<dyn Handoff>>,
-    ) -> Self {
+    /// A function as `environment` says; nothing is opened yet. It reads external sources from `sources`.
+    pub fn new(environment: Environment, sources: Arc<dyn Sources>) -> Self {
         Self {
             root: Root::new(&environment, false),
             environment,
             sources,
-            handoff,
             second_process: None,
         }
     }
@@ -166,15 +164,20 @@ impl Tend {
         }
         let reports = std::mem::take(&mut *reports.lock().unwrap_or_else(PoisonError::into_inner));
         let unreached = names.get(reports.len()..).unwrap_or_default().to_vec();
-        let (continued, stopped) = self.go_on(&order, &reports, &unreached, bounds.end).await;
-        Ok(Report {
+        let report = Report {
             doctor,
             indexes: reports,
+            unstarted: order.reindex.is_some() && !unreached.is_empty(),
             unreached,
-            continued,
-            stopped,
             took_ms: time::millis_since(started),
-        })
+        };
+        if report.left() > 0 {
+            tracing::info!(
+                indexes = report.left(),
+                "the rest is left to the next schedule or order"
+            );
+        }
+        Ok(report)
     }
 
     /// Examines the mount of the root folder.
@@ -191,7 +194,8 @@ impl Tend {
         }
     }
 
-    /// The indexes of an order; all that this function serves where it names none.
+    /// The indexes of an order; all that this function serves where it names none, each time from another one on: an
+    /// invocation that has no time for all of them would otherwise never reach the last.
     async fn names(&self, aquifer: &Arc<Aquifer>, order: &Order) -> Result<Vec<String>> {
         if let Some(names) = &order.indexes {
             return Ok(names.clone());
@@ -206,6 +210,8 @@ impl Tend {
         };
         let mut names = blocking(sweep_and_list).await??;
         names.retain(|name| self.environment.doors.served.includes(name));
+        let first = RandomIds.next().as_u128() % names.len().max(1) as u128;
+        names.rotate_left(usize::try_from(first).unwrap_or_default());
         Ok(names)
     }
 
@@ -252,40 +258,6 @@ impl Tend {
         }
     }
 
-    /// Invokes the continuation where something is left; gives its place in the chain, or why there is none.
-    async fn go_on(
-        &self,
-        order: &Order,
-        reports: &[IndexReport],
-        unreached: &[String],
-        end: Instant,
-    ) -> (Option<Continuation>, Option<String>) {
-        let next = match continuation::next(order, reports, unreached) {
-            Next::Done => return (None, None),
-            Next::Stop(reason) => {
-                tracing::warn!(reason, "the rest is left to the next schedule");
-                return (None, Some(reason.to_owned()));
-            }
-            Next::Continue(next) => next,
-        };
-        let Some(handoff) = &self.handoff else {
-            let reason = "AQUIFER_REINDEX_FUNCTION is `none`: no function continues";
-            tracing::info!(reason, "the rest is left to the next schedule");
-            return (None, Some(reason.to_owned()));
-        };
-        let left = end.saturating_duration_since(Instant::now());
-        match handoff.invoke(&next, left / LAST_SHARE).await {
-            Ok(()) => {
-                tracing::info!(count = next.continuation.count, "continued elsewhere");
-                (Some(next.continuation), None)
-            }
-            Err(error) => {
-                tracing::error!(%error, "not continued: the rest is left to the next schedule");
-                (None, Some(error.to_string()))
-            }
-        }
-    }
-
     fn counted(&self) -> Counted {
         let opened = self.root.opened();
         opened.map(|aquifer| aquifer.counters()).unwrap_or_default()
@@ -328,12 +300,7 @@ impl Tend {
             Unit::Count,
             sum(|index| index.verified.as_ref().map_or(0, |v| v.problems.len())),
         );
-        metrics.add(
-            "Continued",
-            Unit::Count,
-            u64::from(report.continued.is_some()),
-        );
-        metrics.add("Stopped", Unit::Count, u64::from(report.stopped.is_some()));
+        metrics.add("Left", Unit::Count, report.left() as u64);
         metrics.add_counted(counted);
         metrics.add("Time", Unit::Milliseconds, report.took_ms);
         metrics.emit();

@@ -10,9 +10,9 @@ use crate::http::limits::DEADLINE_OVERRUN;
 /// What is kept of an invocation's time for the answer to travel, beside what a library call may overrun.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);
 
-/// Kept at most of an invocation that maintains: its steps end where a checkpoint is, and it has to
-/// invoke its continuation.
-const HANDOVER_MARGIN: Duration = Duration::from_secs(20);
+/// Kept at most of an invocation that maintains: its steps end where a checkpoint is, which may be later than planned, and
+/// the report has to travel.
+const STEP_MARGIN: Duration = Duration::from_secs(20);
 
 /// When a request must have its answer: early enough that the function is not killed over it. Of an invocation
 /// that is short of time one half remains.
@@ -35,7 +35,7 @@ impl Bounds {
     pub fn of(context: &Context) -> Self {
         let left = left(context);
         let end = Instant::now() + left;
-        let until = end - HANDOVER_MARGIN.min(left / 4);
+        let until = end - STEP_MARGIN.min(left / 4);
         Self { until, end }
     }
 }

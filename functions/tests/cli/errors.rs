@@ -79,3 +79,18 @@ fn a_folder_and_a_cause_are_named_once() {
         "no such folder",
     );
 }
+
+#[test]
+fn an_error_says_what_to_do_about_it_here() {
+    let place = Place::new();
+    let line = b"{\"unique_key\":\"a\"}";
+    place.run_with_input(&["import", "-"], line).succeeded();
+    for command in ["search", "stats", "check", "merge"] {
+        check(
+            &place,
+            &[command, "--index", "nowhere"],
+            "there is no index `nowhere`",
+            "or `aquifer create-index`",
+        );
+    }
+}

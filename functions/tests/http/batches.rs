@@ -91,6 +91,10 @@ async fn the_status_of_a_batch_belongs_to_its_index() {
         .get("/indexes/books/batches/7fffffffffffffff-0000000000000000")
         .await;
     assert_eq!(nobodys.status, StatusCode::NOT_FOUND, "{nobodys}");
+    assert!(
+        nobodys.body.contains("use the `batch` of a 202 answer"),
+        "{nobodys}"
+    );
 }
 
 #[tokio::test]

@@ -140,6 +140,8 @@ async fn what_does_not_exist_is_not_found() {
         let answer = service.get(&format!("/indexes/nowhere{path}")).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}: {answer}");
         assert_eq!(answer.json()["type"], "/problems/not-found", "{path}");
+        let advice = "create it with PUT /indexes/nowhere or `aquifer create-index`";
+        assert!(answer.body.contains(advice), "{path}: {answer}");
     }
     let posted = service
         .post("/indexes/nowhere/documents", r#"{"unique_key":"k"}"#)

@@ -300,20 +300,19 @@ async fn the_writer_hands_over_where_its_environment_says() {
 }
 
 #[tokio::test]
-async fn where_nobody_continues_the_rest_is_left_to_the_schedule_without_an_error() {
+async fn what_there_is_no_time_for_is_left_to_the_schedule_without_an_error() {
     let root = TempDir::new().unwrap();
     let mut writer = Function::start(WRITER, &root, &[]).await;
     writer.ask("fill", r#"{"unique_key":"1"}"#).await;
-    let variables = [("AQUIFER_REINDEX_FUNCTION", "none")];
-    let mut reindex = Function::start(REINDEX, &root, &variables).await;
+    let mut reindex = Function::start(REINDEX, &root, &[]).await;
     // Its time is over before it begins.
     reindex.send("late", "{}", Duration::ZERO).await;
     let (outcome, report) = reindex.answer().await;
     assert_eq!(outcome, "response", "{report}");
-    let stopped = report["stopped"].as_str().unwrap();
-    assert!(stopped.contains("AQUIFER_REINDEX_FUNCTION"), "{report}");
+    assert_eq!(report["unreached"], json!(["default"]), "{report}");
+    assert_eq!(reindex.lines("out")[0]["Left"], 1.0, "{report}");
     let lines = reindex.lines("err");
-    let left = |line: &&Value| line["message"] == "the rest is left to the next schedule";
+    let left = |line: &&Value| line["message"] == "the rest is left to the next schedule or order";
     let told = lines.iter().find(left).unwrap();
     assert_eq!(told["level"], "INFO", "{lines:?}");
     let failed = lines.iter().filter(|line| line["level"] == "ERROR");

@@ -60,7 +60,7 @@ impl Error {
         Self::new(ErrorKind::Internal, message)
     }
 
-    /// The error for a commit, or something like it, that `interrupted` ended and that may have taken effect all the same.
+    /// The error for a publication that `interrupted` ended and that may have taken effect all the same.
     pub fn outcome_unknown(message: impl Into<String>, interrupted: Self) -> Self {
         let reason = Reason::OutcomeUnknown(Box::new(interrupted.reason.clone()));
         Self::new(reason, message).because(interrupted)
@@ -102,7 +102,7 @@ impl Error {
         &self.reason
     }
 
-    /// Whether what was held cannot be had any more, so that starting over from HEAD may help.
+    /// Whether a file can no longer be read, so that starting over from HEAD may help.
     pub fn is_stale(&self) -> bool {
         self.reason.is_stale()
     }
@@ -123,7 +123,7 @@ impl Error {
     }
 }
 
-/// What a call on a file fails with.
+/// The failure of a call on a file.
 pub trait FileFailure {
     /// The error of this library, about the file `path` where the failure does not name one.
     fn on(self, path: &Path) -> Error;

@@ -1,4 +1,4 @@
-//! Why an operation failed, as far as anybody decides by it.
+//! Why an operation failed.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::mount::{FailureClass, MountFailure};
 /// terms of its own routes, parameters and options.
 #[derive(Clone, Debug)]
 pub enum Reason {
-    /// A file that this process relied on cannot be had any more: it was collected, the server has forgotten it, or a lease
+    /// A file that this process relied on can no longer be read: it was collected, the server has forgotten it, or a lease
     /// was lost. Starting over from HEAD may help.
     Stale(MountFailure),
     /// Another call on the mount failed.
@@ -24,7 +24,7 @@ pub enum Reason {
     },
     /// A newer writer has taken over: nothing was published.
     Fenced,
-    /// What was to be published may exist all the same. Holds why that was not learnt.
+    /// A publication was interrupted, and the version may or may not exist. Holds the reason of the interruption.
     OutcomeUnknown(Box<Reason>),
     /// This process only reads.
     ReadOnly,
@@ -36,7 +36,7 @@ pub enum Reason {
     ScratchFull,
     /// The request needs more memory than this process may give it.
     MemoryShort,
-    /// Something else: what the caller can do is all that is decided by it.
+    /// Something else. Only its kind is matched.
     Other(ErrorKind),
 }
 
@@ -57,7 +57,7 @@ impl Reason {
         }
     }
 
-    /// Whether starting over from HEAD may help, or may show what became of an interrupted commit.
+    /// Whether starting over from HEAD may help, or may show what became of an interrupted publication.
     pub fn is_stale(&self) -> bool {
         match self {
             Self::Stale(_) => true,

@@ -41,6 +41,22 @@ pub(super) fn maintenance_keeps_every_document(base: &Manifest, next: &Manifest)
     })
 }
 
+/// I22: a rebuild from the stored documents keeps every document but those that it was told to leave out. What was accepted is in
+/// the index whatever its mapping has become.
+pub(super) fn a_rebuild_keeps_every_document(base: &Manifest, next: &Manifest) -> Verdict {
+    let job = base.body.job.as_deref();
+    if next.body.cause != Cause::Swap || job.is_none_or(|job| job.status.source.is_some()) {
+        return Ok(());
+    }
+    let ended = next.body.ended_jobs.first();
+    let refused = ended.map_or(DocCount::ZERO, |ended| ended.refused);
+    let (before, after) = (base.body.live_docs(), next.body.live_docs());
+    let kept = after <= before && before <= after + refused;
+    ensure(kept, "I22", next, || {
+        format!("it makes {after} documents of {before}, and {refused} were left out")
+    })
+}
+
 /// I23: a commit only adds records to the ledger or replaces them, and a merge drops those that have expired. A swap takes
 /// the ledger over. A lost record would let an old event undo a newer one.
 pub(super) fn records_are_kept(base: &Manifest, next: &Manifest) -> Verdict {

@@ -23,6 +23,8 @@ pub(crate) struct Linked {
 /// What the versions before have done.
 #[derive(Debug, Default)]
 pub(crate) struct Past {
+    /// The newest version, to which the marks lead, as far as it is known.
+    pub(super) newest: Option<ManifestId>,
     /// The version that was walked through last, if it could be read.
     pub(super) before: Option<Linked>,
     /// Batches that became visible.
@@ -34,23 +36,20 @@ pub(crate) struct Past {
 
 /// The walk. Versions whose manifests were collected are left out.
 #[derive(Debug)]
-pub(crate) struct History {
-    newest: Option<ManifestId>,
-    past: Past,
-}
+pub(crate) struct History(Past);
 
 impl History {
     /// A walk up to `newest`, as far as that is known.
     pub(crate) fn new(newest: Option<ManifestId>) -> Self {
-        Self {
+        Self(Past {
             newest,
-            past: Past::default(),
-        }
+            ..Past::default()
+        })
     }
 
     /// Goes on to the next version that is linked and can be read. Gives the rules that it breaks.
     pub(crate) fn visit(&mut self, manifest: Manifest, mark: &MarkPage) -> Vec<Violation> {
-        let is_newest = self.newest == Some(manifest.id());
+        let is_newest = self.0.newest == Some(manifest.id());
         let next = Linked {
             successor: mark.successor,
             is_real: is_newest || mark.successor.is_some(),
@@ -58,20 +57,20 @@ impl History {
         };
         let violations = RULES
             .iter()
-            .filter_map(|rule| self.past.check(rule.check, &next).err())
+            .filter_map(|rule| self.0.check(rule.check, &next).err())
             .collect();
-        self.past.take(next);
+        self.0.take(next);
         violations
     }
 
     /// Passes over a version that cannot be read.
     pub(crate) fn pass_over(&mut self) {
-        self.past.before = None;
+        self.0.before = None;
     }
 
     /// What the versions have done.
     pub(crate) fn past(&self) -> &Past {
-        &self.past
+        &self.0
     }
 }
 

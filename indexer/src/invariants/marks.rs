@@ -28,6 +28,21 @@ pub(super) fn names_its_successor(past: &Past, next: &Linked) -> Verdict {
     )
 }
 
+/// I4: the link of the newest version names the manifest that the marks lead to. Of earlier versions the link may be that
+/// of a ghost.
+pub(super) fn the_newest_version_is_linked(past: &Past, next: &Linked) -> Verdict {
+    let newest = past
+        .newest
+        .filter(|newest| newest.version == next.manifest.version);
+    let differs = newest.filter(|newest| *newest != next.manifest.id());
+    ensure(differs.is_none(), "I4", &next.manifest, || {
+        let marked = differs
+            .map(|newest| newest.name().path())
+            .unwrap_or_default();
+        format!("its link names it, and the marks lead to {marked}")
+    })
+}
+
 /// I5: a version is built on one that its base's mark names, and every version of the history is named by the mark before
 /// it. A reader that follows the marks would otherwise miss what was acknowledged.
 pub(super) fn builds_on_an_announced_version(past: &Past, next: &Linked) -> Verdict {

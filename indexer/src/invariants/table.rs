@@ -24,6 +24,7 @@ pub const RULES: &[Rule] = &[
     rule!("I3", Version, references::sections_lie_in_their_file),
     rule!("I3", Step, references::takes_over_only_what_its_base_uses),
     rule!("I4", Past, marks::names_its_successor),
+    rule!("I4", Past, marks::the_newest_version_is_linked),
     rule!("I5", Past, marks::builds_on_an_announced_version),
     rule!(
         "I7",
@@ -47,6 +48,7 @@ pub const RULES: &[Rule] = &[
     rule!("I20", Step, jobs::a_checkpoint_follows_its_base),
     rule!("I20", Step, jobs::ended_jobs_are_remembered),
     rule!("I21", Folder, folder::files_of_the_job_exist),
+    rule!("I22", Step, counts::a_rebuild_keeps_every_document),
     rule!("I23", Step, counts::records_are_kept),
     rule!("I26", Step, succession::counters_never_go_back),
     rule!("I27", Version, segments::deletes_are_counted),

@@ -251,6 +251,24 @@ fn draining_ends_where_only_half_a_batch_is_left() {
     assert!(counts.of("list") <= 3, "{:#?}", counts.log);
 }
 
+/// Its file cannot be removed at first. The versions name it until it is gone, so that it is not applied again.
+#[test]
+fn a_post_after_an_applied_batch_has_remained_in_the_inbox() {
+    let origin = some_documents();
+    let batch = vec![document("a0", "version 2")];
+    origin.lay(origin.mount(), batch).unwrap();
+    // A process dies when it has applied the batch, and before it removes the file.
+    let remains = (0..).find_map(|target| {
+        let folder = origin.copy();
+        let mount = FaultyMount::new(folder.mount(), target, Fault::CrashBefore);
+        drop(open(Arc::new(mount.clone()), &config()).drain(soon()));
+        assert!(mount.hit(), "no operation removes the file");
+        let applied = contents(&folder.reader()).unwrap().0["a0"] == "version 2";
+        (applied && !folder.names(layout::INBOX).is_empty()).then_some(folder)
+    });
+    Scenario::post(remains.unwrap(), vec![document("a0", "version 3")]).enumerate();
+}
+
 /// The batch that was accepted before is never lost, whatever becomes of the post.
 #[test]
 fn a_post_that_finds_a_batch_in_the_inbox() {

@@ -468,6 +468,31 @@ fn maintenance_that_sleeps_takes_nothing_away() {
     }
 }
 
+/// The inputs of the merge are still there when it wakes up, with fewer documents.
+#[test]
+fn a_merge_that_sleeps_brings_nothing_back_that_was_deleted_meanwhile() {
+    for step in [Step::BeforeBundle, Step::BeforeLink] {
+        let at = format!("{step:?}");
+        let folder = Folder::new();
+        let second = folder.open(&quick());
+        for part in ["a", "b"] {
+            let batch = (0..100).map(|n| wide(&format!("{part}{n}"), 150)).collect();
+            post(&second, batch).unwrap();
+        }
+        let warm = folder.reader();
+        let meanwhile = || {
+            post(&second, vec![delete("a1"), document("b1", "x")]).unwrap();
+        };
+        let merge = |first: &Index| first.compact(None);
+        let merged = asleep(folder.mount(), step, merge, meanwhile).unwrap();
+        assert!(merged.merges > 0, "{at}: {merged:?}");
+        folder.assert_rules(&at);
+        let seen = see(&at, &folder, &warm);
+        assert_eq!((seen.len(), &*seen["b1"]), (199, "x"), "{at}");
+        assert!(!seen.contains_key("a1"), "{at}");
+    }
+}
+
 /// Says so when it is dropped, after a panic too.
 struct Done<'a>(&'a AtomicBool);
 

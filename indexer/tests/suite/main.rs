@@ -32,6 +32,7 @@ mod rebuild;
 mod refusals;
 mod rig;
 mod round_trip;
+mod rules;
 mod skew;
 mod starts;
 mod unchanged;

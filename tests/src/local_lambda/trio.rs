@@ -23,7 +23,7 @@ pub struct Trio {
     pub freezes: bool,
     /// How long an invocation of the writer and of the search may take.
     pub timeout: Duration,
-    /// How long an invocation of the reindex function may take; it goes on in another.
+    /// How long an invocation of the reindex function may take; the next one resumes what it leaves.
     pub reindex_timeout: Duration,
     /// The pause before a failed asynchronous invocation is tried again.
     pub retry_pause: Duration,

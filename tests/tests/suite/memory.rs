@@ -290,7 +290,6 @@ fn check_job(mib: u32) {
                 }
                 report = invoke(&lambda, &on);
             }
-            // Where it continues itself, another invocation has ended it.
             let jobs = || cluster.run(&["reindex", "--status", "--json"]).out;
             let finished = within(PATIENCE, || jobs().contains("finished").then_some(()));
             assert!(finished.is_some(), "{report}");

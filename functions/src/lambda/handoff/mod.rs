@@ -4,7 +4,6 @@
 //! is logged and counted, and no request fails over it.
 
 mod invoke;
-mod receiver;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +14,6 @@ use lambda_runtime::BoxFuture;
 use uuid::Uuid;
 
 pub use self::invoke::LambdaHandoff;
-pub use self::receiver::Receiver;
 use super::order::{Order, Task};
 
 /// Invokes the function that long work is handed to.

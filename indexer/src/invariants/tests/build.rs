@@ -237,7 +237,7 @@ pub(super) fn swap() -> Pair {
     let body = &mut pair.next.body;
     body.containers
         .splice(..2, [container(bundle(Version::new(2)), 1002)]);
-    body.segments.splice(..2, [segment(104, 20, 0)]);
+    body.segments.splice(..2, [segment(104, 12, 0)]);
     body.segments[1].container = 1;
     retire(&mut body.retired, [Version::new(5), BEFORE], NEXT);
     pair.next.lineage = id(801);

@@ -49,6 +49,12 @@ pub(super) fn cases() -> Vec<Case> {
             let named = mark(past).as_mut().unwrap();
             named.version = named.version.next()
         }),
+        case("the_newest_version_is_linked", |past, next| {
+            past.newest = Some(ManifestId {
+                nonce: uuid::Uuid::nil(),
+                ..next.manifest.id()
+            });
+        }),
         case("builds_on_an_announced_version", |past, _| {
             *mark(past) = None
         }),

@@ -156,6 +156,12 @@ fn of_batches_and_counts() -> Vec<Case> {
         next(MAINTENANCE, collection(), |next| {
             next.body.segments[0].deletes = deletes(NEXT, &[1, 2, 1]);
         }),
+        next("a_rebuild_keeps_every_document", swap(), |next| {
+            next.body.segments[0].max_doc -= 1;
+        }),
+        next("a_rebuild_keeps_every_document", swap(), |next| {
+            next.body.segments[0].max_doc += 1;
+        }),
         next("records_are_kept", swap(), |next| {
             next.body.segments[1].deletes = deletes(NEXT, &[0]);
         }),
@@ -279,6 +285,9 @@ fn of_segments() -> Vec<Case> {
 fn what_keeps_the_rules_is_let_through() {
     let mut load = commit();
     load.next.body.applied.truncate(1);
+    let mut skipped = swap();
+    skipped.next.body.segments[0].max_doc -= 1;
+    skipped.next.body.ended_jobs[0].refused = DocCount::ONE;
     for (what, pair) in [
         ("a commit", commit()),
         ("a bulk load", load),
@@ -290,6 +299,7 @@ fn what_keeps_the_rules_is_let_through() {
         ("a commit while a job runs", commit_during_job()),
         ("the end of a job", job_ends(Cause::Job, JobState::Failed)),
         ("a swap", swap()),
+        ("a swap that leaves a document out", skipped),
     ] {
         assert_eq!(broken_by(&pair), Vec::<&str>::new(), "{what}");
     }

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use super::MountOperation;
 use crate::descriptors;
 
-/// Why a call on a mount failed, as far as anybody acts on it.
+/// The kinds of failure that callers tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureClass {
     /// Nothing has this name (`ENOENT`).
@@ -21,8 +21,8 @@ pub enum FailureClass {
     OtherType,
     /// The server does not know the file or folder any more (`ESTALE`).
     Stale,
-    /// The open file is of no use any more: `EBADF` and `EIO` after a lease was lost. A broken disk says `EIO` as well, and
-    /// says it again.
+    /// The open file cannot be used any more: `EBADF` and `EIO` after a lease was lost. A broken disk also says `EIO`, and
+    /// says it again at the next attempt.
     Lost,
     /// No space, or no quota, is left (`ENOSPC`, `EDQUOT`).
     Full,
@@ -34,7 +34,7 @@ pub enum FailureClass {
     Busy,
     /// No file descriptor is left (`EMFILE`, `ENFILE`).
     OutOfDescriptors,
-    /// It would have to move to another file system (`EXDEV`).
+    /// The new name is on another file system (`EXDEV`).
     OtherFileSystem,
     /// What has the name cannot be a file of an index.
     Damaged,
@@ -77,7 +77,7 @@ impl FailureClass {
         }
     }
 
-    /// Of the errors that this program makes itself.
+    /// The class of an error that this program made itself.
     fn of_kind(kind: io::ErrorKind) -> Self {
         match kind {
             io::ErrorKind::NotFound => Self::Missing,
@@ -87,7 +87,7 @@ impl FailureClass {
         }
     }
 
-    /// What it means and what a person can do about it, where the error itself does not say that.
+    /// What it means and how to fix it; `None` where the error of the operating system says enough.
     pub(crate) fn advice(self) -> Option<String> {
         let advice = match self {
             Self::OutOfDescriptors => {

@@ -26,7 +26,7 @@ pub struct MountFailure {
 }
 
 impl MountFailure {
-    /// What `operation` on `path` failed with.
+    /// The failure of `operation` on `path`.
     pub fn new(operation: MountOperation, path: impl AsRef<Path>, source: io::Error) -> Self {
         Self {
             operation,
@@ -44,7 +44,7 @@ impl MountFailure {
         move |error| Self::new(operation, path, error.into())
     }
 
-    /// The same failure of a file whose path is also `path`, seen from elsewhere.
+    /// The same failure, with the path that the file has for the caller.
     #[must_use]
     pub fn at(self, path: impl AsRef<Path>) -> Self {
         Self {
@@ -78,17 +78,17 @@ impl MountFailure {
         self.source.raw_os_error()
     }
 
-    /// Whether nothing has the name: it was removed, or the folder it was in.
+    /// Whether the file does not exist any more: it was removed, or its folder was.
     pub fn is_gone(&self) -> bool {
         matches!(self.class, FailureClass::Missing | FailureClass::Stale)
     }
 
-    /// Whether what was held, or what a version names, cannot be had any more, so that starting over from HEAD may help.
+    /// Whether a file that was open, or that a version names, can no longer be read, so that starting over from HEAD may help.
     pub fn is_stale(&self) -> bool {
         self.is_gone() || self.class == FailureClass::Lost
     }
 
-    /// Whether a folder was left alone because it holds something.
+    /// Whether a folder was neither removed nor replaced because it holds something.
     pub fn is_not_empty(&self) -> bool {
         matches!(self.class, FailureClass::NotEmpty | FailureClass::Exists)
     }
