@@ -1,20 +1,22 @@
 //! The numbers of an index's history, each with a type of its own.
 //!
 //! A version, an epoch and the generation of a lock are all counted up from small numbers, and appear together in every
-//! manifest. The compiler rejects one in the place of another:
+//! manifest. The compiler rejects one where another is wanted:
 //!
 //! ```
 //! use aquifer_indexer::numbers::{Epoch, Version};
-//! let (epoch, version) = (Epoch::new(3), Version::new(7));
-//! let current = |epoch: Epoch| epoch == Epoch::new(3);
-//! assert!(current(epoch) && version == Version::new(7));
+//! fn of_the_next_writer(epoch: Epoch) -> Epoch {
+//!     epoch.next()
+//! }
+//! of_the_next_writer(Epoch::new(3));
 //! ```
 //!
 //! ```compile_fail,E0308
 //! use aquifer_indexer::numbers::{Epoch, Version};
-//! let (epoch, version) = (Epoch::new(3), Version::new(7));
-//! let current = |epoch: Epoch| epoch == Epoch::new(3);
-//! assert!(current(version) && version == Version::new(7));
+//! fn of_the_next_writer(epoch: Epoch) -> Epoch {
+//!     epoch.next()
+//! }
+//! of_the_next_writer(Version::new(3));
 //! ```
 
 use std::fmt;
@@ -23,7 +25,7 @@ use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
 
-/// A number that is only compared and written: its bytes and its JSON are those of the bare number.
+/// A number with a type. Its bytes and its JSON are those of the bare number.
 macro_rules! number {
     ($(#[$meaning:meta])* $name:ident($bare:ty)) => {
         $(#[$meaning])*

@@ -1,5 +1,7 @@
 //! Rules about how one version follows another.
 
+use std::fmt::Display;
+
 use super::{Verdict, ensure};
 use crate::format::manifest::{Cause, Manifest};
 use crate::numbers::Version;
@@ -55,24 +57,22 @@ pub(super) fn counters_never_go_back(base: &Manifest, next: &Manifest) -> Verdic
         format!("its epoch is {} instead of {epoch}", next.epoch)
     })?;
     let (before, after) = (&base.body, &next.body);
-    for (what, before, after) in [
-        (
-            "lock generation",
-            before.lock_generation.get().into(),
-            after.lock_generation.get().into(),
-        ),
-        ("batch clock", before.batch_clock, after.batch_clock),
-        (
-            "last collection",
-            before.collected.get(),
-            after.collected.get(),
-        ),
-    ] {
-        ensure(before <= after, "I26", next, || {
-            format!("its {what} goes back from {before} to {after}")
-        })?;
-    }
-    Ok(())
+    let generations = (before.lock_generation, after.lock_generation);
+    never_goes_back("lock generation", generations, next)?;
+    let clocks = (before.batch_clock, after.batch_clock);
+    never_goes_back("batch clock", clocks, next)?;
+    let collections = (before.collected, after.collected);
+    never_goes_back("last collection", collections, next)
+}
+
+fn never_goes_back<T: Ord + Display>(
+    what: &str,
+    (before, after): (T, T),
+    next: &Manifest,
+) -> Verdict {
+    ensure(before <= after, "I26", next, || {
+        format!("its {what} goes back from {before} to {after}")
+    })
 }
 
 /// I28: nothing follows a version that deletes the index, and that version has no segments. Otherwise a writer that did

@@ -151,8 +151,8 @@ pub(super) fn commit() -> Pair {
     body.segments[1].hot.offset = HEADER as u64;
     retire(&mut body.retired, [BEFORE], NEXT);
     let counts = Counts {
-        created: DocCount::new(1),
-        deleted: DocCount::new(1),
+        created: DocCount::ONE,
+        deleted: DocCount::ONE,
         ..Counts::default()
     };
     body.applied.push(batch(60, NEXT, counts));
@@ -166,11 +166,11 @@ pub(super) fn job(version: Version) -> Job {
         id: id(700),
         state: JobState::Building,
         source: None,
-        documents: DocCount::new(0),
+        documents: DocCount::ZERO,
         total: None,
         done: 0,
-        replayed: DocCount::new(0),
-        refused: DocCount::new(0),
+        replayed: DocCount::ZERO,
+        refused: DocCount::ZERO,
         refusals: Vec::new(),
         checkpoints: 0,
         started_version: version,
