@@ -15,6 +15,7 @@ use crate::inbox::Inbox;
 use crate::invariants::{self, Folder, Found, History, Keys, Past, Violation};
 use crate::layout::{self, INBOX, MANIFESTS};
 use crate::mount::{FailureClass, Mount};
+use crate::numbers::{DocCount, Version};
 use crate::snapshot::Snapshot;
 use crate::snapshot::follow::Follower;
 
@@ -31,9 +32,9 @@ pub struct Problem {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CheckReport {
     /// The version that was checked.
-    pub version: u64,
+    pub version: Version,
     /// Documents in it.
-    pub documents: u64,
+    pub documents: DocCount,
     /// Files that were read whole.
     pub files: usize,
     /// Batches that are accepted and not yet applied.
@@ -125,7 +126,7 @@ fn check_versions(
         failure.into()
     })?;
     let links = names.iter();
-    let mut versions: Vec<u64> = links
+    let mut versions: Vec<Version> = links
         .filter_map(|name| layout::parse_version_link(name))
         .collect();
     versions.sort_unstable();
@@ -247,7 +248,7 @@ fn find_keys(searcher: &Searcher, field: Field, file: &str) -> Result<Found> {
     let mut seen = HashSet::new();
     let mut found = Found::default();
     for reader in searcher.segment_readers() {
-        found.live += u64::from(reader.num_docs());
+        found.live += reader.num_docs().into();
         let index = reader.inverted_index(field)?;
         let mut terms = index.terms().stream().map_err(io)?;
         while terms.advance() {
@@ -256,7 +257,7 @@ fn find_keys(searcher: &Searcher, field: Field, file: &str) -> Result<Found> {
                 .map_err(io)?;
             while postings.doc() != TERMINATED {
                 if !reader.is_deleted(postings.doc()) {
-                    found.keyed += 1;
+                    found.keyed += DocCount::ONE;
                     if !seen.insert(hasher.hash_one(terms.key())) {
                         let key = String::from_utf8_lossy(terms.key());
                         found.twice.get_or_insert_with(|| key.into_owned());

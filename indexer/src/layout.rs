@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
+use crate::numbers::{LockGeneration, Version};
+
 /// The hint of the newest version.
 pub const HEAD: &str = "HEAD";
 /// The folder of manifests, and of the links that make them versions.
@@ -35,8 +37,8 @@ const BUNDLE: &str = ".bundle";
 
 /// The lock file of a generation. A holder that shows no sign of life is overtaken by moving on
 /// to the next generation, so that nobody waits for its lock again.
-pub fn lock(generation: u32) -> String {
-    if generation == 0 {
+pub fn lock(generation: LockGeneration) -> String {
+    if generation == LockGeneration::FIRST {
         "lock".to_owned()
     } else {
         format!("lock.{generation}")
@@ -44,23 +46,26 @@ pub fn lock(generation: u32) -> String {
 }
 
 /// The generation of a lock file's name.
-pub fn parse_lock(name: &str) -> Option<u32> {
+pub fn parse_lock(name: &str) -> Option<LockGeneration> {
     if name == "lock" {
-        Some(0)
-    } else {
-        name.strip_prefix("lock.")?.parse().ok()
+        return Some(LockGeneration::FIRST);
     }
+    let number = name.strip_prefix("lock.")?.parse().ok()?;
+    Some(LockGeneration::new(number))
 }
 
 /// The symbolic link that makes a manifest the one of this version. Its text is the [`ManifestName`].
-pub fn version_link(version: u64) -> String {
+pub fn version_link(version: Version) -> String {
     format!("{MANIFESTS}/{version:020}")
 }
 
 /// The version in the name of a version's link (without its folder).
-pub fn parse_version_link(name: &str) -> Option<u64> {
+pub fn parse_version_link(name: &str) -> Option<Version> {
     let digits = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
-    if digits { name.parse().ok() } else { None }
+    if !digits {
+        return None;
+    }
+    name.parse().ok().map(Version::new)
 }
 
 /// The name of a manifest: the version it was made for, and what tells two attempts at that version apart. No two
@@ -68,7 +73,7 @@ pub fn parse_version_link(name: &str) -> Option<u64> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ManifestName {
     /// The version.
-    pub version: u64,
+    pub version: Version,
     /// 122 random bits.
     pub nonce: Uuid,
 }
@@ -155,15 +160,15 @@ pub fn bundle(name: &str) -> String {
 
 /// The identity of a bundle: `<number>-<uuid>`. The number is that of the version it was made for; bundles are
 /// retired by it.
-pub fn bundle_name(number: u64, id: Uuid) -> String {
+pub fn bundle_name(number: Version, id: Uuid) -> String {
     format!("{number}-{}", id.simple())
 }
 
 /// The number in the identity of a bundle.
-pub fn bundle_number(name: &str) -> Option<u64> {
+pub fn bundle_number(name: &str) -> Option<Version> {
     let (number, id) = name.split_once('-')?;
     Uuid::try_parse(id).ok()?;
-    number.parse().ok()
+    number.parse().ok().map(Version::new)
 }
 
 /// The identity in a bundle's file name (without its folder).
@@ -335,12 +340,13 @@ mod tests {
 
     #[test]
     fn names_read_back() {
-        assert_eq!(parse_version_link("00000000000000000042"), Some(42));
+        let version = Version::new(42);
+        assert_eq!(parse_version_link("00000000000000000042"), Some(version));
         assert_eq!(parse_version_link("42"), None);
         let nonce = Uuid::new_v4();
-        let name = ManifestName { version: 42, nonce };
+        let name = ManifestName { version, nonce };
         assert_eq!(name.to_string().parse(), Ok(name));
-        let link = version_link(42);
+        let link = version_link(version);
         assert!(name.path().starts_with(&format!("{link}-")));
         for other in [
             format!("42-{}", nonce.simple()),
@@ -352,8 +358,9 @@ mod tests {
             let parsed = other.parse::<ManifestName>();
             assert!(parsed.is_err() || other == name.to_string(), "{other}");
         }
-        assert_eq!(parse_lock(&lock(0)), Some(0));
-        assert_eq!(parse_lock(&lock(7)), Some(7));
+        for generation in [LockGeneration::FIRST, LockGeneration::new(7)] {
+            assert_eq!(parse_lock(&lock(generation)), Some(generation));
+        }
         let id = BatchId {
             clock: 5,
             random: u64::MAX,

@@ -32,6 +32,7 @@ pub mod invariants;
 pub mod layout;
 pub mod mapping;
 pub mod mount;
+pub mod numbers;
 pub mod order;
 pub mod quote;
 pub mod reindex;

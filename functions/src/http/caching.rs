@@ -2,6 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use aquifer_indexer::numbers::Version;
 use aquifer_indexer::search::SearchRequest;
 use axum::http::{HeaderMap, HeaderValue, header};
 use uuid::Uuid;
@@ -39,7 +40,7 @@ impl Cacheable {
     }
 
     /// The tag of the answer from this version of this lineage. It is a weak one, since the answer says how long it took.
-    pub(crate) fn tag(&self, lineage: Uuid, version: u64) -> HeaderValue {
+    pub(crate) fn tag(&self, lineage: Uuid, version: Version) -> HeaderValue {
         let text = format!("W/\"{}-{version}-{:016x}\"", lineage.simple(), self.query);
         HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("W/\"none\""))
     }
@@ -77,20 +78,21 @@ mod tests {
     #[test]
     fn a_tag_changes_with_the_lineage_the_version_and_the_query() {
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let tag = asked("a", "").tag(one, 7);
+        let version = Version::new(7);
+        let tag = asked("a", "").tag(one, version);
         for different in [
-            asked("a", "").tag(other, 7),
-            asked("a", "").tag(one, 8),
-            asked("b", "").tag(one, 7),
+            asked("a", "").tag(other, version),
+            asked("a", "").tag(one, version.next()),
+            asked("b", "").tag(one, version),
         ] {
             assert_ne!(tag, different);
         }
-        assert_eq!(tag, asked("a", "x").tag(one, 7));
+        assert_eq!(tag, asked("a", "x").tag(one, version));
     }
 
     #[test]
     fn a_known_tag_is_found_among_others() {
-        let tag = asked("a", "").tag(Uuid::nil(), 1);
+        let tag = asked("a", "").tag(Uuid::nil(), Version::FIRST);
         let text = tag.to_str().unwrap().to_owned();
         let strong = text.trim_start_matches("W/").to_owned();
         for known in [

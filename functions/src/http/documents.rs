@@ -3,6 +3,7 @@
 use aquifer_indexer::document::{self, Document, limits};
 use aquifer_indexer::index::{Operation, Outcome};
 use aquifer_indexer::mapping::IndexSchema;
+use aquifer_indexer::numbers::{DocCount, Version};
 use aquifer_indexer::quote::quoted;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Uri, header};
@@ -25,10 +26,10 @@ pub(super) const VERSION: HeaderName = HeaderName::from_static("aquifer-version"
 /// The answer to posted documents that every search sees from now on.
 #[derive(Debug, Serialize)]
 struct Posted {
-    version: u64,
+    version: Version,
     accepted: usize,
-    created: u32,
-    updated: u32,
+    created: DocCount,
+    updated: DocCount,
     #[serde(flatten)]
     refusals: Refusals,
     took_ms: u64,
@@ -37,9 +38,9 @@ struct Posted {
 /// The answer to deletes that every search sees from now on.
 #[derive(Debug, Serialize)]
 struct Deleted {
-    version: u64,
-    deleted: u32,
-    missing: u32,
+    version: Version,
+    deleted: DocCount,
+    missing: DocCount,
     #[serde(flatten)]
     refusals: Refusals,
     took_ms: u64,
@@ -85,7 +86,7 @@ pub(super) async fn get(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let parameters = Parameters::read(&uri, &["min_version"])?;
-    let min_version = parameters.parsed("min_version", "a version number")?;
+    let min_version = parameters.min_version()?;
     let wanted = key.clone();
     let found = versions::ask(
         &state,
@@ -97,13 +98,13 @@ pub(super) async fn get(
     )
     .await?;
     let found = found.ok_or_else(|| no_document(&key, &target))?;
-    tracing::Span::current().record("version", found.version);
+    tracing::Span::current().record("version", found.version.get());
     let headers = [
         (
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         ),
-        (VERSION, HeaderValue::from(found.version)),
+        (VERSION, HeaderValue::from(found.version.get())),
         (
             header::CACHE_CONTROL,
             state.settings().cache_control.clone(),
@@ -136,7 +137,9 @@ pub(super) async fn delete(
     };
     let submitted = state.writes().run(context.deadline, call).await?;
     match &submitted.outcome {
-        Outcome::Applied { counts, .. } if counts.deleted == 0 => Err(no_document(&key, &target)),
+        Outcome::Applied { counts, .. } if counts.deleted == DocCount::ZERO => {
+            Err(no_document(&key, &target))
+        }
         _ => Ok(deleted(submitted, &target, context)),
     }
 }

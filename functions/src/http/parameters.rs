@@ -4,6 +4,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use aquifer_indexer::numbers::Version;
 use aquifer_indexer::quote::quoted;
 use axum::extract::Query;
 use axum::http::Uri;
@@ -118,6 +119,12 @@ impl Parameters {
                 quoted(value)
             ))
         })
+    }
+
+    /// The version that an answer has to have reached, where the request names one.
+    pub(crate) fn min_version(&self) -> Result<Option<Version>, Problem> {
+        let number = self.parsed("min_version", "a version number")?;
+        Ok(number.map(Version::new))
     }
 
     /// A switch: `true`, `false`, or only its name.

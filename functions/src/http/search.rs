@@ -150,9 +150,9 @@ async fn find(
         let held = answers.take_blocking(allowance.answer_bytes, allowance.deadline)?;
         let response = index.search_now(&request, &allowance)?;
         let span = tracing::Span::current();
-        span.record("hits", response.count);
-        span.record("version", response.version);
-        let count = response.count;
+        span.record("hits", response.count.get());
+        span.record("version", response.version.get());
+        let count = response.count.get();
         let tag = cacheable
             .as_ref()
             .map(|cacheable| cacheable.tag(response.lineage, response.version));
@@ -235,6 +235,6 @@ fn from_parameters(parameters: &Parameters) -> Result<SearchRequest, Problem> {
             .unwrap_or(default.offset),
         fields: parameters.list("fields"),
         highlight: parameters.switch("highlight")?,
-        min_version: parameters.parsed("min_version", "a version number")?,
+        min_version: parameters.min_version()?,
     })
 }

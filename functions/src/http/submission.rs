@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aquifer_indexer::index::{Batch, Counts, Index, Operation, Outcome, Wait};
+use aquifer_indexer::numbers::Version;
 use aquifer_indexer::quote::quoted;
 use axum::Json;
 use axum::http::{StatusCode, header};
@@ -90,7 +91,7 @@ pub(crate) fn hand_over(
     let outcome = index.submit(Batch { operations }, wait, context.deadline)?;
     match &outcome {
         Outcome::Applied { version, .. } => {
-            span.record("version", version);
+            span.record("version", version.get());
         }
         Outcome::Durable { batch } => {
             span.record("batch", tracing::field::display(batch));
@@ -111,7 +112,7 @@ impl Submitted {
         self,
         target: &Target,
         context: Context,
-        applied: impl FnOnce(u64, Counts, usize, Refusals) -> T,
+        applied: impl FnOnce(Version, Counts, usize, Refusals) -> T,
     ) -> Response {
         let Self {
             outcome,

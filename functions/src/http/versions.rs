@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
 use aquifer_indexer::index::Index;
+use aquifer_indexer::numbers::Version;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout_at};
 
@@ -28,7 +29,7 @@ pub(crate) struct Versions {
 
 /// The look-out for the newest version of one index, shared by all who wait for it.
 struct Poll {
-    newest: watch::Sender<u64>,
+    newest: watch::Sender<Version>,
     /// Held by the one that looks.
     looking: tokio::sync::Mutex<()>,
 }
@@ -37,7 +38,7 @@ struct Poll {
 enum Asked<T> {
     Answered(T),
     /// The newest version is this one, before the one that was asked for.
-    Behind(u64),
+    Behind(Version),
 }
 
 /// Asks an index that must exist, in a turn of `turnstile`, as soon as it has reached `min_version`.
@@ -45,7 +46,7 @@ pub(crate) async fn ask<T: Send + 'static>(
     state: &AppState,
     turnstile: &Turnstile,
     name: &str,
-    min_version: Option<u64>,
+    min_version: Option<Version>,
     deadline: Instant,
     question: impl Fn(&Index) -> Result<T, Problem> + Clone + Send + 'static,
 ) -> Result<T, Problem> {
@@ -78,8 +79,8 @@ impl Versions {
         &self,
         state: &AppState,
         name: &str,
-        wanted: u64,
-        newest: u64,
+        wanted: Version,
+        newest: Version,
         deadline: Instant,
     ) -> Result<(), Problem> {
         near(wanted, newest)?;
@@ -120,7 +121,7 @@ impl Versions {
     }
 
     /// The look-out for an index.
-    fn poll(&self, name: &str, newest: u64) -> Arc<Poll> {
+    fn poll(&self, name: &str, newest: Version) -> Arc<Poll> {
         let mut polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(poll) = polls.get(name).and_then(Weak::upgrade) {
             return poll;
@@ -142,7 +143,7 @@ impl Poll {
         &self,
         state: &AppState,
         name: &str,
-        wanted: u64,
+        wanted: Version,
         deadline: Instant,
     ) -> Result<(), Problem> {
         let _looking = self.looking.lock().await;
@@ -167,8 +168,8 @@ impl Poll {
 }
 
 /// Refuses to wait for a version that is too far ahead to come soon.
-fn near(wanted: u64, newest: u64) -> Result<(), Problem> {
-    if wanted.saturating_sub(newest) <= MAX_VERSIONS_AHEAD {
+fn near(wanted: Version, newest: Version) -> Result<(), Problem> {
+    if wanted.since(newest) <= MAX_VERSIONS_AHEAD {
         return Ok(());
     }
     Err(Problem::new(

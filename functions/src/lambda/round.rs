@@ -162,13 +162,13 @@ impl Round<'_> {
         }
         let mut watch = |job: &JobStatus| {
             let (id, done, total) = (job.id, job.done, job.total);
-            tracing::info!(job = %id, done, total, documents = job.documents, "checkpoint");
+            tracing::info!(job = %id, done, total, documents = job.documents.get(), "checkpoint");
         };
         if let Some(job) = index.carry_on(self.sources, self.until, &mut watch)? {
             if job.state.is_running() {
                 report.left.push(Task::Reindex);
             } else {
-                tracing::info!(job = %job.id, state = ?job.state, documents = job.documents, "job ended");
+                tracing::info!(job = %job.id, state = ?job.state, documents = job.documents.get(), "job ended");
             }
             report.job = Some(job);
         }

@@ -64,7 +64,7 @@ fn indexes_are_copied_verified_and_searched() {
         ..SearchRequest::default()
     };
     let index = aquifer.index("films").unwrap();
-    assert_eq!(index.search(&request, soon()).unwrap().count, 2);
+    assert_eq!(index.search(&request, soon()).unwrap().count.get(), 2);
 }
 
 #[test]

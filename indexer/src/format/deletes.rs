@@ -11,6 +11,7 @@ use super::manifest::{ContainerId, Span};
 use super::section::{SectionId, SectionRef};
 use crate::error::{Error, Result};
 use crate::layout::ManifestName;
+use crate::numbers::Version;
 
 /// Documents that a manifest lists as deleted, in all its segments together, before bitmaps are written: about
 /// two bytes each in the manifest and as much in HEAD.
@@ -22,7 +23,7 @@ pub struct Deletes {
     /// How many.
     pub count: u32,
     /// The version that changed them last.
-    pub version: u64,
+    pub version: Version,
     /// A bitmap of most of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Base>,
@@ -115,7 +116,7 @@ mod tests {
             documents in proptest::collection::btree_set(0_u32..=u32::MAX, 0..200)
         ) {
             let deleted: RoaringBitmap = documents.into_iter().collect();
-            let (version, bytes) = (7, encode(&deleted).unwrap());
+            let (version, bytes) = (Version::new(7), encode(&deleted).unwrap());
             let deletes = Deletes { count: 0, version, base: None, since: distances(&deleted) };
             prop_assert_eq!(&deletes.listed("m").unwrap(), &deleted);
             let span = Span { offset: 100, len: bytes.len() as u64 };
@@ -135,7 +136,7 @@ mod tests {
         let since = vec![u32::MAX, 1];
         let deletes = Deletes {
             count: 2,
-            version: 1,
+            version: Version::new(1),
             base: None,
             since,
         };

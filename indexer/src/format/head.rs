@@ -16,6 +16,7 @@ use super::mark::ManifestId;
 use super::section::Sections;
 use super::{Fields, crc};
 use crate::error::Result;
+use crate::numbers::Version;
 
 const MAGIC: [u8; 4] = *b"AQHD";
 /// Bytes of the header.
@@ -74,7 +75,7 @@ impl Head {
         let header = Fields::new(&bytes, path).take(HEADER)?;
         let mut fields = Fields::of_header(header, MAGIC, path, "HEAD")?;
         let id = ManifestId {
-            version: fields.u64()?,
+            version: Version::new(fields.u64()?),
             nonce: fields.uuid()?,
             len: fields.u64()?,
         };
@@ -156,7 +157,7 @@ pub(super) fn encode(
         .flat_map(u32::to_le_bytes)
         .collect();
     let mut bytes = super::begin(MAGIC);
-    bytes.extend(id.version.to_le_bytes());
+    bytes.extend(id.version.get().to_le_bytes());
     bytes.extend(id.nonce.as_bytes());
     bytes.extend(id.len.to_le_bytes());
     bytes.extend(super::len_field(copy.len())?);

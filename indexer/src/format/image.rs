@@ -222,6 +222,7 @@ mod tests {
     use super::*;
     use crate::format::manifest::{Body, Cause, Container, ContainerId, Segment, Span};
     use crate::mapping::Definition;
+    use crate::numbers::Version;
 
     /// A manifest with segments in bundles of their own, with hot sections of these lengths by their bundle's number.
     fn manifest(version: u64, hot: &BTreeMap<u64, u64>) -> Manifest {
@@ -229,7 +230,7 @@ mod tests {
         for (container, (number, len)) in hot.iter().enumerate() {
             let uuid = Uuid::from_u128(u128::from(*number) * 0x9E37_79B9_7F4A_7C15);
             body.containers.push(Container {
-                id: ContainerId::Bundle(crate::layout::bundle_name(*number, uuid)),
+                id: ContainerId::Bundle(crate::layout::bundle_name(Version::new(*number), uuid)),
                 uuid,
                 base: 0,
                 len: 0,
@@ -248,7 +249,7 @@ mod tests {
                 deletes: None,
             });
         }
-        Manifest::empty(version, Uuid::nil(), body)
+        Manifest::empty(Version::new(version), Uuid::nil(), body)
     }
 
     fn bytes_of(section: &SectionRef) -> Vec<u8> {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::mapping::Definition;
+use crate::numbers::{DocCount, Version};
 
 /// Ended jobs that a manifest remembers.
 pub const ENDED_JOBS_MAX: usize = 5;
@@ -22,7 +23,7 @@ pub struct Job {
     /// How far the documents have been read.
     pub position: Position,
     /// What was touched in versions up to this one is in what is built.
-    pub replayed_to: u64,
+    pub replayed_to: Version,
     /// What is built so far; none before the first checkpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<CheckpointId>,
@@ -107,26 +108,26 @@ pub struct JobStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// Documents indexed so far.
-    pub documents: u64,
+    pub documents: DocCount,
     /// Documents, or for an external source bytes, there are in all, where that is known; for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
     /// How much of `total` has been read.
     pub done: u64,
     /// Documents that were posted or deleted meanwhile and carried over.
-    pub replayed: u64,
+    pub replayed: DocCount,
     /// Documents that were left out.
-    pub refused: u64,
+    pub refused: DocCount,
     /// The first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<Refusal>,
     /// Checkpoints so far.
     pub checkpoints: u64,
     /// The version that started it.
-    pub started_version: u64,
+    pub started_version: Version,
     /// The version that ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended_version: Option<u64>,
+    pub ended_version: Option<Version>,
     /// When it was started, in milliseconds since 1970 by the clock of whoever started it; for people.
     pub started_ms: u64,
     /// When it was last carried on.

@@ -23,6 +23,7 @@ use crate::error::Result;
 use crate::layout::{self, BatchId, ManifestName};
 use crate::mapping::Definition;
 use crate::mount::COHERENT_PAGE;
+use crate::numbers::{DocCount, Epoch, LockGeneration, Version};
 
 /// Where the pages of some segments lie.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -44,7 +45,7 @@ impl ContainerId {
     }
 
     /// The number by which it is retired; none for a bundle with another name than bundles have.
-    pub fn number(&self) -> Option<u64> {
+    pub fn number(&self) -> Option<Version> {
         match self {
             Self::Bundle(name) => layout::bundle_number(name),
             Self::Manifest(name) => Some(name.version),
@@ -119,9 +120,9 @@ pub struct Segment {
 
 impl Segment {
     /// Documents that are not deleted.
-    pub fn live_docs(&self) -> u32 {
-        self.max_doc
-            .saturating_sub(self.deletes.as_ref().map_or(0, |deletes| deletes.count))
+    pub fn live_docs(&self) -> DocCount {
+        let deleted = self.deletes.as_ref().map_or(0, |deletes| deletes.count);
+        DocCount::from(self.max_doc).without(deleted.into())
     }
 
     /// Bytes of its files.
@@ -139,24 +140,24 @@ impl Segment {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Documents whose key was new.
-    pub created: u32,
+    pub created: DocCount,
     /// Documents that replaced another.
-    pub updated: u32,
+    pub updated: DocCount,
     /// Documents that were deleted.
-    pub deleted: u32,
+    pub deleted: DocCount,
     /// Keys to delete that no document had.
-    pub missing: u32,
+    pub missing: DocCount,
     /// Changes that were left out, since the index knew the same or a newer one of their key.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub outdated: u32,
+    pub outdated: DocCount,
 }
 
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
 )]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
+fn is_zero(count: &DocCount) -> bool {
+    *count == DocCount::ZERO
 }
 
 /// A batch that has been applied.
@@ -165,7 +166,7 @@ pub struct Applied {
     /// Which.
     pub batch: BatchId,
     /// The version it became visible in.
-    pub version: u64,
+    pub version: Version,
     /// What it did.
     pub counts: Counts,
     /// Whether its file may still lie in the inbox.
@@ -205,12 +206,12 @@ pub struct Body {
     /// The nonce of the version it was built on.
     pub previous: Uuid,
     /// Which lock file is the current one.
-    pub lock_generation: u32,
+    pub lock_generation: LockGeneration,
     /// The greatest batch clock applied so far.
     pub batch_clock: u64,
-    /// The last version that collected garbage, 0 for none. A file written before it without being
+    /// The last version that collected garbage, [`Version::NONE`] if there is none. A file written before it without being
     /// named by it may be gone.
-    pub collected: u64,
+    pub collected: Version,
     /// Mapping and settings.
     pub definition: Definition,
     /// The files that hold the segments.
@@ -245,9 +246,8 @@ impl Body {
     }
 
     /// Documents that are not deleted.
-    pub fn live_docs(&self) -> u64 {
-        let live = self.document_segments().map(Segment::live_docs);
-        live.map(u64::from).sum()
+    pub fn live_docs(&self) -> DocCount {
+        self.document_segments().map(Segment::live_docs).sum()
     }
 
     /// A body without documents.
@@ -257,9 +257,9 @@ impl Body {
             written_ms,
             writer: Uuid::nil(),
             previous: Uuid::nil(),
-            lock_generation: 0,
+            lock_generation: LockGeneration::FIRST,
             batch_clock: 0,
-            collected: 0,
+            collected: Version::NONE,
             definition,
             containers: Vec::new(),
             segments: Vec::new(),
@@ -276,9 +276,9 @@ impl Body {
 #[derive(Clone, Debug)]
 pub struct Manifest {
     /// Its version.
-    pub version: u64,
+    pub version: Version,
     /// The term of the writer that published it.
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// What tells two attempts at this version apart.
     pub nonce: Uuid,
     /// The generation of the index: a new one when it is created again or rebuilt.
@@ -295,10 +295,10 @@ pub struct Manifest {
 
 impl Manifest {
     /// A manifest without segments. Whoever writes it into a file gives it a nonce.
-    pub fn empty(version: u64, lineage: Uuid, body: Body) -> Self {
+    pub fn empty(version: Version, lineage: Uuid, body: Body) -> Self {
         Self {
             version,
-            epoch: 0,
+            epoch: Epoch::FIRST,
             nonce: Uuid::nil(),
             lineage,
             body,

@@ -9,6 +9,7 @@ use super::Fields;
 use crate::error::Result;
 use crate::layout::ManifestName;
 use crate::mount::COHERENT_PAGE;
+use crate::numbers::Version;
 
 const MAGIC: [u8; 4] = *b"AQMK";
 /// Bytes of one block: magic, format, padding, version, nonce, length, checksum.
@@ -20,7 +21,7 @@ const SUCCESSOR: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ManifestId {
     /// Its version.
-    pub version: u64,
+    pub version: Version,
     /// What tells two attempts at one version apart.
     pub nonce: Uuid,
     /// Length of its file in bytes, so that it can be fetched with one read.
@@ -80,7 +81,7 @@ impl MarkPage {
 
 fn encode_block(id: &ManifestId) -> Vec<u8> {
     let mut block = super::begin(MAGIC);
-    block.extend(id.version.to_le_bytes());
+    block.extend(id.version.get().to_le_bytes());
     block.extend(id.nonce.as_bytes());
     block.extend(id.len.to_le_bytes());
     super::seal(&mut block);
@@ -90,7 +91,7 @@ fn encode_block(id: &ManifestId) -> Vec<u8> {
 fn decode_block(block: &[u8], path: &str) -> Result<ManifestId> {
     let mut fields = Fields::of_header(block, MAGIC, path, "a successor mark")?;
     Ok(ManifestId {
-        version: fields.u64()?,
+        version: Version::new(fields.u64()?),
         nonce: fields.uuid()?,
         len: fields.u64()?,
     })
@@ -103,12 +104,12 @@ mod tests {
     #[test]
     fn pages_read_back_and_damage_is_noticed() {
         let owner = ManifestId {
-            version: 7,
+            version: Version::new(7),
             nonce: Uuid::from_u128(1),
             len: 8192,
         };
         let next = ManifestId {
-            version: 8,
+            version: Version::new(8),
             nonce: Uuid::from_u128(2),
             len: 12288,
         };

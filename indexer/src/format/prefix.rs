@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::layout::ManifestName;
 use crate::mapping::Definition;
 use crate::mount::COHERENT_PAGE;
+use crate::numbers::{Epoch, Version};
 
 const MAGIC: [u8; 4] = *b"AQMF";
 /// Bytes of the header.
@@ -68,8 +69,8 @@ impl Manifest {
 
     fn header(&self, body: &[u8], json: usize) -> Vec<u8> {
         let mut bytes = super::begin(MAGIC);
-        bytes.extend(self.version.to_le_bytes());
-        bytes.extend(self.epoch.to_le_bytes());
+        bytes.extend(self.version.get().to_le_bytes());
+        bytes.extend(self.epoch.get().to_le_bytes());
         bytes.extend(self.nonce.as_bytes());
         bytes.extend(self.lineage.as_bytes());
         bytes.extend((self.blob.len() as u64).to_le_bytes());
@@ -146,7 +147,8 @@ impl Manifest {
 fn decode_header(bytes: &[u8], path: &str) -> Result<(Manifest, Lengths)> {
     let header = Fields::new(bytes, path).take(HEADER)?;
     let mut fields = Fields::of_header(header, MAGIC, path, "the header")?;
-    let (version, epoch) = (fields.u64()?, fields.u64()?);
+    let version = Version::new(fields.u64()?);
+    let epoch = Epoch::new(fields.u64()?);
     let (nonce, lineage) = (fields.uuid()?, fields.uuid()?);
     let (blob, body, json) = (fields.u64()?, fields.u64()?, fields.u64()?);
     let (pages_base, pages_len) = (fields.u64()?, fields.u64()?);

@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::numbers::Version;
+
 /// Ranges in a manifest. Each holds on to its files for about a thirtieth of retention too long at worst, where
 /// versions come evenly.
 pub const RANGES_MAX: usize = 64;
@@ -15,28 +17,28 @@ pub const RANGES_MAX: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retired {
     /// The first number.
-    pub from: u64,
+    pub from: Version,
     /// The last number.
-    pub to: u64,
+    pub to: Version,
     /// The first version that retired a file of these numbers.
-    pub since: u64,
+    pub since: Version,
     /// The last version that did: until its time is over, all of them are kept.
-    pub until: u64,
+    pub until: Version,
     /// Files that were retired.
     pub files: u64,
 }
 
 impl Retired {
     /// Whether a file's number is meant.
-    pub fn contains(&self, number: u64) -> bool {
+    pub fn contains(&self, number: Version) -> bool {
         (self.from..=self.to).contains(&number)
     }
 
     /// How much longer, and how much more, is kept if this range and the one behind it become one.
     fn cost(&self, behind: &Self) -> u64 {
-        let gap = behind.from.saturating_sub(self.to).saturating_sub(1);
+        let gap = behind.from.since(self.to).saturating_sub(1);
         let joined = self.joined(behind);
-        gap.saturating_add(joined.until.saturating_sub(joined.since))
+        gap.saturating_add(joined.until.since(joined.since))
     }
 
     fn joined(&self, behind: &Self) -> Self {
@@ -51,7 +53,11 @@ impl Retired {
 }
 
 /// Adds the files with these numbers, which version `until` retires.
-pub fn retire(ranges: &mut Vec<Retired>, numbers: impl IntoIterator<Item = u64>, until: u64) {
+pub fn retire(
+    ranges: &mut Vec<Retired>,
+    numbers: impl IntoIterator<Item = Version>,
+    until: Version,
+) {
     ranges.extend(numbers.into_iter().map(|number| Retired {
         from: number,
         to: number,
@@ -93,11 +99,15 @@ mod tests {
         const VERSIONS: u64 = 20_000;
         let mut ranges = Vec::new();
         for until in (9..VERSIONS).step_by(8) {
-            retire(&mut ranges, until - 8..until, until);
+            let numbers = (until - 8..until).map(Version::new);
+            retire(&mut ranges, numbers, Version::new(until));
             assert!(ranges.len() <= RANGES_MAX);
         }
         assert_eq!(ranges.iter().map(|range| range.files).sum::<u64>(), 19_992);
-        let longest = ranges.iter().map(|range| range.until - range.since).max();
+        let longest = ranges
+            .iter()
+            .map(|range| range.until.since(range.since))
+            .max();
         assert!(longest < Some(VERSIONS / 16), "{ranges:?}");
     }
 
@@ -105,11 +115,11 @@ mod tests {
         #[test]
         fn every_number_is_kept_at_least_as_long_as_it_should_be(
             commits in proptest::collection::vec(
-                proptest::collection::vec(0_u64..2000, 0..12), 1..200)
+                proptest::collection::vec((0_u64..2000).prop_map(Version::new), 0..12), 1..200)
         ) {
             let mut ranges = Vec::new();
             let mut expected = Vec::new();
-            for (numbers, until) in commits.iter().zip(1_u64..) {
+            for (numbers, until) in commits.iter().zip((1_u64..).map(Version::new)) {
                 retire(&mut ranges, numbers.iter().copied(), until);
                 expected.extend(numbers.iter().map(|number| (*number, until)));
                 prop_assert!(ranges.len() <= RANGES_MAX);

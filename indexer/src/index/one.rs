@@ -19,6 +19,7 @@ use crate::inbox::{Batch, Inbox, not_a_batch};
 use crate::layout::BatchId;
 use crate::mapping::IndexSchema;
 use crate::mount::Mount;
+use crate::numbers::Version;
 use crate::reindex::{JobStatus, ReindexRequest, Sources};
 use crate::snapshot::follow::Follower;
 use crate::snapshot::{Snapshot, Source};
@@ -84,7 +85,7 @@ pub struct BatchStatus {
     pub state: BatchState,
     /// The version that it is part of, as far as it is known; a later one includes it too.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<u64>,
+    pub version: Option<Version>,
 }
 
 impl Index {

@@ -8,6 +8,7 @@ use tantivy::schema::Value as _;
 
 use super::Index;
 use crate::error::{Error, ErrorKind, Result};
+use crate::numbers::{DocCount, Version};
 use crate::search::{self, Allowance, Budget, SearchRequest, SearchResponse};
 use crate::snapshot::Snapshot;
 use crate::writer::resolve::locate;
@@ -24,7 +25,7 @@ pub struct Found {
     /// Its JSON as it came in.
     pub source: Box<str>,
     /// The version it was found in.
-    pub version: u64,
+    pub version: Version,
 }
 
 impl Index {
@@ -60,7 +61,7 @@ impl Index {
             let known = &self.shared.known;
             let (count, hits) = search::execute(searcher, schema, known, request, &budget)?;
             Ok(SearchResponse {
-                count,
+                count: DocCount::new(count),
                 hits,
                 version: snapshot.version(),
                 lineage: snapshot.manifest().lineage,
@@ -72,7 +73,7 @@ impl Index {
     pub fn get(
         &self,
         unique_key: &str,
-        min_version: Option<u64>,
+        min_version: Option<Version>,
         deadline: Instant,
     ) -> Result<Option<Found>> {
         self.wait_for(min_version, deadline)?;
@@ -83,7 +84,7 @@ impl Index {
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] where the newest version is an earlier one.
-    pub fn get_now(&self, unique_key: &str, min_version: Option<u64>) -> Result<Option<Found>> {
+    pub fn get_now(&self, unique_key: &str, min_version: Option<Version>) -> Result<Option<Found>> {
         self.read(|snapshot| {
             reached(snapshot, min_version)?;
             find(snapshot, unique_key)
@@ -94,7 +95,7 @@ impl Index {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`], [`ErrorKind::Corrupt`], [`ErrorKind::Unavailable`].
-    pub fn behind(&self, version: u64) -> Result<Option<u64>> {
+    pub fn behind(&self, version: Version) -> Result<Option<Version>> {
         let held = self.follower.held();
         if held.is_some_and(|held| held.version() >= version) {
             return Ok(None);
@@ -139,7 +140,7 @@ impl Index {
         self.notice(result)
     }
 
-    fn wait_for(&self, version: Option<u64>, deadline: Instant) -> Result<()> {
+    fn wait_for(&self, version: Option<Version>, deadline: Instant) -> Result<()> {
         let Some(version) = version else {
             return Ok(());
         };
@@ -157,14 +158,14 @@ impl Index {
 }
 
 /// Fails where a snapshot is before the version that was asked for.
-fn reached(snapshot: &Snapshot, min_version: Option<u64>) -> Result<()> {
+fn reached(snapshot: &Snapshot, min_version: Option<Version>) -> Result<()> {
     match min_version {
         Some(version) if snapshot.version() < version => Err(not_yet(version, snapshot.version())),
         _ => Ok(()),
     }
 }
 
-fn not_yet(version: u64, newest: u64) -> Error {
+fn not_yet(version: Version, newest: Version) -> Error {
     Error::new(
         ErrorKind::Busy,
         format!(

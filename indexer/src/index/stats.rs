@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::inbox::Inbox;
+use crate::numbers::{DocCount, Epoch, Version};
 use crate::snapshot::Snapshot;
 use crate::snapshot::cache::RangeCache;
 
@@ -11,13 +12,13 @@ use crate::snapshot::cache::RangeCache;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
     /// The newest version.
-    pub version: u64,
+    pub version: Version,
     /// The term of the writer that published it.
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// Documents that a search can find.
-    pub documents: u64,
+    pub documents: DocCount,
     /// Documents that are deleted or replaced and not merged away yet.
-    pub deleted_documents: u64,
+    pub deleted_documents: DocCount,
     /// Segments.
     pub segments: usize,
     /// Files that hold them.
@@ -39,12 +40,13 @@ impl Stats {
         let body = &snapshot.manifest().body;
         let live = body.live_docs();
         let waiting = inbox.list()?;
-        let all: u64 = body.document_segments().map(|s| u64::from(s.max_doc)).sum();
+        let docs = body.document_segments().map(|segment| segment.max_doc);
+        let all: DocCount = docs.map(DocCount::from).sum();
         Ok(Self {
             version: snapshot.version(),
             epoch: snapshot.manifest().epoch,
             documents: live,
-            deleted_documents: all - live,
+            deleted_documents: all.without(live),
             segments: body.segments.len(),
             containers: body.containers.len(),
             bytes: body

@@ -2,6 +2,7 @@
 
 use super::{Verdict, ensure};
 use crate::format::manifest::{Applied, Cause, Manifest, Segment};
+use crate::numbers::DocCount;
 
 /// I9: a commit has as many documents more than its base as its batches have created and not deleted. A document that was
 /// replaced and is still alive would be one too many. A bulk load names no batches; it only adds and replaces.
@@ -10,10 +11,10 @@ pub(super) fn a_commit_adds_up(base: &Manifest, next: &Manifest) -> Verdict {
         return Ok(());
     }
     let (before, after) = (base.body.live_docs(), next.body.live_docs());
-    let (mut created, mut deleted, mut loads) = (0, 0, true);
+    let (mut created, mut deleted, mut loads) = (DocCount::ZERO, DocCount::ZERO, true);
     for Applied { counts, .. } in applied_here(next) {
-        created += u64::from(counts.created);
-        deleted += u64::from(counts.deleted);
+        created += counts.created;
+        deleted += counts.deleted;
         loads = false;
     }
     let adds_up = match loads {
@@ -48,7 +49,7 @@ pub(super) fn a_rebuild_keeps_every_document(base: &Manifest, next: &Manifest) -
         return Ok(());
     }
     let ended = next.body.ended_jobs.first();
-    let refused = ended.map_or(0, |ended| ended.refused);
+    let refused = ended.map_or(DocCount::ZERO, |ended| ended.refused);
     let (before, after) = (base.body.live_docs(), next.body.live_docs());
     let kept = after <= before && before <= after + refused;
     ensure(kept, "I22", next, || {
@@ -81,10 +82,8 @@ pub(super) fn applied_here(manifest: &Manifest) -> impl Iterator<Item = &Applied
     applied.filter(move |entry| entry.version == version)
 }
 
-fn records(manifest: &Manifest) -> u64 {
+fn records(manifest: &Manifest) -> DocCount {
     let segments = manifest.body.segments.iter();
-    let live = segments
-        .filter(|segment| segment.ledger)
-        .map(Segment::live_docs);
-    live.map(u64::from).sum()
+    let ledger = segments.filter(|segment| segment.ledger);
+    ledger.map(Segment::live_docs).sum()
 }

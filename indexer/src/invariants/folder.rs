@@ -101,7 +101,8 @@ pub(super) fn files_of_the_job_exist(newest: &Manifest, folder: &Folder) -> Verd
         return Ok(());
     };
     let checkpoint = checkpoint(newest).into_iter().map(|(path, _)| path);
-    let links = (job.replayed_to + 1..=newest.version).map(layout::version_link);
+    let links = job.replayed_to.later_up_to(newest.version);
+    let links = links.map(layout::version_link);
     let bundles = folder.built.iter().flat_map(Manifest::files);
     let bundles = bundles.filter(|file| matches!(file, ContainerId::Bundle(_)));
     let bundles = bundles.map(|file| file.path());
@@ -115,7 +116,7 @@ pub(super) fn files_of_the_job_exist(newest: &Manifest, folder: &Folder) -> Verd
         .checkpoint
         .map(|named| (named.number, named.nonce, job.lineage));
     let built = folder.built.as_ref();
-    let built = built.map(|built| (built.version, built.nonce, built.lineage));
+    let built = built.map(|built| (built.version.get(), built.nonce, built.lineage));
     ensure(
         identity == built,
         "I21",

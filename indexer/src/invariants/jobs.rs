@@ -4,6 +4,7 @@ use super::counts::applied_here;
 use super::{Verdict, ensure};
 use crate::format::job::{ENDED_JOBS_MAX, Job, JobState, JobStatus};
 use crate::format::manifest::{Applied, Cause, Manifest};
+use crate::numbers::DocCount;
 
 /// I19: while a job runs, a commit that changes a document names the keys it touched, and no bulk load is published. The
 /// job would otherwise swap in what it read before. Without a job nothing is named.
@@ -19,7 +20,7 @@ pub(super) fn touched_keys_are_named(base: &Manifest, next: &Manifest) -> Verdic
     }
     let changes = |applied: &Applied| {
         let counts = applied.counts;
-        counts.created > 0 || counts.updated > 0 || counts.deleted > 0
+        counts.created + counts.updated + counts.deleted > DocCount::ZERO
     };
     let batches = applied_here(next).count();
     ensure(

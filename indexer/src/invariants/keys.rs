@@ -2,6 +2,7 @@
 
 use super::{Verdict, ensure};
 use crate::format::manifest::{Manifest, Segment};
+use crate::numbers::DocCount;
 use crate::quote::quoted;
 
 /// What the segments of the newest version hold.
@@ -16,9 +17,9 @@ pub(crate) struct Keys {
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     /// Documents that are not deleted.
-    pub(crate) live: u64,
+    pub(crate) live: DocCount,
     /// Documents that are not deleted and that a key leads to.
-    pub(crate) keyed: u64,
+    pub(crate) keyed: DocCount,
     /// A key that leads to several of them.
     pub(crate) twice: Option<String>,
 }
@@ -36,7 +37,7 @@ pub(super) fn each_key_is_there_once(newest: &Manifest, keys: &Keys) -> Verdict 
         })?;
         let segments = newest.body.segments.iter();
         let of_kind = segments.filter(|segment| segment.ledger == is_record);
-        let listed: u64 = of_kind.map(Segment::live_docs).map(u64::from).sum();
+        let listed: DocCount = of_kind.map(Segment::live_docs).sum();
         let agree = listed == found.live && listed == found.keyed;
         ensure(agree, "I9", newest, || {
             let Found { live, keyed, .. } = found;

@@ -10,7 +10,7 @@ pub(super) fn names_its_successor(past: &Past, next: &Linked) -> Verdict {
     let Some(named) = before.successor else {
         return Ok(());
     };
-    let follows = named.version == before.manifest.version + 1;
+    let follows = named.version == before.manifest.version.next();
     ensure(follows, "I4", &before.manifest, || {
         format!("its mark names version {}", named.version)
     })?;

@@ -26,6 +26,7 @@ mod table;
 
 use crate::error::{Error, Result};
 use crate::format::manifest::Manifest;
+use crate::numbers::Version;
 use crate::snapshot::Snapshot;
 
 pub(crate) use self::folder::Folder;
@@ -40,7 +41,7 @@ pub struct Violation {
     /// The number of the rule in STORAGE.md, such as `I9`.
     pub rule: &'static str,
     /// The version that breaks it.
-    pub version: u64,
+    pub version: Version,
     /// The file that shows it, relative to the folder of the index.
     pub file: String,
     /// What is wrong.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Verdict, Violation, ensure};
 use crate::format::deletes::{Deletes, LISTED_MAX};
 use crate::format::manifest::{Container, Manifest, Segment};
+use crate::numbers::Version;
 
 /// I27: a segment is there once and has a document that is alive, and the number of its deletes agrees with the list of
 /// them. What is listed in all segments together is bounded, because every commit writes it.
@@ -30,7 +31,7 @@ pub(super) fn deletes_are_counted(manifest: &Manifest) -> Verdict {
     })
 }
 
-fn agree(deletes: &Deletes, segment: &Segment, version: u64) -> bool {
+fn agree(deletes: &Deletes, segment: &Segment, version: Version) -> bool {
     let listed = deletes.since.len() as u64;
     let count = u64::from(deletes.count);
     let listed_agree = match deletes.base {
@@ -71,7 +72,7 @@ pub(super) fn kept_segments_only_lose_documents(base: &Manifest, next: &Manifest
     Ok(())
 }
 
-fn grow(before: &Segment, after: &Segment, version: u64) -> bool {
+fn grow(before: &Segment, after: &Segment, version: Version) -> bool {
     match (&before.deletes, &after.deletes) {
         (before, Some(after)) if after.version == version => {
             before.as_ref().map_or(0, |before| before.count) <= after.count

@@ -1,15 +1,15 @@
 //! Rules about how one version follows another.
 
+use std::fmt::Display;
+
 use super::{Verdict, ensure};
 use crate::format::manifest::{Cause, Manifest};
-
-/// The version that an index begins with.
-const FIRST: u64 = 1;
+use crate::numbers::Version;
 
 /// I1: version N+1 is built on one manifest of version N, and names it. By this name a cold start distinguishes a ghost from a
 /// version that was not announced.
 pub(super) fn follows_its_base(base: &Manifest, next: &Manifest) -> Verdict {
-    ensure(next.version == base.version + 1, "I1", next, || {
+    ensure(next.version == base.version.next(), "I1", next, || {
         format!("it is built on version {}", base.version)
     })?;
     let named = next.body.previous == base.nonce && next.nonce != base.nonce;
@@ -22,7 +22,7 @@ pub(super) fn follows_its_base(base: &Manifest, next: &Manifest) -> Verdict {
 pub(super) fn only_the_first_creates(manifest: &Manifest) -> Verdict {
     let creates = manifest.body.cause == Cause::Create;
     ensure(
-        creates == (manifest.version == FIRST),
+        creates == (manifest.version == Version::FIRST),
         "I1",
         manifest,
         || format!("its cause is {:?}", manifest.body.cause),
@@ -47,25 +47,32 @@ pub(super) fn one_definition_in_a_lineage(base: &Manifest, next: &Manifest) -> V
 /// I26: epoch, lock generation, batch clock and the last collection never go back, because processes compare them with
 /// what they saw earlier. The epoch grows by one when another writer publishes than the one before.
 pub(super) fn counters_never_go_back(base: &Manifest, next: &Manifest) -> Verdict {
-    let epoch = base.epoch + u64::from(base.body.writer != next.body.writer);
+    let same_writer = base.body.writer == next.body.writer;
+    let epoch = if same_writer {
+        base.epoch
+    } else {
+        base.epoch.next()
+    };
     ensure(next.epoch == epoch, "I26", next, || {
         format!("its epoch is {} instead of {epoch}", next.epoch)
     })?;
     let (before, after) = (&base.body, &next.body);
-    for (what, before, after) in [
-        (
-            "lock generation",
-            before.lock_generation.into(),
-            after.lock_generation.into(),
-        ),
-        ("batch clock", before.batch_clock, after.batch_clock),
-        ("last collection", before.collected, after.collected),
-    ] {
-        ensure(before <= after, "I26", next, || {
-            format!("its {what} goes back from {before} to {after}")
-        })?;
-    }
-    Ok(())
+    let generations = (before.lock_generation, after.lock_generation);
+    never_goes_back("lock generation", generations, next)?;
+    let clocks = (before.batch_clock, after.batch_clock);
+    never_goes_back("batch clock", clocks, next)?;
+    let collections = (before.collected, after.collected);
+    never_goes_back("last collection", collections, next)
+}
+
+fn never_goes_back<T: Ord + Display>(
+    what: &str,
+    (before, after): (T, T),
+    next: &Manifest,
+) -> Verdict {
+    ensure(before <= after, "I26", next, || {
+        format!("its {what} goes back from {before} to {after}")
+    })
 }
 
 /// I28: nothing follows a version that deletes the index, and that version has no segments. Otherwise a writer that did

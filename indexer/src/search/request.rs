@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::limits;
 use crate::error::{Error, Result};
+use crate::numbers::{DocCount, Version};
 
 /// One search. As JSON, everything is optional: `{}` finds every document.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -43,7 +44,7 @@ pub struct SearchRequest {
     /// Whether to return fragments with the words found in `<em>`.
     pub highlight: bool,
     /// The search waits until this version is visible.
-    pub min_version: Option<u64>,
+    pub min_version: Option<Version>,
 }
 
 impl Default for SearchRequest {
@@ -189,11 +190,11 @@ impl FromStr for Sort {
 #[derive(Debug, Serialize)]
 pub struct SearchResponse {
     /// How many documents match, exactly.
-    pub count: u64,
+    pub count: DocCount,
     /// The hits asked for, in order.
     pub hits: Vec<Hit>,
     /// The version of the index that was searched.
-    pub version: u64,
+    pub version: Version,
     /// The lineage of that version, which another index in the same place would not share.
     #[serde(skip)]
     pub lineage: Uuid,

@@ -14,6 +14,7 @@ use crate::format::mark::MarkPage;
 use crate::format::section::Sections;
 use crate::layout;
 use crate::mount::{Access, FailureClass, MountFailure, MountFile};
+use crate::numbers::Version;
 
 /// Manifests to try, newest first, when HEAD is of no use.
 const LISTED_TRIES: usize = 16;
@@ -123,7 +124,7 @@ impl Follower {
             }
             error.into()
         })?;
-        let mut versions: Vec<u64> = names
+        let mut versions: Vec<Version> = names
             .iter()
             .filter_map(|name| layout::parse_version_link(name))
             .collect();
@@ -145,7 +146,10 @@ impl Follower {
     /// readers of the version before. Whoever writes next finds that mark empty, and sets it. A
     /// version before that `newest` was not built on is a ghost.
     fn published(&self, newest: Loaded) -> Result<Loaded> {
-        match self.read_version(newest.0.version.saturating_sub(1)) {
+        let Some(before) = newest.0.version.before() else {
+            return Ok(newest);
+        };
+        match self.read_version(before) {
             // Collected, and its mark was set before that.
             Err(error) if error.is_stale() => Ok(newest),
             Ok(before)

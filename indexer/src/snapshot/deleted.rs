@@ -14,12 +14,13 @@ use crate::format::deletes::{Base, Deletes};
 use crate::format::manifest::{Manifest, Segment};
 use crate::format::section::SectionId;
 use crate::mount::{Access, Mount};
+use crate::numbers::Version;
 
 /// The deleted documents of a segment. Versions share them until they change.
 #[derive(Debug)]
 pub(crate) struct Deleted {
     /// The version that changed them last.
-    version: u64,
+    version: Version,
     /// The bitmap that the manifests refer to.
     pub(crate) base: Option<(Base, Arc<RoaringBitmap>)>,
     /// All of them.

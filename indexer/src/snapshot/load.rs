@@ -13,6 +13,7 @@ use crate::format::mark::{ManifestId, MarkPage};
 use crate::format::prefix::HEADER;
 use crate::layout::{self, ManifestName};
 use crate::mount::{Access, COHERENT_PAGE, FailureClass, MountFile};
+use crate::numbers::Version;
 
 /// A manifest, its mark, and the file they were read from.
 pub(crate) type Loaded = (Manifest, MarkPage, Arc<dyn MountFile>);
@@ -29,7 +30,7 @@ impl Follower {
     }
 
     /// Reads the manifest of a version, which its link names.
-    pub(crate) fn read_version(&self, version: u64) -> Result<Loaded> {
+    pub(crate) fn read_version(&self, version: Version) -> Result<Loaded> {
         let name = self.linked(version)?;
         self.read_unmeasured(name)
     }
@@ -46,7 +47,7 @@ impl Follower {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`] when it is no link to a manifest of this version.
-    pub(crate) fn linked(&self, version: u64) -> Result<ManifestName> {
+    pub(crate) fn linked(&self, version: Version) -> Result<ManifestName> {
         let path = layout::version_link(version);
         let name = match self.source.mount.read_link(&path) {
             Ok(text) => text.parse::<ManifestName>().ok(),

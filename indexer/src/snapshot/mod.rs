@@ -37,6 +37,7 @@ use crate::format::manifest::{Body, ContainerId, Manifest, Segment};
 use crate::format::section::{SectionId, Sections};
 use crate::mapping::{Definition, IndexSchema};
 use crate::mount::{Mount, MountFile};
+use crate::numbers::Version;
 
 /// Decompressed blocks of stored documents that the searcher of a snapshot keeps, over all its segments. A block is 16 KiB, or one
 /// document that is larger. What they are decompressed from is in the cache, so that with more segments than
@@ -218,7 +219,7 @@ impl Snapshot {
     }
 
     /// Its version.
-    pub fn version(&self) -> u64 {
+    pub fn version(&self) -> Version {
         self.manifest.version
     }
 

@@ -122,6 +122,7 @@ mod tests {
     use crate::format::section::Sections;
     use crate::mapping::Definition;
     use crate::mount::PosixMount;
+    use crate::numbers::Version;
     use crate::snapshot::Source;
     use crate::snapshot::cache::RangeCache;
 
@@ -132,12 +133,12 @@ mod tests {
             cache: Arc::new(RangeCache::new(0)),
         };
         let body = Body::empty(Cause::Commit, 0, Definition::default());
-        let manifest = Manifest::empty(version, uuid::Uuid::nil(), body);
+        let manifest = Manifest::empty(Version::new(version), uuid::Uuid::nil(), body);
         Arc::new(Snapshot::open(manifest, &source, None, &Sections::default()).unwrap())
     }
 
     fn held(tip: &Tip) -> Option<u64> {
-        tip.held().map(|held| held.version())
+        tip.held().map(|held| held.version().get())
     }
 
     #[test]

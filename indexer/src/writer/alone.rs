@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::history::Patience;
 
+use crate::numbers::Version;
+
 /// A process whose last version is older has to look whether there is a newer one.
 const ALONE_FOR: Duration = Duration::from_secs(5);
 /// Of so many commits in a row one takes the lock. A process that holds the lock, and whose large commits come second
@@ -18,14 +20,14 @@ pub(super) struct Alone {
     /// Commits in a row, with no version of another process in between.
     streak: u32,
     /// The version of the last of them, and when it was published.
-    last: Option<(u64, Instant)>,
+    last: Option<(Version, Instant)>,
     /// How often that was wrong. Each time asks for a streak twice as long before the next.
     wrong: u32,
 }
 
 impl Alone {
     /// Whether version `held` may be taken for the newest version.
-    pub(super) fn trusts(&self, held: u64, now: Instant) -> bool {
+    pub(super) fn trusts(&self, held: Version, now: Instant) -> bool {
         let needed = 1_u32.checked_shl(self.wrong).unwrap_or(u32::MAX);
         self.streak > needed
             && self.last.is_some_and(|(version, at)| {
@@ -34,13 +36,13 @@ impl Alone {
     }
 
     /// Whether the version after `held` may be published without the lock.
-    pub(super) fn skips_lock(&self, held: u64, now: Instant) -> bool {
+    pub(super) fn skips_lock(&self, held: Version, now: Instant) -> bool {
         self.trusts(held, now) && !self.streak.is_multiple_of(LOCKED_ONE_IN)
     }
 
     /// Takes note of the version after `base`, which this process has published. Only commits make a streak: other work
     /// of the process holds the lock, and commits give it its turn.
-    pub(super) fn published(&mut self, base: u64, patience: Patience, now: Instant) {
+    pub(super) fn published(&mut self, base: Version, patience: Patience, now: Instant) {
         let Patience::None = patience else {
             return self.met(false);
         };
@@ -50,7 +52,7 @@ impl Alone {
         } else {
             1
         };
-        self.last = Some((base + 1, now));
+        self.last = Some((base.next(), now));
     }
 
     /// Another process was met; `trusted` if its version came as a surprise.
@@ -66,32 +68,40 @@ mod tests {
     use super::*;
 
     fn commit(alone: &mut Alone, base: u64, now: Instant) {
-        alone.published(base, Patience::None, now);
+        alone.published(Version::new(base), Patience::None, now);
+    }
+
+    fn trusts(alone: &Alone, held: u64, now: Instant) -> bool {
+        alone.trusts(Version::new(held), now)
+    }
+
+    fn skips_lock(alone: &Alone, held: u64, now: Instant) -> bool {
+        alone.skips_lock(Version::new(held), now)
     }
 
     #[test]
     fn trusts_a_streak_of_its_own_and_asks_for_longer_ones_once_it_was_wrong() {
         let now = Instant::now();
         let mut alone = Alone::default();
-        assert!(!alone.trusts(1, now));
+        assert!(!trusts(&alone, 1, now));
         commit(&mut alone, 1, now);
-        assert!(!alone.trusts(2, now), "who wrote version 1?");
+        assert!(!trusts(&alone, 2, now), "who wrote version 1?");
         commit(&mut alone, 2, now);
-        assert!(alone.trusts(3, now));
-        assert!(!alone.trusts(3, now + ALONE_FOR));
-        assert!(!alone.trusts(4, now), "another process wrote it");
+        assert!(trusts(&alone, 3, now));
+        assert!(!trusts(&alone, 3, now + ALONE_FOR));
+        assert!(!trusts(&alone, 4, now), "another process wrote it");
         commit(&mut alone, 4, now);
-        assert!(!alone.trusts(5, now));
+        assert!(!trusts(&alone, 5, now));
         commit(&mut alone, 5, now);
-        assert!(alone.trusts(6, now));
+        assert!(trusts(&alone, 6, now));
         alone.met(true);
         for base in 7..9 {
-            assert!(!alone.trusts(base, now));
+            assert!(!trusts(&alone, base, now));
             commit(&mut alone, base, now);
         }
-        assert!(!alone.trusts(9, now));
+        assert!(!trusts(&alone, 9, now));
         commit(&mut alone, 9, now);
-        assert!(alone.trusts(10, now));
+        assert!(trusts(&alone, 10, now));
     }
 
     #[test]
@@ -99,7 +109,7 @@ mod tests {
         let now = Instant::now();
         let mut alone = Alone::default();
         let locked = |base: &u64| {
-            let locked = !alone.skips_lock(*base, now);
+            let locked = !skips_lock(&alone, *base, now);
             commit(&mut alone, *base, now);
             locked
         };
@@ -109,7 +119,7 @@ mod tests {
             [1, 2, 9, 17],
             "the first two, and then one in eight"
         );
-        assert!(alone.skips_lock(20, now));
+        assert!(skips_lock(&alone, 20, now));
     }
 
     #[test]
@@ -117,8 +127,8 @@ mod tests {
         let now = Instant::now();
         let mut alone = Alone::default();
         (1..4).for_each(|base| commit(&mut alone, base, now));
-        assert!(alone.trusts(4, now));
-        alone.published(4, Patience::Until(now), now);
-        assert!(!alone.trusts(5, now));
+        assert!(trusts(&alone, 4, now));
+        alone.published(Version::new(4), Patience::Until(now), now);
+        assert!(!trusts(&alone, 5, now));
     }
 }

@@ -14,6 +14,7 @@ use super::scratch::RawSegment;
 use super::{build, pack};
 use crate::document::Document;
 use crate::error::Result;
+use crate::numbers::DocCount;
 
 /// Which small segments are merged with the new ones.
 #[derive(Clone, Copy, Debug)]
@@ -96,8 +97,8 @@ impl History {
         let mut candidates = candidates(draft, &kept)?;
         candidates.extend(segments.iter().map(|segment| Candidate {
             bytes: segment.bytes(),
-            docs: u64::from(segment.max_doc),
-            deleted: 0,
+            docs: segment.max_doc.into(),
+            deleted: DocCount::ZERO,
         }));
         let fit = Fit {
             budget: &self.config.budget,

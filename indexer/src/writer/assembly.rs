@@ -9,6 +9,7 @@ use crate::format::deletes::{self, Base, Deletes, LISTED_MAX};
 use crate::format::manifest::{Container, Segment, Span};
 use crate::format::prefix::HEADER;
 use crate::layout::ManifestName;
+use crate::numbers::Version;
 use crate::snapshot::Snapshot;
 
 /// The segments of a version while it is put together.
@@ -213,7 +214,7 @@ impl<'a> Assembly<'a> {
 
 fn described(
     all: &RoaringBitmap,
-    version: u64,
+    version: Version,
     base: Option<Base>,
     since: &RoaringBitmap,
 ) -> Result<Option<Deletes>> {

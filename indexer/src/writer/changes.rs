@@ -7,6 +7,7 @@ use super::ledger::{self, Found, Record, Subject};
 use crate::document::Document;
 use crate::error::Result;
 use crate::inbox::{Batch, Change, Operation};
+use crate::numbers::DocCount;
 use crate::order::{Order, Position};
 use crate::snapshot::Snapshot;
 use tantivy::DocId;
@@ -24,7 +25,7 @@ pub(super) struct Effects<'a> {
     /// In the order of the operations.
     pub(super) effects: Vec<Effect<'a>>,
     /// Changes that were left out.
-    pub(super) outdated: u32,
+    pub(super) outdated: DocCount,
 }
 
 /// What the operations of some batches come to.
@@ -137,11 +138,11 @@ impl Known {
                 if self.takes(order, key, false) {
                     effects.push(key, Some(document));
                 } else {
-                    effects.outdated += 1;
+                    effects.outdated += DocCount::ONE;
                 }
             }
             Change::Delete(key) if self.takes(order, key, true) => effects.push(key.as_str(), None),
-            Change::Delete(_) => effects.outdated += 1,
+            Change::Delete(_) => effects.outdated += DocCount::ONE,
             Change::Claim => self.claim(order),
             Change::Sweep => self.sweep(order, effects),
         }

@@ -24,6 +24,7 @@ use crate::format::retired::Retired;
 use crate::inbox::{Inbox, TORN_AFTER};
 use crate::layout::{self, ATTEMPTS, BUNDLES, JOBS, SCRATCH};
 use crate::mount::FailureClass;
+use crate::numbers::{LockGeneration, Version};
 use crate::snapshot::Snapshot;
 
 /// How long collecting waits for the lock.
@@ -42,7 +43,7 @@ const JOB_ABANDONED_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct GcReport {
     /// The newest version afterwards.
-    pub version: u64,
+    pub version: Version,
     /// Files removed, without the links of versions.
     pub files_removed: usize,
     /// Their bytes.
@@ -64,7 +65,7 @@ struct Garbage {
 /// writes or dies.
 #[derive(Clone, Copy, Debug)]
 struct Rest {
-    version: u64,
+    version: Version,
     until: Instant,
 }
 
@@ -141,7 +142,7 @@ impl Collector {
         Ok(report)
     }
 
-    fn rests(&self, version: u64, now: Instant) -> bool {
+    fn rests(&self, version: Version, now: Instant) -> bool {
         let rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
         rest.is_some_and(|rest| rest.version == version && now < rest.until)
     }
@@ -198,12 +199,12 @@ impl Collector {
         for range in &body.retired {
             // The version that retired it was published when its predecessor's mark was set, which
             // is when that was last touched.
-            let predecessor = range.until.saturating_sub(1);
-            if manifests.are_over(predecessor, ages)? {
-                garbage.expired.push(*range);
-            } else {
-                kept.push(*range);
-                needed.versions.insert(predecessor);
+            match range.until.before() {
+                Some(predecessor) if !manifests.are_over(predecessor, ages)? => {
+                    kept.push(*range);
+                    needed.versions.insert(predecessor);
+                }
+                _ => garbage.expired.push(*range),
             }
         }
         // A file whose name is not that of a bundle is an orphan.
@@ -302,7 +303,7 @@ fn is_link(path: &str) -> bool {
     layout::parse_version_link(name).is_some()
 }
 
-fn old_locks(ages: &Ages, generation: u32) -> Result<Vec<String>> {
+fn old_locks(ages: &Ages, generation: LockGeneration) -> Result<Vec<String>> {
     let names = ages.mount().list(".")?;
     let old = |name: &String| layout::parse_lock(name).is_some_and(|known| known < generation);
     ages.those_over(names.into_iter().filter(old))

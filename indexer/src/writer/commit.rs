@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::format::manifest::{Applied, Counts};
 use crate::inbox::Batch;
 use crate::layout::BatchId;
+use crate::numbers::Version;
 use crate::snapshot::Snapshot;
 
 /// A batch on its way into a commit.
@@ -76,7 +77,7 @@ impl Committer {
     }
 }
 
-fn applied(version: u64, members: &[Member], counts: &[Counts]) -> Vec<Applied> {
+fn applied(version: Version, members: &[Member], counts: &[Counts]) -> Vec<Applied> {
     let members = members.iter().zip(counts);
     members
         .map(|(member, &counts)| Applied {

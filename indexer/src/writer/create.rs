@@ -10,10 +10,8 @@ use crate::format::manifest::{Body, Cause, Manifest};
 use crate::layout::{self, FOLDERS, MANIFESTS};
 use crate::mapping::Definition;
 use crate::mount::{FailureClass, Mount};
+use crate::numbers::Version;
 use crate::world::World;
-
-/// The first version.
-const FIRST: u64 = 1;
 
 /// Creates an empty index in the folder `mount`. `false` when there is one already.
 ///
@@ -33,11 +31,11 @@ pub fn create(mount: &dyn Mount, definition: &Definition, world: &World) -> Resu
         return Ok(false);
     }
     let body = Body::empty(Cause::Create, world.clock.wall_ms(), definition.clone());
-    let mut manifest = Manifest::empty(FIRST, world.ids.next(), body);
+    let mut manifest = Manifest::empty(Version::FIRST, world.ids.next(), body);
     manifest.nonce = world.ids.next();
     let bytes = manifest.encode_file(&[])?;
     publish::write(mount, &manifest.path(), &bytes)?;
-    let link = layout::version_link(FIRST);
+    let link = layout::version_link(Version::FIRST);
     match mount.symlink(&manifest.name().to_string(), &link) {
         Ok(()) => {
             let synced = mount.sync_dir(MANIFESTS).and_then(|()| mount.sync_dir("."));

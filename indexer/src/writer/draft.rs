@@ -16,6 +16,7 @@ use crate::format::retired::{Retired, retire};
 use crate::ids::Ids;
 use crate::layout::ManifestName;
 use crate::mapping::IndexSchema;
+use crate::numbers::{DocCount, Epoch, LockGeneration, Version};
 use crate::snapshot::Snapshot;
 
 /// What a segment holds. Segments of different kinds are never merged.
@@ -65,7 +66,7 @@ pub(super) struct Draft {
 pub(super) struct Stamp {
     pub(super) writer: Uuid,
     pub(super) written_ms: u64,
-    pub(super) lock_generation: u32,
+    pub(super) lock_generation: LockGeneration,
 }
 
 impl Draft {
@@ -73,7 +74,7 @@ impl Draft {
     pub(super) fn new(base: Arc<Snapshot>, cause: Cause, ids: &dyn Ids) -> Self {
         let job = base.manifest().body.job.clone();
         let name = ManifestName {
-            version: base.version() + 1,
+            version: base.version().next(),
             nonce: ids.next(),
         };
         Self {
@@ -117,17 +118,17 @@ impl Draft {
         self.name
     }
 
-    pub(super) fn version(&self) -> u64 {
+    pub(super) fn version(&self) -> Version {
         self.name.version
     }
 
     /// The term it is written in: a new one when another writer wrote the base.
-    pub(super) fn epoch(&self, writer: Uuid) -> u64 {
+    pub(super) fn epoch(&self, writer: Uuid) -> Epoch {
         let base = self.base.manifest();
         if base.body.writer == writer {
             base.epoch
         } else {
-            base.epoch + 1
+            base.epoch.next()
         }
     }
 
@@ -149,12 +150,12 @@ impl Draft {
     }
 
     /// How many documents of a kept segment are deleted so far.
-    pub(super) fn deleted(&self, index: usize) -> Result<u64> {
+    pub(super) fn deleted(&self, index: usize) -> Result<DocCount> {
         Ok(match self.kept.get(&index) {
-            Some(Some(deletes)) => deletes.len(),
+            Some(Some(deletes)) => DocCount::new(deletes.len()),
             _ => {
                 let deletes = self.segment(index)?.deletes.as_ref();
-                deletes.map_or(0, |deletes| u64::from(deletes.count))
+                deletes.map_or(DocCount::ZERO, |deletes| deletes.count.into())
             }
         })
     }
@@ -295,7 +296,7 @@ impl Draft {
             pages_len: 0,
         };
         let files = manifest.files();
-        let unused: Vec<u64> = base
+        let unused: Vec<Version> = base
             .files()
             .difference(&files)
             .map(|file| {

@@ -13,6 +13,7 @@ use crate::config::MIB;
 use crate::format::manifest::Segment;
 use crate::ids::Ids;
 use crate::mount::Mount;
+use crate::numbers::DocCount;
 
 /// Bytes that a merge takes for each of its documents, whatever these are: tantivy maps the old numbers to the new
 /// ones and back (8 and 8), copies the first once, and holds the norms of a field.
@@ -66,7 +67,7 @@ pub(super) fn bytes_in(left: Duration) -> u64 {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Size {
     /// Documents of the result.
-    pub(super) docs: u64,
+    pub(super) docs: DocCount,
     /// Bytes of the result.
     pub(super) bytes: u64,
     /// Bytes that go through scratch files: everything but stored documents.
@@ -95,7 +96,7 @@ impl Size {
         for input in inputs {
             let stores = input.stores.iter();
             let stored: u64 = stores.map(|store| store.file.len() as u64).sum();
-            size.docs += u64::from(input.segment.meta().max_doc());
+            size.docs += input.segment.meta().max_doc().into();
             size.bytes += input.bytes;
             size.scratch += input.bytes.saturating_sub(stored);
             size.dictionaries += input.dictionary_bytes;
@@ -141,7 +142,9 @@ impl Fit<'_> {
         let merging = self.budget.merging_bytes();
         let disk = self.budget.scratch().available();
         let beyond = |limit: Option<u64>| limit.is_some_and(|limit| size.bytes > limit);
-        if size.docs.saturating_mul(DOCUMENT_BYTES) > self.budget.memory_bytes() / DOCUMENTS_SHARE {
+        if size.docs.get().saturating_mul(DOCUMENT_BYTES)
+            > self.budget.memory_bytes() / DOCUMENTS_SHARE
+        {
             Some(Limit::Memory)
         } else if size.dictionaries > (merging / DICTIONARY_SHARE).max(disk) {
             Some(Limit::Scratch)
@@ -202,7 +205,7 @@ mod tests {
 
     fn size(docs: u64, bytes: u64) -> Size {
         Size {
-            docs,
+            docs: DocCount::new(docs),
             bytes,
             scratch: bytes / 2,
             dictionaries: bytes / 10,

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::format::manifest::{Applied, Cause};
 use crate::inbox::{Batch, Inbox};
 use crate::layout::BatchId;
+use crate::numbers::Version;
 use crate::snapshot::Snapshot;
 
 /// Pause between looks at a lock that somebody else holds: about what a commit takes on EFS.
@@ -317,7 +318,13 @@ impl Committer {
         });
     }
 
-    fn settle(&self, leader: &mut Leader, tickets: &[Arc<Ticket>], group: &Group, version: u64) {
+    fn settle(
+        &self,
+        leader: &mut Leader,
+        tickets: &[Arc<Ticket>],
+        group: &Group,
+        version: Version,
+    ) {
         for (member, &counts) in group.members.iter().zip(&group.counts) {
             let direct = |ticket: &&Arc<Ticket>| ticket.id.get() == Some(&member.id);
             let waiting = leader.waiting.remove(&member.id);

@@ -10,6 +10,7 @@ use crate::format::manifest::Manifest;
 use crate::format::section::{SectionId, SectionRef};
 use crate::layout::HEAD;
 use crate::mount::{Access, Mount, MountFile};
+use crate::numbers::Epoch;
 use crate::snapshot::Snapshot;
 use crate::snapshot::follow::Follower;
 
@@ -24,7 +25,7 @@ pub(super) struct HeadWriter {
 #[derive(Debug, Default)]
 struct HeadState {
     /// The term in which it was last written; in another one, another writer has written it since.
-    epoch: u64,
+    epoch: Epoch,
     file: Option<Arc<dyn MountFile>>,
     image: Image,
 }

@@ -14,7 +14,7 @@ use super::alone::Alone;
 use super::draft::{Draft, Stamp};
 use super::leftovers::Leftovers;
 use super::lock::{Held, Lock};
-use super::publish::{Failure, Publisher, Version, preceded};
+use super::publish::{Failure, NewVersion, Publisher, preceded};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -22,6 +22,7 @@ use crate::format::manifest::{Applied, Cause};
 use crate::ids::Ids;
 use crate::inbox::Inbox;
 use crate::mount::Mount;
+use crate::numbers::{LockGeneration, Version};
 use crate::snapshot::Snapshot;
 use crate::snapshot::follow::Follower;
 use crate::world::World;
@@ -79,7 +80,7 @@ pub(super) enum Maintained<V, N> {
 pub(super) struct Published<'a> {
     history: &'a History,
     base: Arc<Snapshot>,
-    version: Version,
+    version: NewVersion,
     _turn: Turn,
 }
 
@@ -114,7 +115,7 @@ impl Turn {
     }
 
     /// The lock that a version after `base` names.
-    fn generation(&self, base: &Snapshot) -> u32 {
+    fn generation(&self, base: &Snapshot) -> LockGeneration {
         match self {
             Self::Locked(held) => held.generation,
             Self::Alone => base.manifest().body.lock_generation,
@@ -133,7 +134,7 @@ impl Turn {
 /// What one attempt came to.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Attempt<V, N> {
-    Version(Version, V),
+    Version(NewVersion, V),
     Nothing(N),
 }
 
@@ -317,7 +318,7 @@ impl History {
         mut draft: Draft,
         turn: &Turn,
         mut applied: Vec<Applied>,
-    ) -> Result<Version, Failure> {
+    ) -> Result<NewVersion, Failure> {
         applied.append(&mut draft.applied);
         draft.applied = applied;
         let (base, made) = (Arc::clone(draft.base()), draft.made().to_vec());
@@ -343,7 +344,7 @@ impl History {
         Stamp {
             writer: self.id,
             written_ms: self.clock.wall_ms(),
-            lock_generation: 0,
+            lock_generation: LockGeneration::FIRST,
         }
     }
 
@@ -375,7 +376,7 @@ impl History {
 
 impl Published<'_> {
     /// The number of the version.
-    pub(super) fn version(&self) -> u64 {
+    pub(super) fn version(&self) -> Version {
         self.version.manifest.version
     }
 

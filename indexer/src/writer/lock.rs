@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::error::Result;
 use crate::layout;
 use crate::mount::{Access, COHERENT_PAGE, LockGuard, Mount, MountFile, MountResult};
+use crate::numbers::{LockGeneration, Version};
 use crate::snapshot::Snapshot;
 
 /// A holder writes a sign of life this often. A commit that is shorter writes none.
@@ -32,14 +33,14 @@ pub(super) struct Lock {
     overtake_after: Duration,
     observed: Mutex<Option<Observation>>,
     /// The lock file that a contender watches, of this generation.
-    watched: Mutex<Option<(u32, Arc<dyn MountFile>)>>,
+    watched: Mutex<Option<(LockGeneration, Arc<dyn MountFile>)>>,
 }
 
 /// What a contender saw of the holder, and since when it has not changed.
 #[derive(Debug)]
 struct Observation {
-    generation: u32,
-    version: u64,
+    generation: LockGeneration,
+    version: Version,
     heartbeat: Vec<u8>,
     since: Instant,
     last: Instant,
@@ -49,7 +50,7 @@ struct Observation {
 #[derive(Debug)]
 pub(super) struct Held {
     /// Which lock file is held. The version published under it must name it.
-    pub(super) generation: u32,
+    pub(super) generation: LockGeneration,
     _heartbeat: Heartbeat,
     _guard: Box<dyn LockGuard>,
 }
@@ -84,7 +85,11 @@ impl Lock {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Unavailable`] when locking itself fails.
-    pub(super) fn attempt(&self, generation: u32, version: u64) -> Result<Option<Held>> {
+    pub(super) fn attempt(
+        &self,
+        generation: LockGeneration,
+        version: Version,
+    ) -> Result<Option<Held>> {
         if let Some(held) = self.take(generation)? {
             self.observe(None);
             self.watch(None);
@@ -114,11 +119,11 @@ impl Lock {
             return Ok(None);
         }
         drop(observed);
-        let held = self.take(generation.saturating_add(1))?;
+        let held = self.take(generation.next())?;
         if held.is_some() {
             tracing::warn!(
-                generation,
-                version,
+                generation = generation.get(),
+                version = version.get(),
                 "the lock holder shows no sign of life: overtaken"
             );
         }
@@ -129,7 +134,7 @@ impl Lock {
         *self.observed.lock().unwrap_or_else(PoisonError::into_inner) = observation;
     }
 
-    fn take(&self, generation: u32) -> Result<Option<Held>> {
+    fn take(&self, generation: LockGeneration) -> Result<Option<Held>> {
         let path = layout::lock(generation);
         let guard = self.mount.try_lock(&path)?;
         Ok(guard.map(|guard| Held {
@@ -139,7 +144,7 @@ impl Lock {
         }))
     }
 
-    fn read_heartbeat(&self, generation: u32) -> Vec<u8> {
+    fn read_heartbeat(&self, generation: LockGeneration) -> Vec<u8> {
         let mut page = vec![0; COHERENT_PAGE];
         let read = self.watched(generation).and_then(|file| {
             let read = file.read_at(&mut page, 0)?;
@@ -151,7 +156,7 @@ impl Lock {
     }
 
     /// The lock file of a generation. It is let go of while it is used, and after an error for good.
-    fn watched(&self, generation: u32) -> MountResult<Arc<dyn MountFile>> {
+    fn watched(&self, generation: LockGeneration) -> MountResult<Arc<dyn MountFile>> {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         match watched.take() {
             Some((known, file)) if known == generation => Ok(file),
@@ -161,7 +166,7 @@ impl Lock {
         }
     }
 
-    fn watch(&self, file: Option<(u32, Arc<dyn MountFile>)>) {
+    fn watch(&self, file: Option<(LockGeneration, Arc<dyn MountFile>)>) {
         *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = file;
     }
 }

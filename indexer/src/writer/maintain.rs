@@ -25,6 +25,7 @@ use crate::config::Step;
 use crate::error::Result;
 use crate::format::manifest::Cause;
 use crate::ids::RandomIds;
+use crate::numbers::{DocCount, Version};
 use crate::snapshot::Snapshot;
 
 /// How long maintenance waits for the lock when nothing else bounds it.
@@ -36,7 +37,7 @@ const MERGES_MAX: usize = 10_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MergeReport {
     /// The newest version afterwards.
-    pub version: u64,
+    pub version: Version,
     /// Merges that were published.
     pub merges: usize,
     /// Segments before.
@@ -169,7 +170,7 @@ impl Merger {
                 let mib = size.bytes / crate::config::MIB as u64;
                 tracing::info!(
                     mib,
-                    documents = size.docs,
+                    documents = size.docs.get(),
                     "a merge does not fit into {reason}: a smaller one is tried"
                 );
             }
@@ -262,7 +263,7 @@ impl Merger {
                 (None, None) => None,
             };
             if let Some(packed) = packed
-                && deletes.len() < packed.docs()
+                && DocCount::new(deletes.len()) < packed.docs()
             {
                 draft.add(packed, vec![deletes]);
             }

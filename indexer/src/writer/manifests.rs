@@ -6,11 +6,12 @@ use super::age::Ages;
 use crate::error::Result;
 use crate::layout::{self, MANIFESTS, ManifestName};
 use crate::mount::Mount;
+use crate::numbers::Version;
 use crate::snapshot::Snapshot;
 
 /// The manifests in an index's folder, and the links of versions.
 #[derive(Debug, Default)]
-pub(super) struct Manifests(BTreeMap<u64, Attempts>);
+pub(super) struct Manifests(BTreeMap<Version, Attempts>);
 
 /// What there is of one version: at most one of the manifests is the version's.
 #[derive(Debug, Default)]
@@ -26,7 +27,7 @@ pub(super) struct NeededManifests<'a> {
     /// Those that the tip refers to.
     pub(super) names: BTreeSet<ManifestName>,
     /// Versions whose manifests say when something was retired.
-    pub(super) versions: BTreeSet<u64>,
+    pub(super) versions: BTreeSet<Version>,
 }
 
 /// What may be removed, each list with the oldest first.
@@ -48,12 +49,12 @@ impl<'a> NeededManifests<'a> {
     }
 
     /// Whether everything of a version stays.
-    fn version(&self, version: u64) -> bool {
+    fn version(&self, version: Version) -> bool {
         let body = &self.tip.manifest().body;
         // A job has yet to carry over what later versions touched, and the link of the version that it began with tells
         // how old the job is.
-        let replayed_to = body.job.as_deref().map_or(u64::MAX, |job| job.replayed_to);
-        version >= replayed_to
+        let job = body.job.as_deref();
+        job.is_some_and(|job| version >= job.replayed_to)
             || self.versions.contains(&version)
             // Retired manifests go once no range names them, which is after the fence.
             || body.retired.iter().any(|range| range.contains(version))
@@ -78,7 +79,7 @@ impl Manifests {
 
     /// Whether everything of a version was last touched longer ago than retention. A manifest is last touched when its
     /// mark is set. A version of which nothing is left counts as old.
-    pub(super) fn are_over(&self, version: u64, ages: &Ages) -> Result<bool> {
+    pub(super) fn are_over(&self, version: Version, ages: &Ages) -> Result<bool> {
         match self.0.get(&version) {
             Some(attempts) => attempts.are_over(ages),
             None => Ok(true),
@@ -103,7 +104,7 @@ impl Manifests {
             old.others.extend(unused.map(ManifestName::path));
         }
         // Attempts at the newest version have failed, since that is there. Those at the next one may yet succeed.
-        let next = tip.version().saturating_add(1);
+        let next = tip.version().next();
         for (version, attempts) in self.0.range(tip.version()..=next) {
             let unused = attempts.manifests.iter();
             let unused = unused.filter(|name| !needed.names.contains(name));

@@ -62,7 +62,7 @@ pub(super) fn candidates(draft: &Draft, positions: &[usize]) -> Result<Vec<Candi
         let deleted = draft.deleted(position)?;
         Ok(Candidate {
             bytes: segment.bytes(),
-            docs: u64::from(segment.max_doc),
+            docs: segment.max_doc.into(),
             deleted,
         })
     };

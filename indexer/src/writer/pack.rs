@@ -16,6 +16,7 @@ use crate::format::pages::PageWriter;
 use crate::ids::Ids;
 use crate::layout::{self, ManifestName};
 use crate::mount::{Access, Mount, MountFile};
+use crate::numbers::{DocCount, Version};
 
 /// Segments of up to so many bytes together travel inside the manifest: one file instead of two,
 /// and a warm reader has them with the same read. Larger ones would make that read long for readers that need little of it.
@@ -61,9 +62,11 @@ pub(super) struct Packed {
 
 impl Packed {
     /// Documents in all its segments.
-    pub(super) fn docs(&self) -> u64 {
+    pub(super) fn docs(&self) -> DocCount {
         let segments = self.segments.iter();
-        segments.map(|segment| u64::from(segment.max_doc)).sum()
+        segments
+            .map(|segment| DocCount::from(segment.max_doc))
+            .sum()
     }
 }
 
@@ -117,7 +120,7 @@ pub(super) fn bundle(
     segments: &[RawSegment],
     mount: &dyn Mount,
     ids: &dyn Ids,
-    version: u64,
+    version: Version,
 ) -> Result<Packed> {
     let uuid = ids.next();
     let name = layout::bundle_name(version, uuid);

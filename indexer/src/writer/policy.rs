@@ -7,6 +7,8 @@
 //! A caller that has little memory, disk or time passes a limit. Segments of more than half the limit stay as they are
 //! then; smaller ones still merge, so their number stays bounded whatever the limit is.
 
+use crate::numbers::DocCount;
+
 /// Segments of one tier that are merged into one of the next. Fewer would copy documents more
 /// often, more would make a cold reader open more segments.
 pub(super) const FAN_IN: usize = 8;
@@ -18,7 +20,7 @@ const COMPACTION_MEMBERS_MAX: usize = 64;
 /// The lowest tier ends here, in bytes.
 const LOWEST_TIER: u64 = 32 * 1024;
 /// Documents in a segment at most: tantivy refuses to merge into one of 2^31.
-const DOCS_MAX: u64 = (1 << 31) - 1;
+const DOCS_MAX: DocCount = DocCount::new((1 << 31) - 1);
 /// A segment with more than one deleted document in so many is rewritten. Together with the limit of
 /// tiers this keeps disk use under twice the live size.
 const DELETED_ONE_IN: u64 = 4;
@@ -35,26 +37,26 @@ const INLINE_DOUBLINGS_MAX: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
     pub(super) bytes: u64,
-    pub(super) docs: u64,
-    pub(super) deleted: u64,
+    pub(super) docs: DocCount,
+    pub(super) deleted: DocCount,
 }
 
 impl Candidate {
     /// About the bytes that a merge makes of it.
     pub(super) fn live_bytes(self) -> u64 {
-        if self.deleted == 0 {
+        if self.deleted == DocCount::ZERO {
             return self.bytes;
         }
-        let bytes = u128::from(self.bytes) * u128::from(self.live_docs());
-        u64::try_from(bytes / u128::from(self.docs.max(1))).unwrap_or(u64::MAX)
+        let bytes = u128::from(self.bytes) * u128::from(self.live_docs().get());
+        u64::try_from(bytes / u128::from(self.docs.get().max(1))).unwrap_or(u64::MAX)
     }
 
-    pub(super) fn live_docs(self) -> u64 {
-        self.docs.saturating_sub(self.deleted)
+    pub(super) fn live_docs(self) -> DocCount {
+        self.docs.without(self.deleted)
     }
 
     fn rotten(self) -> bool {
-        self.deleted.saturating_mul(DELETED_ONE_IN) > self.docs
+        self.deleted.get().saturating_mul(DELETED_ONE_IN) > self.docs.get()
     }
 }
 
@@ -89,7 +91,9 @@ pub(super) fn choose_all(candidates: &[Candidate], limit_bytes: u64) -> Vec<usiz
     if fitting.len() > 1 {
         return positions(fitting);
     }
-    let dirty = sized.iter().find(|sized| sized.candidate.deleted > 0);
+    let dirty = sized
+        .iter()
+        .find(|sized| sized.candidate.deleted > DocCount::ZERO);
     dirty.map(|sized| sized.position).into_iter().collect()
 }
 
@@ -127,10 +131,10 @@ fn by_size(candidates: &[Candidate], limit_bytes: u64) -> Vec<Sized> {
 
 /// The first of `sized`, at most `most`, that fit into one segment of `limit_bytes`.
 fn fitting(sized: &[Sized], limit_bytes: u64, most: usize) -> &[Sized] {
-    let (mut bytes, mut docs) = (0_u64, 0_u64);
+    let (mut bytes, mut docs) = (0_u64, DocCount::ZERO);
     let fits = |sized: &&Sized| {
         bytes = bytes.saturating_add(sized.live_bytes);
-        docs = docs.saturating_add(sized.candidate.live_docs());
+        docs += sized.candidate.live_docs();
         bytes <= limit_bytes && docs <= DOCS_MAX
     };
     let count = sized.iter().take(most).take_while(fits).count();
@@ -141,8 +145,8 @@ fn fitting(sized: &[Sized], limit_bytes: u64, most: usize) -> &[Sized] {
 /// limit again.
 fn fills(sized: &[Sized], limit_bytes: u64) -> bool {
     let bytes: u64 = sized.iter().map(|sized| sized.live_bytes).sum();
-    let docs: u64 = sized.iter().map(|s| s.candidate.live_docs()).sum();
-    bytes >= limit_bytes / 2 || docs >= DOCS_MAX / 2
+    let docs: DocCount = sized.iter().map(|s| s.candidate.live_docs()).sum();
+    bytes >= limit_bytes / 2 || docs.get() >= DOCS_MAX.get() / 2
 }
 
 /// In the order of the candidates, so that documents keep theirs.

@@ -10,6 +10,7 @@ use crate::format::mark::ManifestId;
 use crate::invariants;
 use crate::layout::{self, ManifestName};
 use crate::mount::{Access, FailureClass, Mount, MountFailure, MountFile};
+use crate::numbers::Version;
 use crate::snapshot::Snapshot;
 use crate::snapshot::follow::Follower;
 
@@ -23,7 +24,7 @@ pub(super) struct Publisher {
 
 /// A version that exists, until its HEAD is written.
 #[derive(Debug)]
-pub(super) struct Version {
+pub(super) struct NewVersion {
     pub(super) manifest: Manifest,
     /// Its header and body, for HEAD.
     pub(super) copy: Vec<u8>,
@@ -76,7 +77,7 @@ impl Publisher {
         base: &Snapshot,
         mut manifest: Manifest,
         pages: &[u8],
-    ) -> Result<Version, Failure> {
+    ) -> Result<NewVersion, Failure> {
         let bytes = manifest.encode_file(pages)?;
         invariants::check_draft(base, &manifest)?;
         let path = manifest.path();
@@ -110,7 +111,7 @@ impl Publisher {
             tracing::debug!(%error, "the pages just written are read back when they are needed");
         }
         self.observer.reached(Step::BeforeHead);
-        Ok(Version {
+        Ok(NewVersion {
             manifest,
             copy,
             file,
@@ -187,7 +188,7 @@ impl Publisher {
 
     /// The manifest that the link of a version names, after creating that link was refused. A name that may not exist is
     /// not looked up but looked for in a fresh listing.
-    fn existing(&self, version: u64, refused: &MountFailure) -> Result<Option<ManifestName>> {
+    fn existing(&self, version: Version, refused: &MountFailure) -> Result<Option<ManifestName>> {
         let there = refused.class() == FailureClass::Exists || {
             let mount = self.mount();
             let names = mount.list(layout::MANIFESTS);
@@ -252,7 +253,7 @@ impl Publisher {
     }
 
     /// What may come after the answer: HEAD.
-    pub(super) fn finish(&self, version: &Version, snapshot: &Snapshot) {
+    pub(super) fn finish(&self, version: &NewVersion, snapshot: &Snapshot) {
         self.head.write(&version.manifest, &version.copy, snapshot);
     }
 

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::format::manifest::Counts;
 use crate::inbox::Batch;
 use crate::layout::BatchId;
+use crate::numbers::Version;
 
 /// Bytes of documents in one commit; what is left over goes into the next.
 pub(super) const GROUP_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -30,7 +31,7 @@ pub enum Outcome {
     /// It is part of `version`: every search that starts from now on sees it.
     Applied {
         /// The version.
-        version: u64,
+        version: Version,
         /// What it did.
         counts: Counts,
     },

@@ -15,6 +15,7 @@ use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::format::manifest::Counts;
 use crate::inbox::Batch;
+use crate::numbers::DocCount;
 use crate::snapshot::Snapshot;
 
 /// Up to so many keys are looked up all at once, so that a cold writer waits for one round trip, not for one
@@ -97,7 +98,7 @@ fn count<'e>(batch: &'e Effects<'_>, exists: &mut HashMap<&'e str, bool>) -> Cou
             (false, true) => &mut counts.deleted,
             (false, false) => &mut counts.missing,
         };
-        *counter += 1;
+        *counter += DocCount::ONE;
     }
     counts
 }

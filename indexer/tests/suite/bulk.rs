@@ -12,12 +12,13 @@ use aquifer_indexer::index::{Bulk, BulkReport, Index, Operation};
 use aquifer_indexer::layout;
 use aquifer_indexer::mapping::Definition;
 use aquifer_indexer::mount::{Fault, FaultyMount};
+use aquifer_indexer::numbers::Version;
 use aquifer_indexer::reindex::{JobState, NoSources, ReindexRequest};
 use aquifer_indexer::{ErrorKind, Result};
 
 use crate::rig::{
-    Contents, Folder, assert_clean, config, contents, delete, document, open, post, search, see,
-    soon,
+    Contents, Folder, assert_clean, config, contents, delete, docs, document, open, post, search,
+    see, soon,
 };
 
 /// A retention that leaves time for a load.
@@ -70,18 +71,18 @@ fn twenty_thousand_documents_end_in_few_segments_without_leavings() {
     // Some 270 segments, of which most are merged twice.
     let bulk = index.bulk().unwrap().segments_of(6_000);
     load(&bulk, (0..20_000).map(|number| numbered(number, "first"))).unwrap();
-    assert_eq!(folder.reader().stats().unwrap().documents, 0);
+    assert_eq!(folder.reader().stats().unwrap().documents, docs(0));
     let report = bulk.finish().unwrap();
     drop(bulk);
     let expected = BulkReport {
-        version: 2,
+        version: Version::new(2),
         publications: 1,
-        created: 20_000,
+        created: docs(20_000),
         ..BulkReport::default()
     };
     assert_eq!(report, expected);
     let stats = folder.reader().stats().unwrap();
-    assert_eq!(stats.documents, 20_000);
+    assert_eq!(stats.documents, docs(20_000));
     assert!(stats.segments <= 7, "{} segments", stats.segments);
     assert_eq!(retired(&index), 0);
     assert!(!index.pending().unwrap().merge, "a merge is due");
@@ -118,14 +119,14 @@ fn a_load_does_what_posting_one_by_one_does() {
         let folder = Folder::new();
         let index = folder.open(&patient());
         post(&index, (0..200).map(base).collect()).unwrap();
-        let (mut created, mut updated) = (0, 0);
+        let (mut created, mut updated) = (docs(0), docs(0));
         let all: Vec<_> = operations()
             .map(|(key, number)| numbered(key, &format!("round{number}")))
             .collect();
         for some in all.chunks(50) {
             let (_, counts) = post(&index, some.to_vec()).unwrap();
-            created += u64::from(counts.created);
-            updated += u64::from(counts.updated);
+            created += counts.created;
+            updated += counts.updated;
         }
         (everything(&folder.reader()), created, updated)
     };
@@ -149,7 +150,7 @@ fn segments_whose_documents_were_all_replaced_leave_nothing() {
         load(&bulk, (0..100).map(|number| numbered(number, round))).unwrap();
     }
     let report = bulk.finish().unwrap();
-    assert_eq!((report.created, report.updated), (100, 200));
+    assert_eq!((report.created, report.updated), (docs(100), docs(200)));
     assert_eq!(search(&folder.reader(), "third").unwrap().len(), 100);
     assert_no_leavings(&folder, &index);
     assert_clean(&folder.reader());
@@ -162,7 +163,7 @@ fn what_fits_into_one_batch_is_one_ordinary_commit() {
     let bulk = index.bulk().unwrap();
     load(&bulk, (0..10).map(|number| numbered(number, "few"))).unwrap();
     let report = bulk.finish().unwrap();
-    assert_eq!((report.publications, report.created), (0, 10));
+    assert_eq!((report.publications, report.created), (0, docs(10)));
     assert_eq!(folder.names(layout::BUNDLES), Vec::<String>::new());
     assert_eq!(search(&folder.reader(), "few").unwrap().len(), 10);
 }
@@ -202,13 +203,13 @@ fn others_post_and_delete_meanwhile() {
         load(&bulk, again).unwrap();
         let report = bulk.finish().unwrap();
         done.store(true, Ordering::SeqCst);
-        assert_eq!((report.created, report.updated), (3000, 50));
+        assert_eq!((report.created, report.updated), (docs(3000), docs(50)));
         poster.join().unwrap()
     });
     let reader = folder.reader();
     let stats = reader.stats().unwrap();
     let gone = posted.min(50);
-    assert_eq!(stats.documents, 3000 + 100 - gone + posted);
+    assert_eq!(stats.documents, docs(3000 + 100 - gone + posted));
     assert_eq!(search(&reader, "again").unwrap().len(), 50);
     assert_clean(&reader);
 }
@@ -290,12 +291,12 @@ fn a_job_that_runs_or_starts_learns_of_every_key() {
             start();
         }
         let report = bulk.finish().unwrap();
-        assert_eq!((report.created, report.updated), (950, 30));
+        assert_eq!((report.created, report.updated), (docs(950), docs(30)));
         drop(bulk);
         let ended = other.carry_on(&NoSources, soon(), &mut |_| {}).unwrap();
         assert_eq!(ended.unwrap().state, JobState::Finished);
         let reader = folder.reader();
-        assert_eq!(reader.stats().unwrap().documents, 1000);
+        assert_eq!(reader.stats().unwrap().documents, docs(1000));
         assert_eq!(search(&reader, "base").unwrap().len(), 20);
         assert_clean(&reader);
         folder.assert_swept(&folder.open(&config()));
@@ -320,7 +321,7 @@ fn a_mapping_that_changes_meanwhile_is_that_of_the_loaded_documents() {
     bulk.finish().unwrap();
     let reader = folder.reader();
     assert_eq!(reader.schema().unwrap().definition(), &definition);
-    assert_eq!(reader.stats().unwrap().documents, 300);
+    assert_eq!(reader.stats().unwrap().documents, docs(300));
     assert_eq!(search(&reader, "walking").unwrap().len(), 300);
     // No English analyser reads them any more.
     assert_eq!(search(&reader, "walk").unwrap(), Vec::<String>::new());

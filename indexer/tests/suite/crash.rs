@@ -378,7 +378,7 @@ fn collecting_garbage() {
     // What crashes leave: an orphan, a draft, half a batch.
     std::fs::write(folder.path().join("bundles/9-orphan.bundle"), "half").unwrap();
     let draft = ManifestName {
-        version: index.stats().unwrap().version + 1,
+        version: index.stats().unwrap().version.next(),
         nonce: uuid::Uuid::new_v4(),
     };
     std::fs::write(folder.path().join(draft.path()), "half").unwrap();

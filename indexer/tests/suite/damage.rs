@@ -195,7 +195,7 @@ fn a_damaged_newest_manifest() {
 fn a_damaged_older_manifest_and_its_successor_mark() {
     let origin = origin();
     let tip = tip(&origin);
-    let before = tip.version - 1;
+    let before = tip.version.before().unwrap();
     let bytes = std::fs::read(origin.path().join(origin.manifest(before))).unwrap();
     let manifest = Manifest::decode(&bytes, "older").unwrap();
     assert!(
@@ -370,7 +370,7 @@ fn a_file_that_is_cut_short() {
         .unwrap();
     let manifests = [
         origin.manifest(tip.version),
-        origin.manifest(tip.version - 1),
+        origin.manifest(tip.version.before().unwrap()),
     ];
     for file in manifests.into_iter().chain([bundle.id.path()]) {
         let end = len(&origin, &file);

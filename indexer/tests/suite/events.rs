@@ -14,7 +14,8 @@ use aquifer_indexer::world::World;
 use proptest::prelude::*;
 
 use crate::rig::{
-    Contents, Folder, assert_clean, config, contents, delete, document, post, schema, see, soon,
+    Contents, Folder, assert_clean, config, contents, delete, docs, document, post, schema, see,
+    soon,
 };
 
 const STREAM: &str = "stream";
@@ -39,9 +40,9 @@ fn upsert(position: u64, key: &str, content: &str) -> Operation {
     event(STREAM, position, key, Some(content))
 }
 
-fn outdated(count: u32) -> Counts {
+fn outdated(count: u64) -> Counts {
     Counts {
-        outdated: count,
+        outdated: docs(count),
         ..Counts::default()
     }
 }
@@ -59,10 +60,10 @@ fn an_older_change_is_left_out() {
     assert_eq!(counts, outdated(1));
     assert_eq!(content(&index, "a").as_deref(), Some("new"));
     let (_, counts) = post(&index, vec![upsert(9, "a", "newest"), upsert(7, "a", "x")]).unwrap();
-    assert_eq!((counts.updated, counts.outdated), (1, 1));
+    assert_eq!((counts.updated, counts.outdated), (docs(1), docs(1)));
     let seen = see("the end", &folder, &index);
     assert_eq!(seen["a"], "newest");
-    assert_eq!(index.stats().unwrap().documents, 2);
+    assert_eq!(index.stats().unwrap().documents, docs(2));
     assert_clean(&index);
 }
 
@@ -78,7 +79,7 @@ fn the_same_change_again_changes_nothing() {
         ]
     };
     let (_, first) = post(&index, changes()).unwrap();
-    assert_eq!((first.created, first.updated), (2, 1));
+    assert_eq!((first.created, first.updated), (docs(2), docs(1)));
     post(&index, vec![document("a", "by hand")]).unwrap();
     let (_, again) = post(&index, changes()).unwrap();
     assert_eq!(again, outdated(3));
@@ -92,7 +93,7 @@ fn a_deletion_outlives_a_change_before_it() {
     let folder = Folder::new();
     let index = folder.open(&config());
     let (_, counts) = post(&index, vec![event(STREAM, 2, "a", None)]).unwrap();
-    assert_eq!(counts.missing, 1);
+    assert_eq!(counts.missing, docs(1));
     post(&index, vec![upsert(1, "a", "late")]).unwrap();
     assert_eq!(content(&index, "a"), None);
     // Also by a process that has seen nothing, after everything was merged and built anew.
@@ -153,7 +154,10 @@ fn a_new_version_of_an_object_replaces_what_came_from_the_one_before() {
     post(&index, object("other", 1, &["c", "d"])).unwrap();
     let (_, counts) = post(&index, object("o", 2, &["b", "e"])).unwrap();
     // `c` has come from the other object since.
-    assert_eq!((counts.created, counts.updated, counts.deleted), (1, 1, 1));
+    assert_eq!(
+        (counts.created, counts.updated, counts.deleted),
+        (docs(1), docs(1), docs(1))
+    );
     let keys = |seen: Contents| seen.into_keys().collect::<Vec<_>>();
     assert_eq!(keys(see("2", &folder, &index)), ["b", "c", "d", "e"]);
     let (_, late) = post(&index, object("o", 1, &["a", "b", "c"])).unwrap();
@@ -174,7 +178,7 @@ fn an_object_in_several_batches_may_begin_again() {
     let parts = [&whole[..2], &[whole[0].clone(), whole[2].clone()][..]];
     for part in parts.into_iter().chain(parts) {
         let (_, counts) = post(&index, part.to_vec()).unwrap();
-        assert_eq!(counts.outdated, 0);
+        assert_eq!(counts.outdated, docs(0));
     }
     post(
         &index,
@@ -194,7 +198,7 @@ fn records_are_found_by_no_search_and_merged_by_themselves() {
         post(&index, vec![upsert(position, &key, "text")]).unwrap();
     }
     let stats = index.stats().unwrap();
-    assert_eq!(stats.documents, 20);
+    assert_eq!(stats.documents, docs(20));
     assert!(stats.segments < 20, "{} segments", stats.segments);
     assert_eq!(see("the end", &folder, &index).len(), 20);
     index.compact(None).unwrap();
@@ -218,10 +222,10 @@ fn the_record_of_a_deletion_is_dropped_after_four_weeks() {
         let later = open_later(&folder, Duration::from_secs(days * 24 * 60 * 60));
         later.compact(None).unwrap();
         let (_, counts) = post(&later, vec![upsert(1, "a", "late")]).unwrap();
-        assert_eq!(counts.outdated, u32::from(kept), "after {days} days");
+        assert_eq!(counts.outdated, docs(u64::from(kept)), "after {days} days");
         // A record of a document that is there stays.
         let (_, counts) = post(&later, vec![upsert(2, "b", "late")]).unwrap();
-        assert_eq!(counts.outdated, 1);
+        assert_eq!(counts.outdated, docs(1));
         assert_clean(&later);
     }
 }

@@ -10,6 +10,7 @@ use aquifer_indexer::config::{Config, Observer, Step};
 use aquifer_indexer::index::Index;
 use aquifer_indexer::layout::{self, ManifestName};
 use aquifer_indexer::mount::{CountingMount, Fault, FaultyMount, Mount};
+use aquifer_indexer::numbers::Version;
 use aquifer_indexer::{ErrorKind, Result};
 
 use crate::rig::{
@@ -83,7 +84,7 @@ fn asleep<T: Send>(
 }
 
 /// An index with a document `shared`, and its version.
-fn origin() -> (Folder, u64) {
+fn origin() -> (Folder, Version) {
     let folder = Folder::new();
     let (version, _) = post(&folder.open(&quick()), vec![document("shared", "origin")]).unwrap();
     (folder, version)
@@ -96,7 +97,7 @@ fn a_writer_that_sleeps_at_any_step_is_overtaken() {
         let (folder, base) = origin();
         let (warm, second) = (folder.reader(), folder.open(&quick()));
         see(&at, &folder, &warm);
-        let mut overtaker = 0;
+        let mut overtaker = base;
         let slept = asleep(
             folder.mount(),
             step,
@@ -121,7 +122,11 @@ fn a_writer_that_sleeps_at_any_step_is_overtaken() {
         };
         assert_eq!(seen["shared"], last, "{at}: {version} and {overtaker}");
         assert_eq!((&*seen["first"], &*seen["second"]), ("x", "x"), "{at}");
-        assert_eq!(contents(&warm).unwrap().1, base + 2, "{at}: applied twice");
+        assert_eq!(
+            contents(&warm).unwrap().1,
+            base.next().next(),
+            "{at}: applied twice"
+        );
         post(&folder.open(&quick()), vec![document("third", "x")]).unwrap();
         assert_eq!(see(&at, &folder, &warm).len(), 4, "{at}");
         assert_clean(&second);
@@ -156,7 +161,7 @@ fn a_sleeper_that_cannot_tell_what_became_of_its_version_does_not_apply_it_again
 }
 
 /// Others commit and collect everything that the sleeper started from.
-fn leave_behind(folder: &Folder, base: u64) {
+fn leave_behind(folder: &Folder, base: Version) {
     let second = folder.open(&quick());
     for round in 0..4 {
         post(
@@ -169,7 +174,7 @@ fn leave_behind(folder: &Folder, base: u64) {
     second.compact(None).unwrap();
     second.gc().unwrap();
     second.gc().unwrap();
-    for version in [base, base + 1] {
+    for version in [base, base.next()] {
         let link = folder.path().join(layout::version_link(version));
         assert!(link.symlink_metadata().is_err(), "version {version}");
     }
@@ -187,7 +192,7 @@ enum Manifest {
 /// Sleeps before it links a version, until that version was made by others and collected. Gives what became of its post.
 fn link_too_late(
     folder: &Folder,
-    base: u64,
+    base: Version,
     manifest: Manifest,
     fault: Option<Fault>,
 ) -> Result<()> {
@@ -208,7 +213,7 @@ fn link_too_late(
         || {
             let names = folder.names(layout::MANIFESTS).into_iter();
             let mut names = names.filter_map(|name| name.parse::<ManifestName>().ok());
-            let draft = names.find(|name| name.version == base + 1).unwrap();
+            let draft = names.find(|name| name.version == base.next()).unwrap();
             let draft = folder.path().join(draft.path());
             let kept = folder.path().join("kept");
             if manifest == Manifest::Kept {
@@ -234,7 +239,7 @@ fn check_ghost(manifest: Manifest, fault: Option<Fault>) {
     let warm = folder.reader();
     see("before", &folder, &warm);
     let slept = link_too_late(&folder, base, manifest, fault);
-    let ghost = folder.path().join(layout::version_link(base + 1));
+    let ghost = folder.path().join(layout::version_link(base.next()));
     assert!(
         ghost.symlink_metadata().is_err(),
         "the ghost is still there"
@@ -295,7 +300,7 @@ fn a_ghost_whose_writer_is_dead_harms_nobody() {
         let warm = folder.reader();
         see("before", &folder, &warm);
         link_too_late(&folder, base, manifest, Some(Fault::CrashAfter)).unwrap_err();
-        let ghost = folder.path().join(layout::version_link(base + 1));
+        let ghost = folder.path().join(layout::version_link(base.next()));
         ghost.symlink_metadata().unwrap();
         std::fs::remove_file(folder.path().join(layout::HEAD)).unwrap();
         let seen = see("after", &folder, &warm);
@@ -314,15 +319,14 @@ fn a_ghost_whose_writer_is_dead_harms_nobody() {
 /// cannot be linked, or is a ghost.
 #[test]
 fn a_writer_that_is_not_alone_any_more_starts_over() {
-    let others: [fn(&Folder, u64); 2] = [leave_behind, |folder, _| {
+    let others: [fn(&Folder, Version); 2] = [leave_behind, |folder, _| {
         post(&folder.open(&quick()), vec![document("second", "x")]).unwrap();
     }];
     for others in others {
-        let (folder, _) = origin();
+        let (folder, mut version) = origin();
         let warm = folder.reader();
         let counting = CountingMount::new(folder.mount());
         let first = open(Arc::new(counting.clone()), &quick());
-        let mut version = 0;
         for round in 0..3 {
             (version, _) = post(&first, vec![document("shared", &round.to_string())]).unwrap();
         }

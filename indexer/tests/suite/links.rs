@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use aquifer_indexer::ErrorKind;
 use aquifer_indexer::layout::{self, HEAD};
+use aquifer_indexer::numbers::Version;
 
 use crate::rig::{Folder, assert_clean, config, contents, document, post};
 
 /// An index of some versions, which a cold start finds by its links alone; and its newest version.
-fn without_head() -> (Folder, u64) {
+fn without_head() -> (Folder, Version) {
     let folder = Folder::new();
     let index = folder.open(&config());
     for n in 0..3 {
@@ -21,7 +22,7 @@ fn without_head() -> (Folder, u64) {
     (folder, version)
 }
 
-fn link(folder: &Folder, version: u64) -> PathBuf {
+fn link(folder: &Folder, version: Version) -> PathBuf {
     folder.path().join(layout::version_link(version))
 }
 
@@ -30,7 +31,7 @@ fn link(folder: &Folder, version: u64) -> PathBuf {
 fn a_copy_that_followed_the_links_holds_the_same_index() {
     let (folder, version) = without_head();
     let expected = contents(&folder.copy().reader()).unwrap();
-    for version in 1..=version {
+    for version in Version::NONE.later_up_to(version) {
         let bytes = std::fs::read(folder.path().join(folder.manifest(version))).unwrap();
         let link = link(&folder, version);
         std::fs::remove_file(&link).unwrap();
@@ -39,14 +40,14 @@ fn a_copy_that_followed_the_links_holds_the_same_index() {
     assert_eq!(contents(&folder.reader()).unwrap(), expected);
     let writer = folder.open(&config());
     let (next, _) = post(&writer, vec![document("next", "x")]).unwrap();
-    assert_eq!(next, version + 1);
+    assert_eq!(next, version.next());
     assert_clean(&writer);
 }
 
 #[test]
 fn a_link_that_names_no_manifest_of_its_version_is_reported_and_not_followed() {
     let (folder, version) = without_head();
-    let other = folder.manifest(version - 1);
+    let other = folder.manifest(version.before().unwrap());
     let other = other.strip_prefix("manifests/").unwrap();
     for text in ["/etc/passwd", "../../other/manifests/1", other, "."] {
         let folder = folder.copy();
@@ -64,7 +65,7 @@ fn a_link_that_names_no_manifest_of_its_version_is_reported_and_not_followed() {
 #[test]
 fn an_index_of_an_earlier_format_is_rejected() {
     let (folder, version) = without_head();
-    for version in 1..=version {
+    for version in Version::NONE.later_up_to(version) {
         let manifest = folder.path().join(folder.manifest(version));
         let mut bytes = std::fs::read(&manifest).unwrap();
         bytes[4] = 2;

@@ -7,7 +7,7 @@ use aquifer_indexer::config::Config;
 use aquifer_indexer::mount::CountingMount;
 use aquifer_indexer::search::SearchRequest;
 
-use crate::rig::{Folder, assert_clean, config, document, open, post, soon};
+use crate::rig::{Folder, assert_clean, config, docs, document, open, post, soon};
 
 const DOCUMENTS: u64 = 1_000_000;
 const BATCH: u64 = 100_000;
@@ -51,7 +51,7 @@ fn a_cold_reader_of_a_million_documents_answers_in_four_rounds() {
     ask_cold(&folder, &["w4000 w5000 w6000"], u64::MAX);
     writer.compact(None).unwrap();
     post(&writer, vec![document("last", "w1 w2 w3 unheard")]).unwrap();
-    assert_eq!(writer.stats().unwrap().documents, DOCUMENTS + 1);
+    assert_eq!(writer.stats().unwrap().documents, docs(DOCUMENTS + 1));
     let queries = ["w5000", "w4000 w5000 w6000", "w1.w2", "unheard"];
     ask_cold(&folder, &queries, READS_MAX);
     assert_clean(&writer);
@@ -75,7 +75,7 @@ fn ask_cold(folder: &Folder, queries: &[&str], reads_max: u64) {
                 },
             );
             let response = reader.search(&request, soon()).unwrap();
-            assert!(response.count > 0 && !response.hits.is_empty());
+            assert!(response.count > docs(0) && !response.hits.is_empty());
             (counting.take(), counting, reader, response)
         };
         let mut attempts = (0..ATTEMPTS).map(attempt);

@@ -8,6 +8,7 @@ use aquifer_indexer::clock::SkewedClock;
 use aquifer_indexer::config::Config;
 use aquifer_indexer::index::{Counts, Index, Operation, Pending};
 use aquifer_indexer::mount::{Fault, FaultyMount};
+use aquifer_indexer::numbers::Version;
 use aquifer_indexer::reindex::{JobState, NoSources, ReindexRequest};
 use aquifer_indexer::world::World;
 use aquifer_indexer::{ErrorKind, Result};
@@ -100,7 +101,7 @@ fn action() -> impl Strategy<Value = Action> {
 struct Model {
     bases: BTreeSet<Contents>,
     pending: Vec<(Vec<Operation>, bool)>,
-    version: u64,
+    version: Version,
 }
 
 impl Model {
@@ -203,7 +204,7 @@ impl Story {
         let model = Model {
             bases,
             pending: Vec::new(),
-            version: 0,
+            version: Version::NONE,
         };
         let mut story = Self {
             folder,
@@ -280,7 +281,9 @@ impl Story {
                         } else {
                             self.model.settled(&batch);
                         }
-                        assert!(*version >= self.model.version + u64::from(changed));
+                        let before = self.model.version;
+                        let least = if changed { before.next() } else { before };
+                        assert!(*version >= least);
                         self.model.version = *version;
                     }
                     Err(_) => self.model.pending.push((batch, false)),

@@ -14,6 +14,7 @@ use aquifer_indexer::index::{Batch, Counts, Index, Operation, Outcome, Shared, W
 use aquifer_indexer::layout::{self, BatchId, ManifestName};
 use aquifer_indexer::mapping::{Definition, IndexSchema};
 use aquifer_indexer::mount::{Mount, PosixMount};
+use aquifer_indexer::numbers::{DocCount, Version};
 use aquifer_indexer::search::SearchRequest;
 use aquifer_indexer::world::World;
 
@@ -67,7 +68,7 @@ impl Folder {
     }
 
     /// The manifest of a version, relative to the folder.
-    pub fn manifest(&self, version: u64) -> String {
+    pub fn manifest(&self, version: Version) -> String {
         let link = self.path().join(layout::version_link(version));
         let name = std::fs::read_link(link).unwrap();
         format!("{}/{}", layout::MANIFESTS, name.display())
@@ -206,7 +207,7 @@ impl Folder {
 pub type Contents = BTreeMap<String, String>;
 
 /// Everything a reader finds, and the version it found it in.
-pub fn contents(index: &Index) -> Result<(Contents, u64)> {
+pub fn contents(index: &Index) -> Result<(Contents, Version)> {
     let request = SearchRequest {
         limit: 1000,
         ..SearchRequest::default()
@@ -219,7 +220,7 @@ pub fn contents(index: &Index) -> Result<(Contents, u64)> {
         let twice = contents.insert(hit.unique_key.clone(), content);
         assert_eq!(twice, None, "{} was found twice", hit.unique_key);
     }
-    assert_eq!(response.count as usize, contents.len());
+    assert_eq!(response.count.get() as usize, contents.len());
     Ok((contents, response.version))
 }
 
@@ -295,8 +296,13 @@ pub fn soon() -> Instant {
     Instant::now() + Duration::from_secs(300)
 }
 
+/// A number of documents.
+pub fn docs(number: u64) -> DocCount {
+    DocCount::new(number)
+}
+
 /// Posts and waits until it is visible.
-pub fn post(index: &Index, operations: Vec<Operation>) -> Result<(u64, Counts)> {
+pub fn post(index: &Index, operations: Vec<Operation>) -> Result<(Version, Counts)> {
     match index.submit(Batch { operations }, Wait::Visible, soon())? {
         Outcome::Applied { version, counts } => Ok((version, counts)),
         Outcome::Durable { batch } => panic!("{batch} is only durable"),
@@ -311,7 +317,7 @@ pub fn search(index: &Index, query: &str) -> Result<Vec<String>> {
         ..SearchRequest::default()
     };
     let response = index.search(&request, soon())?;
-    assert_eq!(response.count as usize, response.hits.len());
+    assert_eq!(response.count.get() as usize, response.hits.len());
     let mut keys: Vec<_> = response
         .hits
         .into_iter()

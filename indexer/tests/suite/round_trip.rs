@@ -6,7 +6,7 @@ use aquifer_indexer::ErrorKind;
 use aquifer_indexer::config::Config;
 use aquifer_indexer::index::{Aquifer, Batch, Counts, Outcome, Wait};
 
-use crate::rig::{Folder, assert_clean, config, delete, document, open, post, search, soon};
+use crate::rig::{Folder, assert_clean, config, delete, docs, document, open, post, search, soon};
 
 #[test]
 fn a_post_is_seen_by_warm_and_cold_readers() {
@@ -23,7 +23,7 @@ fn a_post_is_seen_by_warm_and_cold_readers() {
         assert_eq!(
             counts,
             Counts {
-                created: 1,
+                created: docs(1),
                 ..Counts::default()
             }
         );
@@ -73,8 +73,8 @@ fn upserts_and_deletes_count_what_they_did() {
     assert_eq!(
         counts,
         Counts {
-            created: 2,
-            updated: 1,
+            created: docs(2),
+            updated: docs(1),
             ..Counts::default()
         }
     );
@@ -88,9 +88,9 @@ fn upserts_and_deletes_count_what_they_did() {
     assert_eq!(
         counts,
         Counts {
-            deleted: 1,
-            missing: 1,
-            updated: 1,
+            deleted: docs(1),
+            missing: docs(1),
+            updated: docs(1),
             ..Counts::default()
         }
     );
@@ -123,7 +123,7 @@ fn many_versions_merge_and_collect_and_nothing_is_lost() {
     let stats = index.stats().unwrap();
     assert_eq!(
         (stats.documents, stats.deleted_documents, stats.segments),
-        (50, 0, 1)
+        (docs(50), docs(0), 1)
     );
     assert_eq!(search(&reader, "common").unwrap().len(), 50);
     assert_clean(&index);
@@ -160,7 +160,7 @@ fn concurrent_posts_share_commits() {
         }
     });
     assert_eq!(search(&index, "together").unwrap().len(), 160);
-    let commits = index.stats().unwrap().version - before;
+    let commits = index.stats().unwrap().version.since(before);
     assert!(commits < 160, "{commits} commits for 160 posts");
     assert_clean(&index);
 }
@@ -274,16 +274,16 @@ fn many_keys_at_once_are_found_like_few() {
     let documents =
         |numbers: std::ops::Range<u32>| numbers.map(|n| document(&format!("{n:05}"), "words"));
     let (_, counts) = post(&index, documents(1000..3000).collect()).unwrap();
-    assert_eq!((counts.created, counts.updated), (2000, 0));
+    assert_eq!((counts.created, counts.updated), (docs(2000), docs(0)));
     // Keys before, between and after those that are there; every third of those.
     let mixed: Vec<_> = documents(500..3500).step_by(3).collect();
     let (_, counts) = post(&index, mixed).unwrap();
-    assert_eq!((counts.created, counts.updated), (333, 667));
+    assert_eq!((counts.created, counts.updated), (docs(333), docs(667)));
     // A segment whose keys all come before these, and one with both.
     let (_, counts) = post(&index, documents(2990..3490).collect()).unwrap();
-    assert_eq!((counts.created, counts.updated), (327, 173));
+    assert_eq!((counts.created, counts.updated), (docs(327), docs(173)));
     let deleted: Vec<_> = (0..4000).map(|n| delete(&format!("{n:05}"))).collect();
     let (_, counts) = post(&index, deleted).unwrap();
-    assert_eq!(index.stats().unwrap().documents, 0);
-    assert_eq!((counts.deleted, counts.missing), (2660, 1340));
+    assert_eq!(index.stats().unwrap().documents, docs(0));
+    assert_eq!((counts.deleted, counts.missing), (docs(2660), docs(1340)));
 }

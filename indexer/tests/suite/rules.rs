@@ -4,11 +4,12 @@ use aquifer_indexer::ErrorKind;
 use aquifer_indexer::format::manifest::Manifest;
 use aquifer_indexer::format::retired::Retired;
 use aquifer_indexer::layout::{HEAD, INBOX, MANIFESTS};
+use aquifer_indexer::numbers::{Epoch, Version};
 
 use crate::rig::{Folder, config, contents, document, post};
 
 /// Changes the manifest of a version on the disk, with checksums that are right. Gives its path.
-fn rewrite(folder: &Folder, version: u64, change: impl FnOnce(&mut Manifest)) -> String {
+fn rewrite(folder: &Folder, version: Version, change: impl FnOnce(&mut Manifest)) -> String {
     let path = folder.manifest(version);
     let file = folder.path().join(&path);
     let bytes = std::fs::read(&file).unwrap();
@@ -22,7 +23,7 @@ fn rewrite(folder: &Folder, version: u64, change: impl FnOnce(&mut Manifest)) ->
     path
 }
 
-fn posted() -> (Folder, u64) {
+fn posted() -> (Folder, Version) {
     let folder = Folder::new();
     let index = folder.open(&config());
     post(&index, vec![document("first", "x")]).unwrap();
@@ -33,7 +34,7 @@ fn posted() -> (Folder, u64) {
 #[test]
 fn check_names_the_rule_and_the_version_and_the_file() {
     let (folder, version) = posted();
-    let path = rewrite(&folder, version, |manifest| manifest.epoch += 5);
+    let path = rewrite(&folder, version, |manifest| manifest.epoch = Epoch::new(6));
     let problems = folder.reader().check().unwrap().problems;
     assert_eq!(problems.len(), 1, "{problems:#?}");
     assert_eq!(problems[0].file, path);
@@ -48,10 +49,10 @@ fn a_version_that_would_break_a_rule_is_not_published() {
     let whole = std::fs::read(folder.path().join(folder.manifest(version))).unwrap();
     let path = rewrite(&folder, version, |manifest| {
         let impossible = Retired {
-            from: 1,
-            to: 1,
-            since: u64::MAX,
-            until: u64::MAX,
+            from: Version::FIRST,
+            to: Version::FIRST,
+            since: Version::new(u64::MAX),
+            until: Version::new(u64::MAX),
             files: 1,
         };
         manifest.body.retired.push(impossible);

@@ -12,6 +12,7 @@ use aquifer_indexer::config::{Config, Observer, Step};
 use aquifer_indexer::index::{Batch, BatchState, Index, Operation, Outcome, Wait};
 use aquifer_indexer::layout::{self, BatchId};
 use aquifer_indexer::mount::{FaultyMount, Mount};
+use aquifer_indexer::numbers::{Epoch, LockGeneration, Version};
 use aquifer_indexer::world::World;
 use uuid::Uuid;
 
@@ -56,10 +57,10 @@ impl Process {
 
 /// One history as it is published, version by version.
 struct History {
-    version: u64,
+    version: Version,
     nonce: Uuid,
     writer: Uuid,
-    epoch: u64,
+    epoch: Epoch,
 }
 
 impl History {
@@ -78,11 +79,16 @@ impl History {
     fn follow(&mut self, index: &Index) {
         let next = Self::of(index);
         if next.version != self.version {
-            assert_eq!(next.version, self.version + 1);
+            assert_eq!(next.version, self.version.next());
             let snapshot = index.snapshot().unwrap();
             assert_eq!(snapshot.manifest().body.previous, self.nonce);
-            let other = u64::from(next.writer != self.writer);
-            assert_eq!(next.epoch, self.epoch + other, "version {}", next.version);
+            let same_writer = next.writer == self.writer;
+            let epoch = if same_writer {
+                self.epoch
+            } else {
+                self.epoch.next()
+            };
+            assert_eq!(next.epoch, epoch, "version {}", next.version);
         }
         *self = next;
     }
@@ -179,7 +185,7 @@ fn a_batch_of_a_clock_that_is_behind_is_reported_with_a_version_that_has_it() {
         let (drained, own) = (Arc::clone(&version), behind.index);
         let meanwhile = move || {
             own.drain(soon()).unwrap();
-            drained.store(own.snapshot().unwrap().version(), Ordering::SeqCst);
+            drained.store(own.snapshot().unwrap().version().get(), Ordering::SeqCst);
         };
         let mount = FaultyMount::stalling(folder.mount(), target, meanwhile).and_reads();
         let read_only = Config {
@@ -194,7 +200,7 @@ fn a_batch_of_a_clock_that_is_behind_is_reported_with_a_version_that_has_it() {
         }
         reached |= status.state == BatchState::Applied;
         if status.state == BatchState::Applied {
-            let first = version.load(Ordering::SeqCst);
+            let first = Version::new(version.load(Ordering::SeqCst));
             let told = status.version.unwrap();
             assert!(told >= first, "operation {target}: {told} before {first}");
         }
@@ -272,7 +278,11 @@ fn a_holder_is_not_overtaken_because_a_clock_jumps() {
         let (version, _) = post(&holder, vec![document("holder", "x")]).unwrap();
         let snapshot = folder.reader().snapshot().unwrap();
         assert_eq!(snapshot.version(), version, "nothing came in between");
-        assert_eq!(snapshot.manifest().body.lock_generation, 0, "{skew}");
+        assert_eq!(
+            snapshot.manifest().body.lock_generation,
+            LockGeneration::FIRST,
+            "{skew}"
+        );
         folder.open(&config()).drain(soon()).unwrap();
         let (shown, _) = contents(&folder.reader()).unwrap();
         assert_eq!(shown.keys().collect::<Vec<_>>(), ["contender", "holder"]);

@@ -116,7 +116,7 @@ fn build_anew(cluster: &Cluster, lambda: &LocalLambda, documents: u64) -> u64 {
         newest.filter(|job| !job.state.is_running() && order == "{}")
     });
     assert_eq!(job.state, JobState::Finished, "{job:?}");
-    assert_eq!(job.documents, documents, "{job:?}");
+    assert_eq!(job.documents.get(), documents, "{job:?}");
     assert_eq!(index.jobs().unwrap().len(), known + 1);
     invocations
 }

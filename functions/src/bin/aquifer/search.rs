@@ -102,7 +102,7 @@ fn readable(
     let summary = format!(
         "{} of {} results (version {}, {took_ms} ms)",
         response.hits.len(),
-        grouped(response.count),
+        grouped(response.count.get()),
         response.version
     );
     writeln!(text, "{}", style.faint(&summary))?;

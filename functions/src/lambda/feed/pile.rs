@@ -7,6 +7,7 @@ use std::time::Instant;
 use aquifer_indexer::document::limits::BATCH_DOCUMENTS;
 use aquifer_indexer::index::{Batch, Counts, Index, Operation, Outcome, Wait};
 use aquifer_indexer::mapping::IndexSchema;
+use aquifer_indexer::numbers::{DocCount, Version};
 use aquifer_indexer::{Error, ErrorKind, Result};
 
 use super::failure::ItemFailure;
@@ -42,11 +43,11 @@ pub(super) struct Pile {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Applied {
     /// The version that the last one became visible in.
-    pub(super) version: Option<u64>,
+    pub(super) version: Option<Version>,
     /// Whether one of them is durable and not applied yet.
     pub(super) durable: bool,
     /// Changes that were left out, since the index knew newer ones.
-    pub(super) outdated: u64,
+    pub(super) outdated: DocCount,
 }
 
 /// Where a pile stood.
@@ -163,9 +164,9 @@ impl Pile {
 }
 
 impl Applied {
-    fn note(&mut self, version: u64, counts: Counts) {
+    fn note(&mut self, version: Version, counts: Counts) {
         self.version = Some(version);
-        self.outdated += u64::from(counts.outdated);
+        self.outdated += counts.outdated;
     }
 }
 

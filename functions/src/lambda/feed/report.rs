@@ -1,5 +1,6 @@
 //! What became of an event, and what its source is answered.
 
+use aquifer_indexer::numbers::{DocCount, Version};
 use aquifer_indexer::quote::{quoted, shortened};
 use aquifer_indexer::{Error, ErrorKind, Result};
 use serde::Serialize;
@@ -23,7 +24,7 @@ pub struct Fed {
     /// Items that failed.
     pub failed: usize,
     /// Changes that were left out, since the index knew newer ones.
-    pub outdated: u64,
+    pub outdated: DocCount,
     /// The indexes that were changed.
     pub changed: Vec<Changed>,
 }
@@ -34,7 +35,7 @@ pub struct Changed {
     /// Its name.
     pub index: String,
     /// The version in which the last of the changes is visible.
-    pub version: Option<u64>,
+    pub version: Option<Version>,
     /// Whether some of them are durable and not applied yet.
     pub durable: bool,
 }

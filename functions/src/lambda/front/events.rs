@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use aquifer_indexer::numbers::Version;
 use aquifer_indexer::{Error, ErrorKind, Result};
 use lambda_runtime::Context;
 use serde_json::value::RawValue;
@@ -61,7 +62,7 @@ impl Front {
         metrics.add(
             "Outdated",
             Unit::Count,
-            fed.as_ref().ok().map(|fed| fed.outdated),
+            fed.as_ref().ok().map(|fed| fed.outdated.get()),
         );
         let answer = fed.and_then(|fed| fed.answer);
         metrics.add("Failures", Unit::Count, u64::from(answer.is_err()));
@@ -132,9 +133,9 @@ fn log_line(kind: EventKind, fed: &Fed, took_ms: u64) {
         source = kind.name(),
         items = fed.items,
         indexed,
-        outdated = fed.outdated,
+        outdated = fed.outdated.get(),
         failed = fed.failed,
-        version,
+        version = version.map(Version::get),
         took_ms,
         "indexed an event"
     );

@@ -9,6 +9,7 @@ use aquifer_functions::lambda::order::Order;
 use aquifer_functions::lambda::role::Role;
 use aquifer_indexer::config::Config;
 use aquifer_indexer::index::Aquifer;
+use aquifer_indexer::numbers::Version;
 use lambda_runtime::LambdaEvent;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -143,7 +144,7 @@ fn remove(event: &mut Value, pointer: &str) {
 }
 
 /// The version of the index; none where there is no index.
-fn version(root: &TempDir) -> Option<u64> {
+fn version(root: &TempDir) -> Option<Version> {
     let config = Config {
         read_only: true,
         ..Config::default()

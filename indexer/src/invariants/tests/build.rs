@@ -13,6 +13,7 @@ use crate::format::prefix::HEADER;
 use crate::format::retired::{Retired, retire};
 use crate::layout::{BatchId, ManifestName, bundle_name};
 use crate::mapping::Definition;
+use crate::numbers::{DocCount, Epoch, Version};
 
 /// A version and its base.
 #[derive(Clone, Debug)]
@@ -22,22 +23,29 @@ pub(super) struct Pair {
 }
 
 /// The version of the base.
-pub(super) const BASE: u64 = 7;
-pub(super) const NEXT: u64 = BASE + 1;
+pub(super) const BASE: Version = Version::new(7);
+pub(super) const NEXT: Version = BASE.next();
+/// The one before the base.
+pub(super) const BEFORE: Version = Version::new(6);
 
 fn id(number: u64) -> Uuid {
     Uuid::from_u128(number.into())
 }
 
+/// The nonce of a version.
+fn nonce(version: Version) -> Uuid {
+    id(version.get())
+}
+
 /// The manifest of a version.
-pub(super) fn manifest_of(version: u64) -> ContainerId {
-    let nonce = id(version);
+pub(super) fn manifest_of(version: Version) -> ContainerId {
+    let nonce = nonce(version);
     ContainerId::Manifest(ManifestName { version, nonce })
 }
 
-/// A bundle with a number.
-pub(super) fn bundle(number: u64) -> ContainerId {
-    ContainerId::Bundle(bundle_name(number, id(number)))
+/// A bundle that was made for a version.
+pub(super) fn bundle(version: Version) -> ContainerId {
+    ContainerId::Bundle(bundle_name(version, nonce(version)))
 }
 
 pub(super) fn container(id: ContainerId, len: u64) -> Container {
@@ -67,7 +75,7 @@ pub(super) fn segment(number: u64, max_doc: u32, container: usize) -> Segment {
     }
 }
 
-pub(super) fn deletes(version: u64, since: &[u32]) -> Option<Deletes> {
+pub(super) fn deletes(version: Version, since: &[u32]) -> Option<Deletes> {
     Some(Deletes {
         count: u32::try_from(since.len()).unwrap(),
         version,
@@ -76,7 +84,7 @@ pub(super) fn deletes(version: u64, since: &[u32]) -> Option<Deletes> {
     })
 }
 
-pub(super) fn batch(clock: u64, version: u64, counts: Counts) -> Applied {
+pub(super) fn batch(clock: u64, version: Version, counts: Counts) -> Applied {
     Applied {
         batch: BatchId { clock, random: 1 },
         version,
@@ -89,28 +97,28 @@ pub(super) fn batch(clock: u64, version: u64, counts: Counts) -> Applied {
 pub(super) fn base() -> Manifest {
     let mut body = Body::empty(Cause::Commit, 0, Definition::default());
     body.writer = id(900);
-    body.previous = id(BASE - 1);
+    body.previous = nonce(BEFORE);
     body.batch_clock = 50;
-    body.collected = 4;
+    body.collected = Version::new(4);
     body.containers = vec![
-        container(bundle(5), 1000),
-        container(bundle(6), 1001),
-        container(manifest_of(6), 200),
+        container(bundle(Version::new(5)), 1000),
+        container(bundle(BEFORE), 1001),
+        container(manifest_of(BEFORE), 200),
     ];
     body.segments = vec![segment(100, 10, 0), segment(101, 4, 1), segment(102, 3, 2)];
     body.segments[0].deletes = deletes(BASE, &[1, 3]);
     body.segments[2].ledger = true;
     body.applied = vec![batch(50, BASE, Counts::default())];
     body.retired = vec![Retired {
-        from: 3,
-        to: 4,
-        since: 5,
-        until: 6,
+        from: Version::new(3),
+        to: Version::new(4),
+        since: Version::new(5),
+        until: BEFORE,
         files: 2,
     }];
     let mut base = Manifest::empty(BASE, id(800), body);
-    base.nonce = id(BASE);
-    base.epoch = 3;
+    base.nonce = nonce(BASE);
+    base.epoch = Epoch::new(3);
     base.pages_base = 4096;
     base
 }
@@ -118,8 +126,8 @@ pub(super) fn base() -> Manifest {
 /// A version after `base` that changes nothing in it.
 pub(super) fn after(base: &Manifest, cause: Cause) -> Pair {
     let mut next = base.clone();
-    next.version += 1;
-    next.nonce = id(next.version);
+    next.version = base.version.next();
+    next.nonce = nonce(next.version);
     next.body.previous = base.nonce;
     next.body.cause = cause;
     next.body.applied.retain(|entry| entry.in_inbox);
@@ -141,10 +149,10 @@ pub(super) fn commit() -> Pair {
     body.segments[0].deletes = deletes(NEXT, &[1, 2, 1]);
     body.segments[1] = segment(103, 5, 1);
     body.segments[1].hot.offset = HEADER as u64;
-    retire(&mut body.retired, [6], NEXT);
+    retire(&mut body.retired, [BEFORE], NEXT);
     let counts = Counts {
-        created: 1,
-        deleted: 1,
+        created: DocCount::ONE,
+        deleted: DocCount::ONE,
         ..Counts::default()
     };
     body.applied.push(batch(60, NEXT, counts));
@@ -153,16 +161,16 @@ pub(super) fn commit() -> Pair {
 }
 
 /// A job that began with `version`.
-pub(super) fn job(version: u64) -> Job {
+pub(super) fn job(version: Version) -> Job {
     let status = JobStatus {
         id: id(700),
         state: JobState::Building,
         source: None,
-        documents: 0,
+        documents: DocCount::ZERO,
         total: None,
         done: 0,
-        replayed: 0,
-        refused: 0,
+        replayed: DocCount::ZERO,
+        refused: DocCount::ZERO,
         refusals: Vec::new(),
         checkpoints: 0,
         started_version: version,
@@ -194,7 +202,7 @@ pub(super) fn checkpoint(number: u64) -> CheckpointId {
 /// A base with a job that runs.
 fn working() -> Manifest {
     let mut base = base();
-    base.body.job = Some(Box::new(job(BASE - 1)));
+    base.body.job = Some(Box::new(job(BEFORE)));
     base
 }
 
@@ -227,10 +235,11 @@ pub(super) fn job_ends(cause: Cause, state: JobState) -> Pair {
 pub(super) fn swap() -> Pair {
     let mut pair = job_ends(Cause::Swap, JobState::Finished);
     let body = &mut pair.next.body;
-    body.containers.splice(..2, [container(bundle(2), 1002)]);
+    body.containers
+        .splice(..2, [container(bundle(Version::new(2)), 1002)]);
     body.segments.splice(..2, [segment(104, 12, 0)]);
     body.segments[1].container = 1;
-    retire(&mut body.retired, [5, 6], NEXT);
+    retire(&mut body.retired, [Version::new(5), BEFORE], NEXT);
     pair.next.lineage = id(801);
     pair
 }
@@ -238,7 +247,7 @@ pub(super) fn swap() -> Pair {
 pub(super) fn commit_during_job() -> Pair {
     let mut pair = commit();
     for manifest in [&mut pair.base, &mut pair.next] {
-        manifest.body.job = Some(Box::new(job(BASE - 1)));
+        manifest.body.job = Some(Box::new(job(BEFORE)));
     }
     pair.next.body.touched = vec!["a".to_owned(), "b".to_owned()];
     pair
@@ -251,7 +260,7 @@ pub(super) fn merge() -> Pair {
     body.containers.splice(..2, [container(bundle(BASE), 1003)]);
     body.segments.splice(..2, [segment(105, 12, 0)]);
     body.segments[1].container = 1;
-    retire(&mut body.retired, [5, 6], NEXT);
+    retire(&mut body.retired, [Version::new(5), BEFORE], NEXT);
     pair
 }
 
@@ -266,6 +275,6 @@ pub(super) fn deletion() -> Pair {
     let body = &mut pair.next.body;
     body.containers.clear();
     body.segments.clear();
-    retire(&mut body.retired, [5, 6, 6], NEXT);
+    retire(&mut body.retired, [Version::new(5), BEFORE, BEFORE], NEXT);
     pair
 }

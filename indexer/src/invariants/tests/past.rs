@@ -4,6 +4,7 @@ use super::build::*;
 use super::*;
 use crate::format::manifest::{Cause, ContainerId};
 use crate::format::mark::{ManifestId, MarkPage};
+use crate::numbers::DocCount;
 
 /// A rule, and a change of the past or of the version after it that breaks it and no other.
 pub(super) struct Case {
@@ -45,7 +46,8 @@ pub(super) fn cases() -> Vec<Case> {
             mark(past).as_mut().unwrap().len += 4096
         }),
         case("names_its_successor", |past, _| {
-            mark(past).as_mut().unwrap().version += 1
+            let named = mark(past).as_mut().unwrap();
+            named.version = named.version.next()
         }),
         case("the_newest_version_is_linked", |past, next| {
             past.newest = Some(ManifestId {
@@ -136,7 +138,7 @@ fn a_batch_and_a_file_that_come_back_later_are_noticed() {
     last.body.segments[3].container = 3;
     last.body.applied = vec![base.body.applied[0]];
     last.body.applied[0].version = last.version;
-    last.body.applied[0].counts.created = 4;
+    last.body.applied[0].counts.created = DocCount::new(4);
     let versions = [(&base, Some(&next)), (&next, Some(&last)), (&last, None)];
     let mut rules: Vec<_> = walk(&last, &versions)
         .iter()

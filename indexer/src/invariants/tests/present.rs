@@ -4,6 +4,7 @@ use super::build::*;
 use super::*;
 use crate::format::manifest::Cause;
 use crate::layout;
+use crate::numbers::{DocCount, Version};
 
 pub(super) const RULES_BROKEN: [&str; 4] = [
     "applied_batches_that_remain_are_named",
@@ -18,8 +19,9 @@ fn complete() -> (Manifest, Folder) {
     let job = newest.body.job.as_deref().unwrap();
     let named = job.checkpoint.unwrap();
     let mut built = base();
-    (built.version, built.nonce, built.lineage) = (named.number, named.nonce, job.lineage);
-    built.body.containers = vec![container(bundle(1), 10)];
+    (built.version, built.nonce, built.lineage) =
+        (Version::new(named.number), named.nonce, job.lineage);
+    built.body.containers = vec![container(bundle(Version::FIRST), 10)];
     built.body.segments = vec![segment(1, 1, 0)];
     let files = newest.files().into_iter().chain(built.files());
     let mut folder = Folder::default();
@@ -50,7 +52,7 @@ fn each_file_that_is_missing_breaks_its_rule_and_is_named() {
     for path in &folder.paths {
         let (_, mut lacking) = complete();
         lacking.paths.remove(path);
-        let of_job = path.starts_with(layout::JOBS) || *path == bundle(1).path();
+        let of_job = path.starts_with(layout::JOBS) || *path == bundle(Version::FIRST).path();
         let rule = match of_job {
             true => "files_of_the_job_exist",
             false => "files_of_the_newest_version_exist",
@@ -68,7 +70,7 @@ fn each_file_that_is_missing_breaks_its_rule_and_is_named() {
 #[test]
 fn a_job_needs_the_versions_that_it_has_yet_to_carry_over() {
     let (mut newest, mut folder) = complete();
-    newest.body.job.as_mut().unwrap().replayed_to -= 1;
+    newest.body.job.as_mut().unwrap().replayed_to = BEFORE;
     assert_eq!(broken_by(&newest, &folder), ["files_of_the_job_exist"]);
     folder.paths.insert(layout::version_link(BASE));
     assert_eq!(broken_by(&newest, &folder), Vec::<&str>::new());
@@ -99,8 +101,8 @@ fn an_applied_batch_that_is_left_and_not_named_breaks_the_rule() {
 fn a_key_that_is_there_twice_or_not_at_all_breaks_the_rule() {
     let newest = after(&base(), Cause::Merge).next;
     let found = |live, keyed, twice: Option<&str>| Found {
-        live,
-        keyed,
+        live: DocCount::new(live),
+        keyed: DocCount::new(keyed),
         twice: twice.map(str::to_owned),
     };
     for (documents, records, is_right) in [

@@ -12,7 +12,7 @@ fn without(base: &Manifest, dropped: &[u64]) -> Manifest {
     let mut next = after(base, Cause::Merge).next;
     let (before, added) = (base.files(), bundle(next.version));
     let body = &mut next.body;
-    let is_dropped = |number| dropped.iter().any(|one| Some(one % base.version) == number);
+    let is_dropped = |number| dropped.iter().any(|one| Some(one % base.version.get()) == number);
     body.containers
         .retain(|container| !is_dropped(container.id.number()));
     body.containers.push(container(added, 10));

@@ -7,6 +7,7 @@ use super::*;
 use crate::format::job::{Job, JobState};
 use crate::format::manifest::{Cause, ContainerId, Counts, Span};
 use crate::format::retired::RANGES_MAX;
+use crate::numbers::{DocCount, LockGeneration, Version};
 
 /// A rule, and a change that breaks it and nothing else.
 pub(super) struct Case {
@@ -41,7 +42,9 @@ fn of_succession() -> Vec<Case> {
         next("follows_its_base", commit(), |next| {
             next.body.previous = nil
         }),
-        case("follows_its_base", commit(), |pair| pair.base.version += 1),
+        case("follows_its_base", commit(), |pair| {
+            pair.base.version = NEXT
+        }),
         next(
             "only_the_first_creates",
             after(&base(), Cause::Merge),
@@ -55,12 +58,14 @@ fn of_succession() -> Vec<Case> {
         next("one_definition_in_a_lineage", swap(), |next| {
             next.lineage = nil
         }),
-        next("counters_never_go_back", commit(), |next| next.epoch += 1),
+        next("counters_never_go_back", commit(), |next| {
+            next.epoch = next.epoch.next()
+        }),
         next("counters_never_go_back", commit(), |next| {
             next.body.writer = nil
         }),
         case("counters_never_go_back", commit(), |pair| {
-            pair.base.body.lock_generation = 1;
+            pair.base.body.lock_generation = LockGeneration::FIRST.next();
         }),
         case("counters_never_go_back", commit(), |pair| {
             pair.base.body.batch_clock = 61;
@@ -81,13 +86,15 @@ fn of_references() -> Vec<Case> {
     vec![
         next(EXIST, commit(), |next| next.pages_len += 1),
         next(EXIST, merge(), |next| {
-            next.body.containers[0].id = bundle(NEXT + 1)
+            next.body.containers[0].id = bundle(NEXT.next())
         }),
         next(EXIST, merge(), |next| {
             next.body.containers[0].id = bundle_without_number()
         }),
         next(EXIST, merge(), |next| {
-            next.body.containers.push(container(bundle(1), 1004));
+            next.body
+                .containers
+                .push(container(bundle(Version::FIRST), 1004));
         }),
         next(PLACES, commit(), |next| {
             next.body.segments[1].hot.offset = 0
@@ -100,7 +107,7 @@ fn of_references() -> Vec<Case> {
             next.body.segments[0].hot.offset = 1000
         }),
         next(TAKEN_OVER, merge(), |next| {
-            next.body.containers[0].id = manifest_of(5)
+            next.body.containers[0].id = manifest_of(Version::new(5))
         }),
         next(TAKEN_OVER, commit(), |next| {
             next.body.containers[0].len += 1
@@ -129,7 +136,7 @@ fn of_batches_and_counts() -> Vec<Case> {
             next.body.applied[0].in_inbox = false
         }),
         next(NAMES, commit(), |next| {
-            next.body.applied[0].counts.created = 1
+            next.body.applied[0].counts.created = DocCount::new(1)
         }),
         next(NAMES, merge(), |next| {
             next.body.applied.push(batch(40, NEXT, Counts::default()));
@@ -182,9 +189,13 @@ fn of_retired_files() -> Vec<Case> {
         next(UNUSED, commit(), |next| {
             next.body.retired.remove(0);
         }),
-        next(UNUSED, merge(), |next| next.body.retired[0].until -= 1),
+        next(UNUSED, merge(), |next| {
+            next.body.retired[0].until = Version::new(5)
+        }),
         next(COLLECTION, commit(), |next| next.body.collected = NEXT),
-        next(COLLECTION, collection(), |next| next.body.collected = 4),
+        next(COLLECTION, collection(), |next| {
+            next.body.collected = Version::new(4)
+        }),
         next("a_commit_names_only_its_own_bundles", commit(), |next| {
             // The segment lies in a bundle of an earlier attempt.
             next.body.containers[1] = container(bundle(BASE), 1005);
@@ -227,13 +238,13 @@ fn of_jobs() -> Vec<Case> {
             job(next).replayed_to = NEXT
         }),
         next(CHECKPOINT, job_advances(), |next| {
-            job(next).replayed_to -= 2
+            job(next).replayed_to = Version::new(5)
         }),
         next(CHECKPOINT, job_advances(), |next| {
             job(next).status.id = Uuid::nil()
         }),
         next(CHECKPOINT, commit_during_job(), |next| {
-            job(next).replayed_to += 1
+            job(next).replayed_to = BASE
         }),
         next(ENDED, cancelled(), |next| next.body.ended_jobs.clear()),
         next(ENDED, cancelled(), |next| {
@@ -265,7 +276,7 @@ fn of_segments() -> Vec<Case> {
         }),
         next(KEPT, merge(), |next| {
             // A new segment in a file that is not.
-            next.body.containers[0] = container(bundle(5), 1000);
+            next.body.containers[0] = container(bundle(Version::new(5)), 1000);
         }),
     ]
 }
@@ -276,7 +287,7 @@ fn what_keeps_the_rules_is_let_through() {
     load.next.body.applied.truncate(1);
     let mut skipped = swap();
     skipped.next.body.segments[0].max_doc -= 1;
-    skipped.next.body.ended_jobs[0].refused = 1;
+    skipped.next.body.ended_jobs[0].refused = DocCount::ONE;
     for (what, pair) in [
         ("a commit", commit()),
         ("a bulk load", load),

@@ -28,6 +28,7 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::{Body, Cause, Manifest};
 use crate::format::section::Sections;
+use crate::numbers::{DocCount, Version};
 use crate::snapshot::Snapshot;
 
 /// Memory for building that a thread is worth: with less, segments get so small that merging them costs more than the
@@ -52,15 +53,15 @@ const LOOKS: u32 = 8;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BulkReport {
     /// The newest version that has documents of it; 0 for none.
-    pub version: u64,
+    pub version: Version,
     /// Versions that were published without ordinary commits.
     pub publications: usize,
     /// Documents whose keys were not there before.
-    pub created: u64,
+    pub created: DocCount,
     /// Documents that replaced one, of the load or of the index.
-    pub updated: u64,
+    pub updated: DocCount,
     /// Documents that are durable and become visible with the next commit of any process.
-    pub pending: u64,
+    pub pending: DocCount,
 }
 
 /// Loads many documents into an index. Used by as many threads at once as [`Self::threads`] says, which do all the work. Dropped
@@ -81,7 +82,7 @@ struct Load {
     /// An index without documents, to put the own segments into.
     empty: Arc<Snapshot>,
     /// For the names of bundles: the first version that may name them.
-    version: u64,
+    version: Version,
     /// Whether everything goes through ordinary commits.
     ordinary: bool,
     threads: usize,
@@ -114,7 +115,7 @@ impl Bulk {
         let began = history.follower.newest()?;
         let manifest = began.manifest();
         let body = Body::empty(Cause::Commit, 0, manifest.body.definition.clone());
-        let nothing = Manifest::empty(0, manifest.lineage, body);
+        let nothing = Manifest::empty(Version::NONE, manifest.lineage, body);
         let source = history.follower.source();
         let empty = Snapshot::open(nothing, source, None, &Sections::default())?;
         let retention = history.config.retention;
@@ -130,7 +131,7 @@ impl Bulk {
         let load = Arc::new(Load {
             ordinary,
             empty: Arc::new(empty),
-            version: began.version() + 1,
+            version: began.version().next(),
             began,
             threads,
             gather_bytes: AtomicUsize::new(gather_bytes),

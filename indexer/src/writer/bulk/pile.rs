@@ -11,13 +11,14 @@ use roaring::RoaringBitmap;
 
 use super::super::pack::Packed;
 use super::super::policy::MEMBERS_MAX;
+use crate::numbers::DocCount;
 
 /// A segment in a bundle of its own, which no version names.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     pub(super) packed: Packed,
     /// Documents that it was made of, those that later ones replaced included.
-    pub(super) documents: u64,
+    pub(super) documents: DocCount,
 }
 
 impl Part {
@@ -28,8 +29,7 @@ impl Part {
 
     /// Whether any document is left when these are deleted.
     pub(super) fn lives(&self, deletes: Option<&RoaringBitmap>) -> bool {
-        let docs = self.packed.segments.iter().map(|s| u64::from(s.max_doc));
-        deletes.map_or(0, RoaringBitmap::len) < docs.sum()
+        DocCount::new(deletes.map_or(0, RoaringBitmap::len)) < self.packed.docs()
     }
 
     /// Bytes of its segment.
@@ -219,7 +219,7 @@ mod tests {
                 segments: Vec::new(),
                 pages: Vec::new(),
             },
-            documents: 1,
+            documents: DocCount::ONE,
         }
     }
 

@@ -19,6 +19,7 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::Cause;
 use crate::inbox::{Batch, Operation};
+use crate::numbers::{DocCount, Version};
 use crate::snapshot::Snapshot;
 use crate::snapshot::sources::sources;
 
@@ -59,9 +60,9 @@ impl Load {
 
     fn publish(&self, parts: &[Part]) -> Result<BulkReport> {
         let built = self.open(parts)?;
-        let mut keys = 0_u64;
+        let mut keys = DocCount::ZERO;
         let replaced = replaced(&built, |_| {
-            keys += 1;
+            keys += DocCount::ONE;
             Ok(())
         })?;
         // Most of the looking happens before the lock is taken.
@@ -77,14 +78,14 @@ impl Load {
                 self.remove(std::slice::from_ref(part));
             }
         }
-        let documents: u64 = parts.iter().map(|part| part.documents).sum();
-        let created = keys.saturating_sub(existing);
+        let documents: DocCount = parts.iter().map(|part| part.documents).sum();
+        let created = keys.without(existing);
         Ok(BulkReport {
             version,
             publications: 1,
             created,
-            updated: documents.saturating_sub(created),
-            pending: 0,
+            updated: documents.without(created),
+            pending: DocCount::ZERO,
         })
     }
 
@@ -96,7 +97,7 @@ impl Load {
         built: &Snapshot,
         replaced: &BTreeMap<usize, RoaringBitmap>,
         mut located: Located,
-    ) -> Result<Option<(u64, u64)>> {
+    ) -> Result<Option<(Version, DocCount)>> {
         let history = &*self.history;
         let deadline = history.clock.now() + PATIENCE;
         let lineage = self.empty.manifest().lineage;
@@ -111,12 +112,12 @@ impl Load {
                 }
             }
             located.look(built, &tip)?;
-            let mut existing = 0;
+            let mut existing = DocCount::ZERO;
             for (position, segment) in tip.manifest().body.segments.iter().enumerate() {
                 if let Some(docs) = located.0.get(&segment.id)
                     && !docs.is_empty()
                 {
-                    existing += (docs - tip.deletes(segment)?).len();
+                    existing += DocCount::new((docs - tip.deletes(segment)?).len());
                     draft.delete(position, docs)?;
                 }
             }
@@ -158,7 +159,7 @@ impl Load {
 
     fn commit(&self, documents: Vec<Document>) -> Result<BulkReport> {
         let clock = &self.history.clock;
-        let count = documents.len() as u64;
+        let count = DocCount::of_len(documents.len());
         let operations: Vec<Operation> = documents.into_iter().map(Operation::Upsert).collect();
         let batch = Batch { operations };
         let mut attempts = 1;
@@ -176,8 +177,8 @@ impl Load {
                     return Ok(match outcome? {
                         Outcome::Applied { version, counts } => BulkReport {
                             version,
-                            created: counts.created.into(),
-                            updated: counts.updated.into(),
+                            created: counts.created,
+                            updated: counts.updated,
                             ..BulkReport::default()
                         },
                         Outcome::Durable { .. } => BulkReport {
@@ -196,7 +197,7 @@ impl Load {
         let mut report = BulkReport::default();
         let mut documents = Vec::new();
         let mut bytes = 0;
-        let mut committed = 0_u64;
+        let mut committed = DocCount::ZERO;
         for (position, segment) in built.manifest().body.segments.iter().enumerate() {
             let docs: Vec<u32> = (0..segment.max_doc).collect();
             for some in docs.chunks(READ as usize) {
@@ -213,18 +214,18 @@ impl Load {
                 }
                 if bytes >= BATCH_BYTES {
                     bytes = 0;
-                    committed += documents.len() as u64;
+                    committed += DocCount::of_len(documents.len());
                     report.add(self.commit(std::mem::take(&mut documents))?);
                 }
             }
         }
         if !documents.is_empty() {
-            committed += documents.len() as u64;
+            committed += DocCount::of_len(documents.len());
             report.add(self.commit(documents)?);
         }
         // Those that were replaced before they were anywhere.
-        let all: u64 = parts.iter().map(|part| part.documents).sum();
-        report.updated += all.saturating_sub(committed);
+        let all: DocCount = parts.iter().map(|part| part.documents).sum();
+        report.updated += all.without(committed);
         self.remove(parts);
         Ok(report)
     }

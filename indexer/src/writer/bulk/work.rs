@@ -19,6 +19,7 @@ use crate::document::Document;
 use crate::error::Result;
 use crate::format::manifest::Cause;
 use crate::format::section::Sections;
+use crate::numbers::DocCount;
 use crate::snapshot::Snapshot;
 
 /// Segments that a load ends with at the most: less than a full tier, so that nothing is due for merging afterwards.
@@ -128,16 +129,16 @@ impl Load {
         let bytes = kept.iter().map(|document| document.source().len()).sum();
         let place = place(bytes, memory, &self.history.config.budget);
         let segments = build_in_turn(&kept, schema, memory, &place)?;
-        let mut more = (documents.len() - kept.len()) as u64;
+        let mut more = DocCount::of_len(documents.len() - kept.len());
         let mut parts = Vec::new();
         for segment in segments {
-            let documents = u64::from(segment.max_doc) + std::mem::take(&mut more);
+            let documents = DocCount::from(segment.max_doc) + std::mem::take(&mut more);
             parts.push(self.bundle(&segment, documents)?);
         }
         Ok(parts)
     }
 
-    fn bundle(&self, segment: &RawSegment, documents: u64) -> Result<Part> {
+    fn bundle(&self, segment: &RawSegment, documents: DocCount) -> Result<Part> {
         let mount = self.history.mount();
         let (segment, ids) = (std::slice::from_ref(segment), &*self.history.ids);
         let packed = pack::bundle(segment, &**mount, ids, self.version)?;

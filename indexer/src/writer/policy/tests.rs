@@ -7,8 +7,8 @@ const TIB: u64 = 1024 * GIB;
 fn candidate(bytes: u64) -> Candidate {
     Candidate {
         bytes,
-        docs: (bytes / 1000).max(1),
-        deleted: 0,
+        docs: DocCount::new((bytes / 1000).max(1)),
+        deleted: DocCount::ZERO,
     }
 }
 
@@ -36,7 +36,7 @@ impl Simulation {
         let merged = Candidate {
             bytes: members.iter().map(|member| member.live_bytes()).sum(),
             docs: members.iter().map(|member| member.live_docs()).sum(),
-            deleted: 0,
+            deleted: DocCount::ZERO,
         };
         assert!(merged.bytes <= limit, "{} of {limit} bytes", merged.bytes);
         assert!(merged.docs <= DOCS_MAX, "{} documents", merged.docs);
@@ -84,8 +84,8 @@ fn a_full_tier_is_merged_and_a_rotten_segment_rewritten() {
     assert_eq!(choose(&[candidate(1000); 8], INLINE_MAX).len(), 8);
     let rotten = Candidate {
         bytes: 1 << 20,
-        docs: 100,
-        deleted: 26,
+        docs: DocCount::new(100),
+        deleted: DocCount::new(26),
     };
     assert_eq!(choose(&[candidate(1000), rotten], INLINE_MAX), [1]);
     assert!(choose(&[candidate(INLINE_MAX + 1); 8], INLINE_MAX).is_empty());
@@ -117,8 +117,8 @@ fn large_segments_are_merged() {
     }
     let full = Candidate {
         bytes: GIB,
-        docs: DOCS_MAX / 2 + 1,
-        deleted: 0,
+        docs: DocCount::new(DOCS_MAX.get() / 2 + 1),
+        deleted: DocCount::ZERO,
     };
     assert!(choose(&[full; 8], u64::MAX).is_empty());
 }
@@ -132,13 +132,18 @@ fn a_compaction_leaves_as_few_segments_as_fit_and_nothing_deleted() {
             let deleted = if number % 3 == 0 { docs / 10 } else { 0 };
             simulation.add(Candidate {
                 bytes,
-                docs,
-                deleted,
+                docs: DocCount::new(docs),
+                deleted: DocCount::new(deleted),
             });
         }
         while simulation.merge(&choose_all(&simulation.segments, limit), limit) {}
         assert_eq!(simulation.segments.len(), expected);
-        assert!(simulation.segments.iter().all(|s| s.deleted == 0));
+        assert!(
+            simulation
+                .segments
+                .iter()
+                .all(|s| s.deleted == DocCount::ZERO)
+        );
         assert!(simulation.amplification() <= 3.1);
     };
     check(&[MIB; 542], u64::MAX, 1);
@@ -229,21 +234,23 @@ fn deletes_are_reclaimed_at_a_bounded_price() {
     let mut simulation = Simulation::default();
     // Each commit replaces documents of an index of 100,000.
     for _ in 0..20_000 {
-        let docs: u64 = simulation.segments.iter().map(|s| s.live_docs()).sum();
-        if docs > 100_000 {
+        let docs = |s: &Candidate| s.live_docs().get();
+        let all: u64 = simulation.segments.iter().map(docs).sum();
+        if all > 100_000 {
             for _ in 0..100 {
-                let mut at = chance(&mut state) % docs;
-                let live = |s: &Candidate| s.live_docs();
+                let mut at = chance(&mut state) % all;
                 let hit = simulation.segments.iter().position(|segment| {
-                    let within = at < live(segment);
-                    at = at.saturating_sub(live(segment));
+                    let within = at < docs(segment);
+                    at = at.saturating_sub(docs(segment));
                     within
                 });
                 if let Some(hit) = hit {
-                    simulation.segments[hit].deleted += 1;
+                    simulation.segments[hit].deleted += DocCount::ONE;
                 }
             }
-            simulation.segments.retain(|s| s.live_docs() > 0);
+            simulation
+                .segments
+                .retain(|s| s.live_docs() > DocCount::ZERO);
         }
         simulation.add(candidate(100_000));
         simulation.merge_while_due(u64::MAX);

@@ -12,6 +12,7 @@ use crate::format::job::{Job, JobState, JobStatus, Position};
 use crate::format::manifest::Cause;
 use crate::layout::JOBS;
 use crate::mapping::IndexSchema;
+use crate::numbers::DocCount;
 use crate::reindex::ReindexRequest;
 use crate::snapshot::Snapshot;
 
@@ -52,17 +53,17 @@ impl Rebuilder {
     fn new_job(&self, id: Uuid, request: &ReindexRequest, tip: &Snapshot) -> Job {
         let now = self.history.clock.wall_ms();
         let body = &tip.manifest().body;
-        let version = tip.version() + 1;
+        let version = tip.version().next();
         let documents = body.live_docs();
         let status = JobStatus {
             id,
             state: JobState::Building,
             source: request.source.clone(),
-            documents: 0,
-            total: request.source.is_none().then_some(documents),
+            documents: DocCount::ZERO,
+            total: request.source.is_none().then_some(documents.get()),
             done: 0,
-            replayed: 0,
-            refused: 0,
+            replayed: DocCount::ZERO,
+            refused: DocCount::ZERO,
             refusals: Vec::new(),
             checkpoints: 0,
             started_version: version,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::history::History;
 use super::super::resolve::locate;
 use crate::error::Result;
+use crate::numbers::Version;
 use crate::snapshot::Snapshot;
 use crate::snapshot::sources::sources;
 
@@ -13,17 +14,22 @@ use crate::snapshot::sources::sources;
 pub(super) struct Touched {
     pub(super) keys: BTreeSet<String>,
     /// The last version that was looked at.
-    pub(super) to: u64,
+    pub(super) to: Version,
 }
 
 /// The keys touched by the versions after `after`, up to `to`, or up to an earlier version where there are more than
 /// `most`. Their manifests are there: collection leaves those alone that a job still needs.
-pub(super) fn touched(history: &History, after: u64, to: u64, most: usize) -> Result<Touched> {
+pub(super) fn touched(
+    history: &History,
+    after: Version,
+    to: Version,
+    most: usize,
+) -> Result<Touched> {
     let mut touched = Touched {
         keys: BTreeSet::new(),
         to: after,
     };
-    for version in after + 1..=to {
+    for version in after.later_up_to(to) {
         let (manifest, ..) = history.follower.read_version(version)?;
         touched.keys.extend(manifest.body.touched);
         touched.to = version;

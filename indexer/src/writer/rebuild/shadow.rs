@@ -18,6 +18,7 @@ use crate::format::section::Sections;
 use crate::inbox::Batch;
 use crate::layout::JOBS;
 use crate::mount::{Access, Mount};
+use crate::numbers::Version;
 use crate::reindex::DocumentSource;
 use crate::snapshot::{Snapshot, Source};
 
@@ -53,7 +54,7 @@ impl Work {
             Some(id) => read_checkpoint(&*source.mount, job.status.id, id)?,
             None => {
                 let body = Body::empty(Cause::Job, 0, job.definition.clone());
-                Manifest::empty(0, job.lineage, body)
+                Manifest::empty(Version::NONE, job.lineage, body)
             }
         };
         let shadow = Snapshot::open(manifest, source, None, &Sections::default())?;
@@ -93,7 +94,7 @@ pub(in crate::writer) fn read_checkpoint(
     let read = file.read_at(&mut bytes, 0)?;
     bytes.truncate(read);
     let manifest = Manifest::decode(&bytes, &path)?;
-    if manifest.nonce != id.nonce || manifest.version != id.number {
+    if manifest.nonce != id.nonce || manifest.version.get() != id.number {
         return Err(damaged(&path, "the identity of a checkpoint"));
     }
     Ok(manifest)
@@ -121,7 +122,7 @@ impl Rebuilder {
         manifest.body.retired.clear();
         let bytes = manifest.encode_file(&[])?;
         let id = CheckpointId {
-            number: manifest.version,
+            number: manifest.version.get(),
             nonce: manifest.nonce,
             len: bytes.len() as u64,
         };

@@ -18,6 +18,7 @@ use crate::format::job::{Job, JobState, OnRefused, Position, Refusal};
 use crate::format::manifest::{Cause, Container};
 use crate::inbox::{Batch, Operation};
 use crate::mapping::IndexSchema;
+use crate::numbers::DocCount;
 use crate::quote::quoted;
 use crate::reindex::{Chunk, Sourced, Sources};
 use crate::snapshot::Snapshot;
@@ -217,7 +218,7 @@ impl Job {
         let stored = read_after(tip, after, bytes)?;
         self.status.done += stored.documents.len() as u64;
         let live = tip.manifest().body.live_docs();
-        self.status.total = Some(live.max(self.status.done));
+        self.status.total = Some(live.get().max(self.status.done));
         for (key, source) in stored.documents {
             match Document::parse(&source, schema) {
                 Ok(document) => additions.fresh.push(document),
@@ -267,7 +268,7 @@ impl Job {
         schema: &IndexSchema,
         changes: &mut Batch,
     ) -> Result<(), Stop> {
-        self.status.replayed += current.len() as u64;
+        self.status.replayed += DocCount::of_len(current.len());
         for (key, source) in current {
             changes.operations.push(match source {
                 None => Operation::Delete(key.to_owned()),
@@ -290,7 +291,7 @@ impl Job {
                 "{place}: {detail} (mend the document or the mapping, or start the job anew with \"on_refused\": \"skip\")"
             )));
         }
-        self.status.refused += 1;
+        self.status.refused += DocCount::ONE;
         if self.status.refusals.len() < REFUSALS_TOLD {
             self.status.refusals.push(Refusal { place, detail });
         }

@@ -88,7 +88,7 @@ pub(crate) fn query(corpus: &Corpus, built: &Built, words: usize) -> Result<Stri
         let long = |word: &str| word.len() >= LONG && word.chars().all(char::is_alphanumeric);
         if query.split_whitespace().filter(|word| long(word)).count() == words
             && query.split_whitespace().count() == words
-            && shared::search(&reader, query)?.count > 10
+            && shared::search(&reader, query)?.count.get() > 10
         {
             return Ok(query.clone());
         }

@@ -41,7 +41,7 @@ pub(crate) fn measure(corpus: &Corpus, folder: &Path, table: &mut Table) -> Resu
         ours += aquifer(&[Arc::clone(&index)], round * POSTS, POSTS)?;
         theirs += one_by_one(&plain, &schema, round * POSTS)?;
     }
-    let commits = index.stats()?.version - before;
+    let commits = index.stats()?.version.since(before);
     let posts = ROUNDS * POSTS;
     table.faster(
         &format!("{ROUNDS} times {POSTS} concurrent posts from the threads of one process: speed"),
@@ -59,7 +59,7 @@ pub(crate) fn measure(corpus: &Corpus, folder: &Path, table: &mut Table) -> Resu
     for round in ROUNDS..2 * ROUNDS {
         ours += processes(&root, round * POSTS)?;
     }
-    let commits = index.stats()?.version - before;
+    let commits = index.stats()?.version.since(before);
     table.faster(
         &format!("{ROUNDS} times {POSTS} concurrent posts from {PROCESSES} processes: speed"),
         ours,

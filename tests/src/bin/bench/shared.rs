@@ -9,6 +9,7 @@ use aquifer_indexer::config::Config;
 use aquifer_indexer::document::Document;
 use aquifer_indexer::index::{Aquifer, Batch, Index, Operation, Outcome, Wait};
 use aquifer_indexer::mapping::Definition;
+use aquifer_indexer::numbers::Version;
 use aquifer_indexer::search::{SearchRequest, SearchResponse};
 
 /// The name of the index, and of its folder in the root.
@@ -56,7 +57,7 @@ pub(crate) fn open_reader(root: &Path) -> Result<Arc<Index>> {
 }
 
 /// Posts, and waits until it is visible.
-pub(crate) fn post(index: &Index, documents: Vec<Document>) -> Result<u64> {
+pub(crate) fn post(index: &Index, documents: Vec<Document>) -> Result<Version> {
     let operations = documents.into_iter().map(Operation::Upsert).collect();
     match index.submit(Batch { operations }, Wait::Visible, soon())? {
         Outcome::Applied { version, .. } => Ok(version),

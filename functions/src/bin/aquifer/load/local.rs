@@ -96,9 +96,9 @@ impl Destination for Local {
     fn settled(&self) -> Sent {
         let report = self.bulk.published();
         Sent {
-            created: report.created,
-            updated: report.updated,
-            pending: report.pending,
+            created: report.created.get(),
+            updated: report.updated.get(),
+            pending: report.pending.get(),
             ..Sent::default()
         }
     }

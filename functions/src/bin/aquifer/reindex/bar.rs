@@ -35,7 +35,7 @@ impl Bar {
         }
         self.bar.set_length(status.total.unwrap_or_default());
         self.bar.set_position(status.done);
-        let documents = grouped(status.documents);
+        let documents = grouped(status.documents.get());
         self.bar.set_message(match status.state {
             JobState::Replaying => format!("{documents} documents, carrying over what was posted"),
             _ => format!("{documents} documents"),

@@ -220,7 +220,7 @@ impl Maintenance {
         let until = Instant::now() + JOB_PATIENCE;
         let told = |status: &JobStatus| {
             tracing::info!(
-                job = %status.id, state = ?status.state, documents = status.documents,
+                job = %status.id, state = ?status.state, documents = status.documents.get(),
                 done = status.done, total = status.total, checkpoints = status.checkpoints,
                 "a job has come to a checkpoint"
             );
