@@ -6,13 +6,19 @@ use super::build::*;
 use crate::format::manifest::{Cause, Manifest};
 use crate::format::retired::{RANGES_MAX, retire};
 use crate::invariants::retired::{ranges_are_sound, unused_files_are_retired};
+use crate::numbers::Version;
 
 /// A version that no longer uses some bundles of `base`, and adds one.
 fn without(base: &Manifest, dropped: &[u64]) -> Manifest {
     let mut next = after(base, Cause::Merge).next;
     let (before, added) = (base.files(), bundle(next.version));
     let body = &mut next.body;
-    let is_dropped = |number| dropped.iter().any(|one| Some(one % base.version.get()) == number);
+    let dropped: Vec<_> = dropped
+        .iter()
+        .map(|one| Version::new(one % base.version.get()))
+        .collect();
+    let is_dropped =
+        |number: Option<Version>| number.is_some_and(|number| dropped.contains(&number));
     body.containers
         .retain(|container| !is_dropped(container.id.number()));
     body.containers.push(container(added, 10));
