@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::history::Patience;
+use super::permit::Patience;
 
 use crate::numbers::Version;
 

@@ -9,7 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::commit::{Group, Member};
-use super::history::{History, Patience, Proposal, Publication};
+use super::history::{History, Proposal, Publication};
+use super::permit::Patience;
 use super::publish::Failure;
 use super::queue::{Outcome, Queue, Ticket, Wait};
 use crate::clock::Clock;

@@ -13,7 +13,8 @@ use uuid::Uuid;
 use super::alone::Alone;
 use super::draft::{Draft, Stamp};
 use super::leftovers::Leftovers;
-use super::lock::{Held, Lock};
+use super::lock::Lock;
+use super::permit::{Patience, Permit};
 use super::publish::{Failure, NewVersion, Publisher, preceded};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -75,60 +76,13 @@ pub(super) enum Maintained<V, N> {
     Nothing(N),
 }
 
-/// A version that was just published. The turn lasts until this is dropped.
+/// A version that was just published. The permit lasts until this is dropped.
 #[must_use = "a version is announced in HEAD by `finish`"]
 pub(super) struct Published<'a> {
     history: &'a History,
     base: Arc<Snapshot>,
     version: NewVersion,
-    _turn: Turn,
-}
-
-/// How long to wait for the lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Patience {
-    /// Not at all: clients wait. What saves them time is done while no other process seems to write ([`Alone`]).
-    None,
-    Until(Instant),
-}
-
-impl Patience {
-    fn lasts_at(self, now: Instant) -> bool {
-        matches!(self, Self::Until(deadline) if now < deadline)
-    }
-}
-
-/// The right to publish next, as a courtesy to other processes. Correctness does not depend on it.
-enum Turn {
-    Locked(Held),
-    /// No other process seems to write.
-    Alone,
-}
-
-impl Turn {
-    /// Whether a version after `tip` may be published in this turn. Otherwise the lock was overtaken while it was held.
-    fn serves(&self, tip: &Snapshot) -> bool {
-        match self {
-            Self::Locked(held) => held.serves(tip),
-            Self::Alone => true,
-        }
-    }
-
-    /// The lock that a version after `base` names.
-    fn generation(&self, base: &Snapshot) -> LockGeneration {
-        match self {
-            Self::Locked(held) => held.generation,
-            Self::Alone => base.manifest().body.lock_generation,
-        }
-    }
-
-    /// The turn for another attempt: a process that was not alone takes the lock.
-    fn again(self) -> Option<Self> {
-        match self {
-            Self::Locked(_) => Some(self),
-            Self::Alone => None,
-        }
-    }
+    _permit: Permit,
 }
 
 /// What one attempt came to.
@@ -183,26 +137,26 @@ impl History {
         let mut held = None;
         for _ in 0..ATTEMPTS {
             if held.is_none() {
-                held = self.turn(patience)?;
+                held = self.permit(patience)?;
             }
-            let Some(turn) = held.take() else {
+            let Some(permit) = held.take() else {
                 return Ok(Publication::Busy);
             };
             let base = self.base(patience)?;
-            if !turn.serves(&base.snapshot) {
+            if !permit.serves(&base.snapshot) {
                 // It was overtaken while it was held. The next attempt takes the one that is current.
                 continue;
             }
-            match self.attempt(cause, &base, &turn, &mut propose) {
+            match self.attempt(cause, &base, &permit, &mut propose) {
                 Ok(Attempt::Version(version, value)) => {
                     let before = base.snapshot.version();
                     self.alone().published(before, patience, self.clock.now());
-                    let (history, base, _turn) = (self, base.snapshot, turn);
+                    let (history, base, _permit) = (self, base.snapshot, permit);
                     let published = Published {
                         history,
                         base,
                         version,
-                        _turn,
+                        _permit,
                     };
                     return Ok(Publication::Version(published, value));
                 }
@@ -212,7 +166,7 @@ impl History {
                 }
                 Err(failure) => self.start_over(failure, base.trusted)?,
             }
-            held = turn.again();
+            held = permit.again();
         }
         Ok(Publication::Busy)
     }
@@ -222,14 +176,14 @@ impl History {
         &self,
         cause: Cause,
         base: &Base,
-        turn: &Turn,
+        permit: &Permit,
         propose: &mut impl FnMut(Draft) -> Result<Proposal<V, N>>,
     ) -> Result<Attempt<V, N>, Failure> {
         let Base { snapshot, trusted } = base;
         let leftovers = self.leftovers.named_by(snapshot);
         match propose(Draft::new(Arc::clone(snapshot), cause, &*self.ids))? {
             Proposal::Version(draft, value) => {
-                let version = self.write(draft, turn, leftovers)?;
+                let version = self.write(draft, permit, leftovers)?;
                 Ok(Attempt::Version(version, value))
             }
             // Only publishing shows whether a version that was trusted is the newest.
@@ -274,12 +228,12 @@ impl History {
 
     /// The right to publish next: the lock of the newest version, which a process that seems to be alone need not take.
     /// `None`: another process held it for too long.
-    fn turn(&self, patience: Patience) -> Result<Option<Turn>> {
+    fn permit(&self, patience: Patience) -> Result<Option<Permit>> {
         if patience == Patience::None
             && let Some(held) = self.follower.held()
             && self.alone().skips_lock(held.version(), self.clock.now())
         {
-            return Ok(Some(Turn::Alone));
+            return Ok(Some(Permit::Alone));
         }
         loop {
             // The lock can be tried at the version that is known. Once it is held, the newest is looked for.
@@ -289,7 +243,7 @@ impl History {
             };
             let generation = tip.manifest().body.lock_generation;
             if let Some(held) = self.lock.attempt(generation, tip.version())? {
-                return Ok(Some(Turn::Locked(held)));
+                return Ok(Some(Permit::Locked(held)));
             }
             self.alone().met(false);
             self.follower.newest()?;
@@ -316,14 +270,14 @@ impl History {
     fn write(
         &self,
         mut draft: Draft,
-        turn: &Turn,
+        permit: &Permit,
         mut applied: Vec<Applied>,
     ) -> Result<NewVersion, Failure> {
         applied.append(&mut draft.applied);
         draft.applied = applied;
         let (base, made) = (Arc::clone(draft.base()), draft.made().to_vec());
         let stamp = Stamp {
-            lock_generation: turn.generation(&base),
+            lock_generation: permit.generation(&base),
             ..self.stamp()
         };
         let published = draft

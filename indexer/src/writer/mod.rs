@@ -36,6 +36,7 @@ mod maintain;
 mod manifests;
 mod merge;
 mod pack;
+mod permit;
 mod policy;
 mod publish;
 mod queue;
