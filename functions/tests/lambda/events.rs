@@ -33,7 +33,8 @@ const QUESTIONS: &[&str] = &[
     "GET /indexes/default/search?q=coffee",
     "GET /indexes/none/search?q=coffee",
     "GET /nothing/here",
-    "GET /health",
+    // `GET /health` reports what the process itself has done.
+    "GET /health/ready",
     "HEAD /documents/100%25",
     "OPTIONS /search",
     "PUT /documents",
