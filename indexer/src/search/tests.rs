@@ -50,7 +50,7 @@ impl Small {
     }
 
     fn run(&self, request: &SearchRequest) -> Result<(u64, Vec<Hit>)> {
-        let soon = Instant::now() + Duration::from_secs(60);
+        let soon = Instant::now() + Duration::from_secs(600);
         let budget = Budget::begin(Arc::new(SystemClock), Allowance::until(soon), roomy())?;
         self.run_within(request, &budget)
     }

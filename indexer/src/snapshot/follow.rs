@@ -1,6 +1,6 @@
 //! Following the versions of an index: the refresh of every request.
 //!
-//! A follower holds the newest version it knows ([`Tip`]) and the descriptor of its manifest. One coherent
+//! A follower holds the newest version it knows (`Tip`) and the descriptor of its manifest. One coherent
 //! read of that manifest's successor mark tells whether there is news. It never looks for a
 //! version that may not exist by name, since a network file system remembers absences.
 

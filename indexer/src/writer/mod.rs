@@ -1,16 +1,16 @@
 //! The writer: documents become versions.
 //!
-//! [`history`] is the handle over an index's history and has the one loop that publishes. Each job is a type of its own that
+//! `history` is the handle over an index's history and has the one loop that publishes. Each job is a type of its own that
 //! holds this handle:
 //!
 //! | Type | File | Publishes with the cause |
 //! |---|---|---|
-//! | [`Committer`] | `group`, `commit` | `Commit`: batches that were posted |
-//! | [`Bulk`] | `bulk` | `Commit`: many documents at once |
-//! | [`Merger`] | `maintain` | `Merge`: segments become one |
-//! | [`Collector`] | `collect` | `Collect`: the fence before files are removed |
-//! | [`Rebuilder`] | `rebuild` | `Job` and `Swap`: the index is built anew |
-//! | [`create`], [`Writer::delete`] | `create` | `Create`, `Delete` |
+//! | `Committer` | `group`, `commit` | `Commit`: batches that were posted |
+//! | `Bulk` | `bulk` | `Commit`: many documents at once |
+//! | `Merger` | `maintain` | `Merge`: segments become one |
+//! | `Collector` | `collect` | `Collect`: the fence before files are removed |
+//! | `Rebuilder` | `rebuild` | `Job` and `Swap`: the index is built anew |
+//! | `create`, `Writer::delete` | `create` | `Create`, `Delete` |
 
 mod age;
 mod ahead;
