@@ -93,7 +93,7 @@ pub const MIB: usize = 1024 * 1024;
 /// A moment at which a process may be frozen, cut off or killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// Nothing is written. A commit holds the lock; a merge takes it later.
+    /// Nothing is written. A commit holds the lock, unless the process seems to be the only writer; a merge takes it later.
     BeforeBundle,
     /// Everything is written, and no link names the manifest; the version does not exist.
     BeforeLink,

@@ -85,13 +85,6 @@ pub(super) struct Published<'a> {
     _permit: Permit,
 }
 
-/// What one attempt came to.
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
-enum Attempt<V, N> {
-    Version(NewVersion, V),
-    Nothing(N),
-}
-
 /// The version that a draft is made of.
 struct Base {
     snapshot: Arc<Snapshot>,
@@ -124,7 +117,7 @@ impl History {
     }
 
     /// Publishes the version that `propose` makes of a draft, which has the newest version as its base and everything that
-    /// is in it. Waits for the lock until `deadline`. Where another writer was first, `propose` is asked again.
+    /// is in it. Waits for the lock as `patience` says. Where another writer was first, `propose` is asked again.
     ///
     /// # Errors
     /// Whatever `propose` or publishing met. [`Failure`] says whether anything was published.
@@ -144,11 +137,11 @@ impl History {
             };
             let base = self.base(patience)?;
             if !permit.serves(&base.snapshot) {
-                // It was overtaken while it was held. The next attempt takes the one that is current.
+                // The lock was overtaken while it was held. The next attempt takes the one that is current.
                 continue;
             }
             match self.attempt(cause, &base, &permit, &mut propose) {
-                Ok(Attempt::Version(version, value)) => {
+                Ok(Ok((version, value))) => {
                     let before = base.snapshot.version();
                     self.alone().published(before, patience, self.clock.now());
                     let (history, base, _permit) = (self, base.snapshot, permit);
@@ -160,7 +153,7 @@ impl History {
                     };
                     return Ok(Publication::Version(published, value));
                 }
-                Ok(Attempt::Nothing(value)) => {
+                Ok(Err(value)) => {
                     let newest = base.snapshot;
                     return Ok(Publication::Nothing { newest, value });
                 }
@@ -171,20 +164,21 @@ impl History {
         Ok(Publication::Busy)
     }
 
-    /// Asks for a proposal for the version after `base`, and publishes it.
+    /// Asks for a proposal for the version after `base`, and publishes it. Gives what the proposal says where there is nothing
+    /// to publish.
     fn attempt<V, N>(
         &self,
         cause: Cause,
         base: &Base,
         permit: &Permit,
         propose: &mut impl FnMut(Draft) -> Result<Proposal<V, N>>,
-    ) -> Result<Attempt<V, N>, Failure> {
+    ) -> Result<Result<(NewVersion, V), N>, Failure> {
         let Base { snapshot, trusted } = base;
         let leftovers = self.leftovers.named_by(snapshot);
         match propose(Draft::new(Arc::clone(snapshot), cause, &*self.ids))? {
             Proposal::Version(draft, value) => {
                 let version = self.write(draft, permit, leftovers)?;
-                Ok(Attempt::Version(version, value))
+                Ok(Ok((version, value)))
             }
             // Only publishing shows whether a version that was trusted is the newest.
             Proposal::Nothing(_)
@@ -192,7 +186,7 @@ impl History {
             {
                 Err(preceded())
             }
-            Proposal::Nothing(value) => Ok(Attempt::Nothing(value)),
+            Proposal::Nothing(value) => Ok(Err(value)),
         }
     }
 
