@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use aquifer_indexer::clock::SkewedClock;
 use aquifer_indexer::config::Config;
 use aquifer_indexer::index::{Counts, Index, Operation, Pending};
+use aquifer_indexer::layout::{self, ManifestName};
 use aquifer_indexer::mount::{Fault, FaultyMount};
 use aquifer_indexer::numbers::Version;
 use aquifer_indexer::reindex::{JobState, NoSources, ReindexRequest};
@@ -66,8 +67,9 @@ enum Action {
     Warm(usize),
     /// A reader that has just started looks.
     Cold,
-    /// Nobody does anything. After each action the rules are checked.
-    Rest,
+    /// A writer that has slept since before a collection links a version whose link is gone, to a manifest that is gone, and
+    /// dies.
+    Ghost,
 }
 
 fn operations() -> impl Strategy<Value = Vec<(u8, bool)>> {
@@ -92,7 +94,7 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(writer, work, fault)| Action::Work { writer, work, fault }),
         2 => (0..READERS).prop_map(Action::Warm),
         2 => Just(Action::Cold),
-        1 => Just(Action::Rest),
+        1 => Just(Action::Ghost),
     ]
 }
 
@@ -341,9 +343,28 @@ impl Story {
             } => self.work(*writer, work, *fault),
             Action::Warm(reader) => self.model.seen("a warm reader", &self.readers[*reader]),
             Action::Cold => self.model.seen("a cold reader", &self.folder.reader()),
-            Action::Rest => {}
+            Action::Ghost => self.haunt(),
         }
         self.folder.assert_rules(&format!("{action:?}"));
+    }
+
+    /// Links a version of the past as a writer does that slept for too long. Where every link is there, it comes to nothing.
+    fn haunt(&self) {
+        let names = self.folder.names(layout::MANIFESTS);
+        let links = names
+            .iter()
+            .filter_map(|name| layout::parse_version_link(name));
+        let links: BTreeSet<Version> = links.collect();
+        let newest = links.last().copied().unwrap_or(Version::FIRST);
+        let gone = Version::NONE.later_up_to(newest);
+        let gone: Vec<Version> = gone.filter(|version| !links.contains(version)).collect();
+        let Some(&version) = gone.get(self.posts % gone.len().max(1)) else {
+            return;
+        };
+        let nonce = uuid::Uuid::from_u128(self.posts as u128);
+        let name = ManifestName { version, nonce };
+        let link = self.folder.path().join(layout::version_link(version));
+        std::os::unix::fs::symlink(name.to_string(), link).unwrap();
     }
 
     /// In the end everybody agrees, and nothing is left lying.
