@@ -177,6 +177,14 @@ impl Folder {
         for kind in [&links, &manifests] {
             assert!(kind.len() <= needed + 2, "{kind:?} for {needed} containers");
         }
+        for link in &links {
+            let text = std::fs::read_link(self.path().join(layout::MANIFESTS).join(link)).unwrap();
+            let text = text.to_str().unwrap().to_owned();
+            assert!(
+                manifests.contains(&text),
+                "{link} leads to no manifest: {text}"
+            );
+        }
         for name in manifests {
             let name: ManifestName = name.parse().unwrap();
             let linked = std::fs::read_link(self.path().join(layout::version_link(name.version)));
