@@ -87,6 +87,12 @@ impl Line {
         self.close.notified().await;
     }
 
+    /// Keeps its place, since a request has come. The next connection that waits gives up its own.
+    pub(super) fn stay(&self) {
+        self.state().waiting = None;
+        self.register.ask_the_next();
+    }
+
     /// Whether no request is being answered.
     pub(super) fn is_waiting(&self) -> bool {
         matches!(
@@ -102,6 +108,10 @@ impl Line {
             state.phase = Phase::Header {
                 since: Instant::now(),
             };
+            // A client that sends a part of a request keeps its place no longer than one that sends nothing.
+            if state.waiting.is_none() {
+                state.waiting = Some(self.register.wait(&self.close));
+            }
         }
     }
 

@@ -7,8 +7,8 @@
 //! | its body | `STALL_TIMEOUT` for each `STALL_BYTES`, the request's deadline | answered 408 |
 //! | the answer is read | `STALL_TIMEOUT` for each `STALL_BYTES`, `ANSWER_TIMEOUT` | closed |
 //!
-//! Where every place is taken, the connection that has waited longest for a request is closed, and new ones
-//! wait in the listener's queue until a place is free. When the server stops, those without a request are closed
+//! Where every place is taken, the connection that has waited longest for a request is closed, unless its request has arrived
+//! by then, and new ones wait in the listener's queue until a place is free. When the server stops, those without a request are closed
 //! at once, and the others when theirs is answered.
 
 mod line;
@@ -33,6 +33,7 @@ use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustix::net::{RecvFlags, recv};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -49,12 +50,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// Answers the connections that `listener` accepts, until `stopped` says so and every request is answered.
-pub(super) async fn serve(
+pub(super) async fn serve(listener: TcpListener, router: Router, stopped: watch::Receiver<bool>) {
+    let capacity = Shares::of_this_process().connections.min(MAX_CONNECTIONS);
+    serve_at_once(capacity, listener, router, stopped).await;
+}
+
+/// The same, with at most `capacity` connections.
+async fn serve_at_once(
+    capacity: usize,
     listener: TcpListener,
     router: Router,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let capacity = Shares::of_this_process().connections.min(MAX_CONNECTIONS);
     tracing::info!(capacity, "connections at once");
     let register = Register::new(capacity);
     let mut full = Complaint::default();
@@ -141,7 +148,13 @@ async fn answer(
     loop {
         tokio::select! {
             biased;
-            () = line.closed() => return,
+            () = line.closed() => {
+                // A request may have come since it was chosen.
+                if line.is_waiting() && !has_arrived(&stream) {
+                    return;
+                }
+                line.stay();
+            }
             _ = stopped.wait_for(|stop| *stop), if !stopping => {
                 if line.is_waiting() {
                     return;
@@ -175,6 +188,12 @@ async fn answer(
         }
     }
     drop(slot);
+}
+
+/// Whether a client has sent something that was not read yet. It would lose a request that it sent to an open connection.
+fn has_arrived(stream: &TcpStream) -> bool {
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    recv(stream, &mut [0; 1], flags).is_ok_and(|(_, bytes)| bytes > 0)
 }
 
 /// Reads what a client still sends, until it closes or sends nothing more. Many clients look for an answer only when
@@ -242,5 +261,40 @@ impl Complaint {
             self.0 = Some(now);
         }
         due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use axum::routing::get;
+
+    use super::*;
+
+    /// On one thread, the listener's task accepts both connections before the first one's task has read anything.
+    #[tokio::test]
+    async fn a_connection_whose_request_has_arrived_is_not_closed_for_another_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let clients = [(); 2].map(|()| {
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+            client.write_all(request).unwrap();
+            client
+        });
+        let router = Router::new().route("/", get(|| async { "answered" }));
+        let (stop, stopped) = watch::channel(false);
+        let server = tokio::spawn(serve_at_once(1, listener, router, stopped));
+        for mut client in clients {
+            let read = tokio::task::spawn_blocking(move || {
+                let mut answer = String::new();
+                client.read_to_string(&mut answer).map(|_| answer)
+            });
+            let answer = read.await.unwrap().unwrap();
+            assert!(answer.ends_with("answered"), "{answer}");
+        }
+        stop.send(true).unwrap();
+        server.await.unwrap();
     }
 }

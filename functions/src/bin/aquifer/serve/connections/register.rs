@@ -90,6 +90,11 @@ impl Register {
         number
     }
 
+    /// Has the next of the waiting connections closed, for one that stays.
+    pub(super) fn ask_the_next(&self) {
+        self.came.notify_waiters();
+    }
+
     /// A connection does not wait any more.
     pub(super) fn leave(&self, number: u64) {
         self.waiting().since.remove(&number);
