@@ -94,7 +94,7 @@ impl Corpus {
     }
 }
 
-fn real_folder() -> Option<PathBuf> {
+pub(crate) fn real_folder() -> Option<PathBuf> {
     std::env::var_os("AQUIFER_TEST_DATA").map(PathBuf::from)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Both sides hold the same documents in the same schema and answer the same queries, and their
 //! passes alternate, so that a busy machine slows both. Nothing is asserted here. `bench nfs` does so on a
-//! real NFS mount; `scripts/bench-nfs` starts it.
+//! real NFS mount; `scripts/bench-nfs` starts it. `bench relevance` measures how well the best hits answer; `scripts/relevance` starts it.
 
 mod bulk;
 mod child;
@@ -14,6 +14,7 @@ mod nfs;
 mod operations;
 mod plain;
 mod posts;
+mod relevance;
 mod shared;
 mod table;
 mod trace;
@@ -26,7 +27,8 @@ use crate::table::Table;
 
 /// Documents where no number is given.
 const DOCUMENTS: usize = 1_000_000;
-const USAGE: &str = "usage: bench [nfs | import] [DOCUMENTS], a number";
+const USAGE: &str =
+    "usage: bench [nfs | import] [DOCUMENTS], a number; or bench relevance [COLLECTION...]";
 
 fn main() -> Result<()> {
     if let Some(task) = namespace::story() {
@@ -39,6 +41,7 @@ fn main() -> Result<()> {
         ["child", rest @ ..] => child::run(rest),
         ["import"] => import::run(DOCUMENTS),
         ["import", number] => import::run(number.parse().context(USAGE)?),
+        ["relevance", named @ ..] => relevance::run(named),
         ["nfs"] => nfs::run(DOCUMENTS),
         ["nfs", number] => nfs::run(number.parse().context(USAGE)?),
         [number] => run(number.parse().context(USAGE)?),
