@@ -1,3 +1,5 @@
+//! What errors say, and what they keep of their causes.
+
 use rustix::io::Errno;
 
 use super::*;

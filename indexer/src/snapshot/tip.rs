@@ -81,7 +81,7 @@ impl Tip {
         }
     }
 
-    /// Whether the caller is the one request that reads the mark of a hinted version beside its other reads.
+    /// Whether the caller is the one request that reads the mark of a hinted version alongside its other reads.
     pub(super) fn claim_check(&mut self, snapshot: &Arc<Snapshot>) -> bool {
         let claimed = matches!(self, Self::Hinted(held) if Arc::ptr_eq(held, snapshot));
         if claimed {

@@ -9,7 +9,7 @@
 //! | `Bulk` | `bulk` | `Commit`: many documents at once |
 //! | `Merger` | `maintain` | `Merge`: segments become one |
 //! | `Collector` | `collect` | `Collect`: the fence before files are removed |
-//! | `Rebuilder` | `rebuild` | `Job` and `Swap`: the index is built anew |
+//! | `Rebuilder` | `rebuild` | `Job` and `Swap`: the index is rebuilt |
 //! | `create`, `Writer::delete` | `create` | `Create`, `Delete` |
 
 mod age;

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use aquifer_indexer::config::{Config, Observer, Step};
 use aquifer_indexer::index::{Batch, Outcome, Wait};
 use aquifer_indexer::layout;
 use aquifer_indexer::mount::CountingMount;
 
-use crate::rig::{Folder, assert_clean, config, contents, document, open, post, soon};
+use crate::rig::{Folder, assert_clean, config, contents, document, open, post, soon, timeless};
 
 /// Commits in a row of which one takes the lock (`writer::alone`).
 const LOCKED_ONE_IN: u64 = 8;
@@ -20,7 +19,7 @@ const ATTEMPTS: usize = 16;
 fn one_post_of_eight_takes_the_lock() {
     let folder = Folder::new();
     let counting = CountingMount::new(folder.mount());
-    let index = open(Arc::new(counting.clone()), &config());
+    let index = open(Arc::new(counting.clone()), &timeless());
     let mut locked = Vec::new();
     for number in 1..=2 * LOCKED_ONE_IN + 1 {
         counting.take();
@@ -38,7 +37,9 @@ fn one_post_of_eight_takes_the_lock() {
 #[test]
 fn a_process_that_holds_the_lock_and_keeps_coming_second_has_its_turn() {
     let folder = Folder::new();
-    let alone = Arc::new(folder.open(&config()));
+    let config = timeless();
+    let now = config.world.clock.now();
+    let alone = Arc::new(folder.open(&config));
     for round in 0..3 {
         post(&alone, vec![document("alone", &round.to_string())]).unwrap();
     }
@@ -46,19 +47,15 @@ fn a_process_that_holds_the_lock_and_keeps_coming_second_has_its_turn() {
     let observer = Observer::new(move |step| {
         if step == Step::BeforeLink {
             let operations = vec![document("rival", "x")];
-            // Short, since a post that meets the lock waits for its result.
-            let deadline = Instant::now() + Duration::from_millis(200);
-            let posted = rival.submit(Batch { operations }, Wait::Visible, deadline);
+            // A post that meets the lock does not wait for its result.
+            let posted = rival.submit(Batch { operations }, Wait::Visible, now);
             assert!(matches!(
                 posted.unwrap(),
                 Outcome::Applied { .. } | Outcome::Durable { .. }
             ));
         }
     });
-    let second = folder.open(&Config {
-        observer,
-        ..config()
-    });
+    let second = folder.open(&Config { observer, ..config });
     post(&second, vec![document("second", "x")]).unwrap();
     let fenced = second.counters().fenced;
     assert!((1..=LOCKED_ONE_IN).contains(&fenced), "{fenced} attempts");
@@ -68,7 +65,7 @@ fn a_process_that_holds_the_lock_and_keeps_coming_second_has_its_turn() {
     assert_clean(&alone);
 }
 
-/// On a mount whose locks exclude nobody a writer may come second in every attempt. Then its batch goes into the inbox, as
+/// On a mount whose locks exclude no process a writer may come second in every attempt. Then its batch goes into the inbox, as
 /// where another process holds the lock, and the request goes on waiting.
 #[test]
 fn a_post_that_comes_second_in_every_attempt_goes_into_the_inbox() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aquifer_indexer::config::Config;
 use aquifer_indexer::mount::{CountingMount, OperationCounts};
 
-use crate::rig::{Folder, config, document, open, post, search};
+use crate::rig::{Folder, config, document, open, post, search, timeless};
 
 /// Write-class calls of a small post of a process that seems to be the only writer: the manifest's creation, write and folder
 /// sync; the link and the folder sync after it; the mark; HEAD.
@@ -21,7 +21,7 @@ fn print(what: &str, counts: &OperationCounts) {
 fn a_small_post_makes_seven_changing_calls() {
     let folder = Folder::new();
     let counting = CountingMount::new(folder.mount());
-    let index = open(Arc::new(counting.clone()), &config());
+    let index = open(Arc::new(counting.clone()), &timeless());
     post(&index, vec![document("warm", "up")]).unwrap();
     counting.take();
     for round in 0..4 {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use aquifer_indexer::Result;
+use aquifer_indexer::clock::{Clock, SystemClock};
 use aquifer_indexer::config::Config;
 use aquifer_indexer::document::Document;
 use aquifer_indexer::format::manifest::ContainerId;
@@ -278,6 +279,32 @@ pub fn config() -> Config {
         retention: Duration::ZERO,
         overtake_after: Duration::from_millis(300),
         ..Config::default()
+    }
+}
+
+/// A process for which no time passes, however busy the machine is.
+pub fn timeless() -> Config {
+    Config {
+        world: World::at(Arc::new(Still(Instant::now()))),
+        ..config()
+    }
+}
+
+/// A monotonic clock that stands still.
+#[derive(Debug)]
+pub struct Still(pub Instant);
+
+impl Clock for Still {
+    fn now(&self) -> Instant {
+        self.0
+    }
+
+    fn wall_ms(&self) -> u64 {
+        SystemClock.wall_ms()
+    }
+
+    fn sleep(&self, pause: Duration) {
+        SystemClock.sleep(pause);
     }
 }
 

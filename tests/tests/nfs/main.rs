@@ -42,7 +42,7 @@ const AT_ONCE: usize = 3;
 /// A story that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(40 * 60);
 
-/// A story, and the settings it is told in.
+/// A story, and the settings it runs in.
 struct Story {
     name: &'static str,
     settings: &'static [Setting],
@@ -50,10 +50,10 @@ struct Story {
 }
 
 const BOTH: &[Setting] = &[Setting::GANESHA, Setting::KERNEL];
-/// Stories in which something is published while others write or read are told on a mount without locks too.
+/// Stories in which something is published while others write or read run on a mount without locks too.
 const ALL: &[Setting] = &[Setting::GANESHA, Setting::KERNEL, Setting::GANESHA_NOLOCK];
 
-/// `module::function`, and the settings it is told in.
+/// `module::function`, and the settings it runs in.
 macro_rules! stories {
     ($($module:ident::$function:ident on $settings:expr,)*) => {
         &[$(Story {

@@ -73,7 +73,7 @@ pub(crate) fn both_make_progress_in_one_history(setting: Setting) {
 }
 
 /// Each version was published by one writer, and each version has cost the other writer one attempt at most: a writer that
-/// comes second begins anew from the newest version, so it never tries for the same version again. This holds with and
+/// comes second starts over from the newest version, so it never tries for the same version again. This holds with and
 /// without locks, however fast or slow either of them is.
 #[track_caller]
 fn nothing_is_wasted_twice([a, b]: [Work; 2], versions: u64) {

@@ -20,7 +20,7 @@ pub(crate) fn complain_of(error: &anyhow::Error) {
     complain(&format!("error: {}", in_words(error)));
 }
 
-/// An error and its causes, each told once, and what to do about it.
+/// An error and its causes, each reported once, and how to fix it.
 pub(crate) fn in_words(error: &anyhow::Error) -> String {
     let outermost: &(dyn Error + 'static) = error.as_ref();
     let text = joined(outermost.to_string(), outermost.source());

@@ -73,7 +73,7 @@ impl From<Error> for Stop {
     }
 }
 
-/// Builds one index anew, beside itself.
+/// Rebuilds one index while it serves.
 #[derive(Debug)]
 pub(crate) struct Rebuilder {
     history: Arc<History>,
