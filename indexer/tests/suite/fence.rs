@@ -14,7 +14,8 @@ use aquifer_indexer::numbers::Version;
 use aquifer_indexer::{ErrorKind, Result};
 
 use crate::rig::{
-    Folder, assert_clean, config, contents, delete, document, open, post, search, see, wide,
+    Folder, assert_clean, config, contents, delete, document, open, post, search, see, timeless,
+    wide,
 };
 
 const EIO: i32 = 5;
@@ -326,7 +327,11 @@ fn a_writer_that_is_not_alone_any_more_starts_over() {
         let (folder, mut version) = origin();
         let warm = folder.reader();
         let counting = CountingMount::new(folder.mount());
-        let first = open(Arc::new(counting.clone()), &quick());
+        let config = Config {
+            world: timeless().world,
+            ..quick()
+        };
+        let first = open(Arc::new(counting.clone()), &config);
         for round in 0..3 {
             (version, _) = post(&first, vec![document("shared", &round.to_string())]).unwrap();
         }
